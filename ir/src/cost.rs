@@ -1,0 +1,113 @@
+//! What a protocol costs: exact bytes, messages, rounds and correlations.
+//!
+//! Bytes and rounds are claims. A test runs every protocol and compares them with the transport's meter, exactly.
+//!
+//! *Bytes* are what goes over the wire: payloads and the fixed header of each message. A *round* is one flight of
+//! messages: the longest chain of messages in which each one waits for the one before. Each program node is counted
+//! from a common start, so the rounds of a program are the sum over its nodes.
+
+use serde::{Deserialize, Serialize};
+
+/// Header of one message on the wire: length (4 bytes), kind (1), flight number (3).
+pub const HEADER_BYTES: u64 = 8;
+
+/// Correlated OTs that a protocol consumes, by the party that acts as OT sender (and holds the delta).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CotDemand {
+    pub client_sends: u64,
+    pub server_sends: u64,
+}
+
+impl std::ops::Add for CotDemand {
+    type Output = CotDemand;
+    fn add(self, o: CotDemand) -> CotDemand {
+        CotDemand {
+            client_sends: self.client_sends + o.client_sends,
+            server_sends: self.server_sends + o.server_sends,
+        }
+    }
+}
+
+/// Traffic of a protocol: bytes each way (headers included) and rounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    pub client_to_server: u64,
+    pub server_to_client: u64,
+    pub rounds: u64,
+}
+
+impl Traffic {
+    /// One message with `payload` bytes, as a flight of its own.
+    #[must_use]
+    pub fn message(from: crate::Party, payload: u64) -> Traffic {
+        let bytes = payload + HEADER_BYTES;
+        match from {
+            crate::Party::Client => Traffic { client_to_server: bytes, server_to_client: 0, rounds: 1 },
+            crate::Party::Server => Traffic { client_to_server: 0, server_to_client: bytes, rounds: 1 },
+        }
+    }
+
+    /// Both parties send at the same time: one flight.
+    #[must_use]
+    pub fn exchange(client_payload: u64, server_payload: u64) -> Traffic {
+        Traffic {
+            client_to_server: client_payload + HEADER_BYTES,
+            server_to_client: server_payload + HEADER_BYTES,
+            rounds: 1,
+        }
+    }
+
+    /// Another message in the same flight: its bytes, no further round.
+    #[must_use]
+    pub fn alongside(self, other: Traffic) -> Traffic {
+        Traffic {
+            client_to_server: self.client_to_server + other.client_to_server,
+            server_to_client: self.server_to_client + other.server_to_client,
+            rounds: self.rounds.max(other.rounds),
+        }
+    }
+
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.client_to_server + self.server_to_client
+    }
+}
+
+/// One after the other.
+impl std::ops::Add for Traffic {
+    type Output = Traffic;
+    fn add(self, o: Traffic) -> Traffic {
+        Traffic {
+            client_to_server: self.client_to_server + o.client_to_server,
+            server_to_client: self.server_to_client + o.server_to_client,
+            rounds: self.rounds + o.rounds,
+        }
+    }
+}
+
+impl std::iter::Sum for Traffic {
+    fn sum<I: Iterator<Item = Traffic>>(iter: I) -> Traffic {
+        iter.fold(Traffic::default(), |a, b| a + b)
+    }
+}
+
+/// Cost of one mpc node: its own messages, and the correlated OTs that it consumes (their extension is charged
+/// where it happens, see [`crate::mpc`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    pub online: Traffic,
+    pub cots: CotDemand,
+}
+
+impl std::ops::Add for Cost {
+    type Output = Cost;
+    fn add(self, o: Cost) -> Cost {
+        Cost { online: self.online + o.online, cots: self.cots + o.cots }
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(iter: I) -> Cost {
+        iter.fold(Cost::default(), |a, b| a + b)
+    }
+}

@@ -1,0 +1,151 @@
+//! Typed, length-checked, metered messages between the two parties.
+//!
+//! ```text
+//!   protocol ── send(kind, bytes) ──> frame [len u32][kind u8][flight u24][payload] ──> Transport
+//!   protocol <─ recv(kind, len) ───── checked against what the program says must come
+//! ```
+//!
+//! Every length is public and known to both sides before a message arrives, so a frame of another length or kind is
+//! an error at once, and nothing larger than expected is ever allocated. Sending never blocks on the peer (a
+//! transport queues), so both parties may send at the same time.
+//!
+//! The flight number makes rounds exact: a frame carries its sender's clock plus one, receiving advances the clock
+//! to it, and [`Channel::start_node`] sets the clock back to zero on both sides.
+
+mod memory;
+mod meter;
+
+pub use memory::memory_pair;
+pub use meter::Meter;
+
+use crate::error::{Error, Result};
+use picc_ir::Party;
+use std::io;
+
+/// What a message is for; a frame of another kind than expected is a protocol error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Handshake = 1,
+    BaseOt = 2,
+    OtExtension = 3,
+    /// Corrections of random OT choices.
+    Choice = 4,
+    /// Masked OT messages.
+    OtMessage = 5,
+    /// Values opened to both parties, masked by a correlation.
+    Open = 6,
+    Ciphertext = 7,
+    PublicKey = 8,
+    /// Shares revealed to the client.
+    Reveal = 9,
+    Control = 10,
+}
+
+/// Moves bytes between the parties: memory, TCP. Writes queue and never wait for the peer.
+pub trait Transport: Send {
+    /// Queues `frame` for sending.
+    fn write(&mut self, frame: Vec<u8>) -> io::Result<()>;
+    /// Makes everything queued leave.
+    fn flush(&mut self) -> io::Result<()>;
+    /// Fills `buf`, or fails (closed, timed out).
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()>;
+}
+
+/// One party's end of the connection.
+pub struct Channel {
+    party: Party,
+    transport: Box<dyn Transport>,
+    clock: u32,
+    meter: Meter,
+}
+
+const FLIGHT_MAX: u32 = 0x00ff_ffff;
+/// A single message may not be larger than this; protocols split what is.
+pub const MAX_PAYLOAD: usize = 1 << 30;
+
+impl Channel {
+    #[must_use]
+    pub fn new(party: Party, transport: Box<dyn Transport>) -> Channel {
+        Channel { party, transport, clock: 0, meter: Meter::default() }
+    }
+
+    #[must_use]
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// What went over the wire so far.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Begins a program node: rounds are counted from here, on both sides alike. Returns what the node before cost.
+    pub fn start_node(&mut self) -> picc_ir::cost::Traffic {
+        self.clock = 0;
+        self.meter.start_node()
+    }
+
+    /// Sends one message; it leaves at the next [`Channel::flush`] or [`Channel::recv`].
+    pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
+        if payload.len() > MAX_PAYLOAD {
+            return Err(Error::Program(format!("message of {} bytes exceeds the frame limit", payload.len())));
+        }
+        let flight = (self.clock + 1).min(FLIGHT_MAX);
+        let mut frame = Vec::with_capacity(payload.len() + 8);
+        frame.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        frame.extend_from_slice(&((flight << 8) | kind as u32).to_le_bytes());
+        frame.extend_from_slice(payload);
+        self.meter.sent(self.party, frame.len() as u64, flight);
+        Ok(self.transport.write(frame)?)
+    }
+
+    pub fn flush(&mut self) -> Result<()> {
+        Ok(self.transport.flush()?)
+    }
+
+    /// Receives the next message, which must be of `kind` and of exactly `len` bytes.
+    pub fn recv(&mut self, kind: Kind, len: usize) -> Result<Vec<u8>> {
+        let (header_kind, header_len) = self.recv_header()?;
+        if header_kind != kind as u8 || header_len != len {
+            return Err(Error::Peer(format!(
+                "expected {kind:?} of {len} bytes, got kind {header_kind} of {header_len} bytes"
+            )));
+        }
+        let mut payload = vec![0; len];
+        self.transport.read_exact(&mut payload)?;
+        Ok(payload)
+    }
+
+    /// Receives a message of `kind` whose length only the sender knows, up to `max` bytes (handshake and control).
+    pub fn recv_bounded(&mut self, kind: Kind, max: usize) -> Result<Vec<u8>> {
+        let (header_kind, len) = self.recv_header()?;
+        if header_kind != kind as u8 || len > max {
+            return Err(Error::Peer(format!(
+                "expected {kind:?} of at most {max} bytes, got kind {header_kind} of {len} bytes"
+            )));
+        }
+        let mut payload = vec![0; len];
+        self.transport.read_exact(&mut payload)?;
+        Ok(payload)
+    }
+
+    /// Sends and receives at the same time: one round.
+    pub fn exchange(&mut self, kind: Kind, payload: &[u8], len: usize) -> Result<Vec<u8>> {
+        self.send(kind, payload)?;
+        self.recv(kind, len)
+    }
+
+    fn recv_header(&mut self) -> Result<(u8, usize)> {
+        self.transport.flush()?;
+        let mut header = [0u8; 8];
+        self.transport.read_exact(&mut header)?;
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let word = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        let flight = word >> 8;
+        self.clock = self.clock.max(flight);
+        self.meter.received(self.party.other(), len as u64 + 8, flight);
+        Ok((header[4], len))
+    }
+}

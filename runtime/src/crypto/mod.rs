@@ -1,0 +1,1 @@
+//! Primitives. Nothing here knows a protocol or a socket.

@@ -1,0 +1,9 @@
+//! The two-party runtime: crypto, correlations, protocols, transport and the executor.
+
+pub mod channel;
+pub mod crypto;
+pub mod error;
+pub mod ot;
+pub mod protocol;
+
+pub use error::{Error, Result};

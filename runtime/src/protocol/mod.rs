@@ -1,0 +1,1 @@
+//! Two-party protocols over shares. Each reads like its paper; beside each stands its ideal functionality.
