@@ -5,7 +5,19 @@
 
 pub mod cost;
 pub mod geom;
+pub mod graph;
 pub mod mpc;
+pub mod op;
+pub mod ops;
 mod party;
+pub mod program;
+pub mod tensor;
+pub mod ty;
+pub mod weights;
 
+pub use graph::{Graph, Id, Node};
+pub use op::Op;
 pub use party::Party;
+pub use program::Program;
+pub use tensor::Tensor;
+pub use ty::{Elem, Fixed, Owner, Shape, Ty, TypeError};

@@ -1,0 +1,24 @@
+//! `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the ring makes it so.
+
+use crate::op::{Arity, OpDef};
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the ring makes it so.
+/// One COT of `ring_bits - m` bits an element.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ExtendOt {
+    pub ring_bits: u8,
+}
+
+impl OpDef for ExtendOt {
+    const NAME: &'static str = "extend.ot";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(1)
+    }
+
+    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
+        Err(TypeError::new("untyped"))
+    }
+}

@@ -1,0 +1,23 @@
+//! ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
+
+use crate::op::{Arity, OpDef};
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReluOt {
+    pub radix: u8,
+}
+
+impl OpDef for ReluOt {
+    const NAME: &'static str = "relu.ot";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(1)
+    }
+
+    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
+        Err(TypeError::new("untyped"))
+    }
+}

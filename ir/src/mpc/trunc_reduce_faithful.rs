@@ -1,0 +1,24 @@
+//! `trunc_reduce`, bit-exact: a comparison of the low `shift` bits and a B2A.
+
+use crate::op::{Arity, OpDef};
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// `trunc_reduce`, bit-exact: a comparison of the low `shift` bits and a B2A.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TruncReduceFaithful {
+    pub shift: u8,
+    pub radix: u8,
+}
+
+impl OpDef for TruncReduceFaithful {
+    const NAME: &'static str = "trunc_reduce.faithful";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(1)
+    }
+
+    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
+        Err(TypeError::new("untyped"))
+    }
+}

@@ -1,0 +1,23 @@
+//! `trunc_reduce` by shifting each share: no message, off by at most one ulp.
+
+use crate::op::{Arity, OpDef};
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// `trunc_reduce` by shifting each share: no message, off by at most one ulp.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TruncReduceLocal {
+    pub shift: u8,
+}
+
+impl OpDef for TruncReduceLocal {
+    const NAME: &'static str = "trunc_reduce.local";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(1)
+    }
+
+    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
+        Err(TypeError::new("untyped"))
+    }
+}

@@ -1,0 +1,24 @@
+//! A tensor of the server's weights file: owner `server`. Its values are never in the program.
+
+use crate::op::{Arity, OpDef};
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// A tensor of the server's weights file: owner `server`. Its values are never in the program.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Weight {
+    pub name: String,
+    pub ty: Ty,
+}
+
+impl OpDef for Weight {
+    const NAME: &'static str = "weight";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(0)
+    }
+
+    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
+        Err(TypeError::new("untyped"))
+    }
+}
