@@ -7,6 +7,7 @@ pub mod cost;
 pub mod geom;
 pub mod graph;
 pub mod mpc;
+pub mod npy;
 pub mod op;
 pub mod ops;
 mod party;
