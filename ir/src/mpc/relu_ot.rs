@@ -1,6 +1,8 @@
 //! ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
 
+use crate::mpc::operands::{radix_exists, shared};
 use crate::op::{Arity, OpDef};
+use crate::ops::Relu;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,9 @@ impl OpDef for ReluOt {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        radix_exists(self.radix)?;
+        Relu {}.infer(args)
     }
 }

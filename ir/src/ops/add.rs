@@ -1,6 +1,8 @@
 //! Elementwise sum with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::infer_aligned;
+use crate::ops::interval::Interval;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ impl OpDef for Add {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        infer_aligned(args, Interval::plus)
     }
 }

@@ -1,7 +1,8 @@
 //! Index of the maximum along `axis` (which stays with extent 1 if `keep`); the first one wins ties, or the last one.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::axes::{axis_of, reduced};
+use crate::ty::{Elem, Fixed, Ty, TypeError, ring_limits};
 use serde::{Deserialize, Serialize};
 
 /// Index of the maximum along `axis` (which stays with extent 1 if `keep`); the first one wins ties, or the last one.
@@ -19,7 +20,22 @@ impl OpDef for ArgMax {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        let (shape, count) = reduced(x, &[axis_of(x, self.axis)?], self.keep)?;
+        let elem = match x.elem {
+            Elem::Real => Elem::Real,
+            Elem::Fixed(f) => {
+                let hi = i64::try_from(count - 1).unwrap_or(i64::MAX);
+                if hi > ring_limits(f.ring_bits).1 {
+                    return Err(TypeError::new(format!(
+                        "a ring of {} bits cannot hold the index {hi}",
+                        f.ring_bits
+                    )));
+                }
+                Elem::Fixed(Fixed { ring_bits: f.ring_bits, frac_bits: 0, lo: 0, hi })
+            }
+        };
+        Ok(Ty { shape, elem, owner: x.owner })
     }
 }

@@ -1,6 +1,8 @@
 //! Broadcast to `shape` (numpy's rule).
 
 use crate::op::{Arity, OpDef};
+use crate::ops::extent::checked;
+use crate::tensor::broadcast;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,12 @@ impl OpDef for Expand {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        let shape = checked(&self.shape)?;
+        match broadcast(&x.shape, &shape) {
+            Some(s) if s == shape => Ok(x.with_shape(&shape)),
+            _ => Err(TypeError::new(format!("{x} does not broadcast to {:?}", self.shape))),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Picks constant, public indices along `axis` (nearest-neighbour resize is two of these).
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::axis_of;
+use crate::ops::extent::checked;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,13 @@ impl OpDef for Gather {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let axis = axis_of(args[0], self.axis)?;
+        let mut shape = args[0].shape.clone();
+        if let Some(i) = self.indices.iter().find(|&&i| usize::try_from(i).map_or(true, |i| i >= shape[axis])) {
+            return Err(TypeError::new(format!("index {i} of axis {axis} of {}", args[0])));
+        }
+        shape[axis] = self.indices.len();
+        Ok(args[0].with_shape(&checked(&shape)?))
     }
 }

@@ -1,6 +1,8 @@
 //! Logarithm of softmax along `axis`, over the reals.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::axis_of;
+use crate::ops::elementwise::real;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,8 @@ impl OpDef for LogSoftmax {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        axis_of(args[0], self.axis)?;
+        real(args[0]).cloned()
     }
 }

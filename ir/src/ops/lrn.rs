@@ -2,6 +2,7 @@
 
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::real;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,13 @@ impl OpDef for Lrn {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        if args[0].shape.len() < 2 || self.size == 0 {
+            return Err(TypeError::new(format!("no {} channels around one of {}", self.size, args[0])));
+        }
+        if ![self.alpha, self.beta, self.bias].iter().all(|v| v.value().is_finite()) {
+            return Err(TypeError::new("parameters are finite"));
+        }
+        real(args[0]).cloned()
     }
 }

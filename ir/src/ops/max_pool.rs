@@ -1,6 +1,7 @@
 //! Maximum over windows of the last two axes of `[n, c, h, w]`; padding never wins.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::window::Window;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,12 @@ pub struct MaxPool {
     pub dilation: [usize; 2],
 }
 
+impl MaxPool {
+    fn window(&self) -> Window {
+        Window { kernel: self.kernel, stride: self.stride, pads: self.pads, dilation: self.dilation }
+    }
+}
+
 impl OpDef for MaxPool {
     const NAME: &'static str = "max_pool";
 
@@ -20,7 +27,10 @@ impl OpDef for MaxPool {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let window = self.window();
+        let shape = window.pooled(args[0])?;
+        window.never_only_padding(&args[0].shape)?;
+        Ok(args[0].with_shape(&shape))
     }
 }

@@ -1,6 +1,8 @@
 //! Elementwise negation. Local on shares.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::map_range;
+use crate::ops::interval::Interval;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ impl OpDef for Neg {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        Ok(map_range(args[0], Interval::negated))
     }
 }

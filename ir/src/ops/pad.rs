@@ -1,7 +1,11 @@
 //! Zeros before and after along each axis.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::axes::one_per_axis;
+use crate::ops::elementwise::map_range;
+use crate::ops::extent::checked;
+use crate::ops::interval::Interval;
+use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Zeros before and after along each axis.
@@ -18,7 +22,12 @@ impl OpDef for Pad {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        one_per_axis("before", self.before.len(), x)?;
+        one_per_axis("after", self.after.len(), x)?;
+        let grown = x.shape.iter().zip(self.before.iter().zip(&self.after));
+        let shape: Shape = grown.map(|(&d, (&b, &a))| d.saturating_add(b).saturating_add(a)).collect();
+        Ok(map_range(&x.with_shape(&checked(&shape)?), Interval::with_zero))
     }
 }

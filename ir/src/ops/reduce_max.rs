@@ -1,6 +1,7 @@
 //! Maximum over `axes`, which stay with extent 1 if `keep`.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::reduced;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,8 @@ impl OpDef for ReduceMax {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (shape, _) = reduced(args[0], &self.axes, self.keep)?;
+        Ok(args[0].with_shape(&shape))
     }
 }

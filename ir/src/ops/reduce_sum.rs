@@ -1,6 +1,8 @@
 //! Sum over `axes`, which stay with extent 1 if `keep`.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::reduced;
+use crate::ops::elementwise::map_range;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,8 @@ impl OpDef for ReduceSum {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (shape, count) = reduced(args[0], &self.axes, self.keep)?;
+        Ok(map_range(&args[0].with_shape(&shape), |x| x.summed(count)))
     }
 }

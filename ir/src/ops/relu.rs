@@ -1,6 +1,8 @@
 //! Elementwise `max(x, 0)`.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::map_range;
+use crate::ops::interval::Interval;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ impl OpDef for Relu {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        Ok(map_range(args[0], |x| x.maximum(Interval { lo: 0, hi: 0 })))
     }
 }

@@ -1,6 +1,7 @@
 //! The same values in row-major order under another shape.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::extent::checked;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,11 @@ impl OpDef for Reshape {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let shape = checked(&self.shape)?;
+        if shape.iter().product::<usize>() != args[0].len() {
+            return Err(TypeError::new(format!("{} does not fill {:?}", args[0], self.shape)));
+        }
+        Ok(args[0].with_shape(&shape))
     }
 }

@@ -1,6 +1,8 @@
 //! For each axis: `size[i]` elements from `start[i]`, `step[i]` apart (negative steps walk backwards).
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::one_per_axis;
+use crate::ops::extent::checked;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +21,22 @@ impl OpDef for Slice {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        one_per_axis("start", self.start.len(), x)?;
+        one_per_axis("size", self.size.len(), x)?;
+        one_per_axis("step", self.step.len(), x)?;
+        let shape = checked(&self.size)?;
+        for (i, &extent) in x.shape.iter().enumerate() {
+            let reach = isize::try_from(shape[i] - 1).ok().and_then(|n| n.checked_mul(self.step[i]));
+            let last = reach.and_then(|r| self.start[i].checked_add_signed(r));
+            if self.step[i] == 0 || self.start[i] >= extent || last.is_none_or(|l| l >= extent) {
+                return Err(TypeError::new(format!(
+                    "slice of {} from {} by {} leaves axis {i} of {x}",
+                    self.size[i], self.start[i], self.step[i]
+                )));
+            }
+        }
+        Ok(x.with_shape(&shape))
     }
 }

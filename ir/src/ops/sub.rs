@@ -1,6 +1,7 @@
 //! Elementwise difference with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::infer_aligned;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ impl OpDef for Sub {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        infer_aligned(args, |a, b| a.plus(b.negated()))
     }
 }

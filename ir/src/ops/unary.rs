@@ -1,6 +1,7 @@
 //! An elementwise function over the reals.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::real;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ impl OpDef for Unary {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        real(args[0]).cloned()
     }
 }
