@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod eval;
 pub mod geom;
 pub mod graph;
 pub mod mpc;
