@@ -144,9 +144,10 @@ fn run<V: Clone>(
     for (id, node) in graph.iter() {
         let args: Option<SmallVec<[&V; 4]>> =
             node.args.iter().map(|a| values.get(a.index()).and_then(Option::as_ref)).collect();
-        let args = args.ok_or_else(|| failed(node, TypeError::new("an argument comes later")));
+        let args = args.ok_or_else(|| at(failed(node, TypeError::new("an argument comes later")), id))?;
         let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| graph.ty(a)).collect();
-        let value = args.and_then(|args| eval(node, &args, &tys)).map_err(|e| at(e, id))?;
+        let value = eval(node, &args, &tys).map_err(|e| at(e, id))?;
+        drop(args);
         observer(id, &value);
         values[id.index()] = Some(value);
         for &a in node.args.iter().chain([&id]) {

@@ -15,6 +15,7 @@ mod party;
 pub mod program;
 pub mod tensor;
 pub mod ty;
+pub mod verify;
 pub mod weights;
 
 pub use graph::{Graph, Id, Node};
@@ -23,3 +24,4 @@ pub use party::Party;
 pub use program::Program;
 pub use tensor::Tensor;
 pub use ty::{Elem, Fixed, Owner, Shape, Ty, TypeError};
+pub use verify::{Stage, verify};
