@@ -18,6 +18,10 @@ mod quantize;
 mod ranges;
 mod report;
 mod tail;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use canonicalize::canonicalize;
 pub use compile::{Compiled, Linear, Options, compile};

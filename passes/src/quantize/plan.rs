@@ -63,8 +63,7 @@ impl Plan {
         for (id, node) in graph.iter() {
             if let Some(factor) = factor(graph, id) {
                 plan.product[id.index()] = Some(plan.fit(graph, weights, format, id, factor)?);
-            } else if let (Op::Mul(_) | Op::MatMul(_), Some(ring)) = (&node.op, secret_product(graph, id)) {
-                let _ = ring;
+            } else if matches!(node.op, Op::Mul(_) | Op::MatMul(_) | Op::Conv(_)) {
                 let ring = format.uniform.unwrap_or(plan.ring[id.index()].saturating_add(format.frac));
                 plan.product[id.index()] = Some(Product { factor_frac: format.frac, ring });
                 check_ring(&node.name, ring, MAX_OT_RING.max(format.uniform.unwrap_or(0)), format)?;
@@ -149,10 +148,6 @@ pub(crate) fn factor(graph: &Graph, id: Id) -> Option<(Id, Id)> {
         (true, false) => Some((b, a)),
         _ => None,
     }
-}
-
-fn secret_product(graph: &Graph, id: Id) -> Option<()> {
-    (!graph.node(id).args.iter().any(|&a| is_known(graph, a))).then_some(())
 }
 
 /// Smallest `e` with `v <= 2^e`.

@@ -103,7 +103,7 @@ fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
         Some(seen) if seen < proven.max_abs() => {
             Bound { lo: lo.max(-seen), hi: hi.min(seen), source: Source::Calibrated }
         }
-        None if !(proven.max_abs() <= facts.fallback) => {
+        None if proven.max_abs() > facts.fallback => {
             Bound { lo: lo.max(-facts.fallback), hi: hi.min(facts.fallback), source: Source::Assumed }
         }
         _ => return proven,
