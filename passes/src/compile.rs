@@ -12,6 +12,7 @@ use crate::tail::split;
 use picc_ir::op::{F32, Op};
 use picc_ir::ops::Input;
 use picc_ir::program::{InputSpec, Preprocess, Program};
+use picc_ir::verify::{Stage, verify};
 use picc_ir::weights::{RealWeights, RingWeights};
 use picc_ir::{Graph, Tensor};
 use std::collections::BTreeMap;
@@ -130,6 +131,8 @@ pub fn compile(
     let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
     let protocols = Protocols { linear: options.linear, exact: options.exact, radix: options.radix };
     let mpc = lower(&ring_graph, &split.tail, protocols)?;
+    checked(&ring_graph, Stage::Ring)?;
+    checked(&mpc, Stage::Mpc)?;
 
     let mut notes = split.notes;
     notes.extend(plan.notes.iter().cloned());
@@ -145,6 +148,14 @@ pub fn compile(
     };
     let report = Report { warnings };
     Ok(Compiled { program, ring_graph, weights: ring_weights, report })
+}
+
+/// A graph that the verifier refuses is a bug of this crate, not of the model.
+fn checked(graph: &Graph, stage: Stage) -> Result<()> {
+    verify(graph, stage).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        CompileError::Internal(format!("the {stage} graph is refused: {}", lines.join("; ")))
+    })
 }
 
 fn check(options: &Options) -> Result<()> {
@@ -205,9 +216,11 @@ fn input_ranges(
 
 /// Smallest and largest value that preprocessing makes of a pixel.
 fn pixel_range(p: &Preprocess) -> (f32, f32) {
-    let ends = p.mean.iter().zip(&p.std).flat_map(|(m, s)| {
-        [0.0, 255.0].map(|pixel: f32| (pixel / p.divisor.value() - m.value()) / s.value())
-    });
+    let ends = p
+        .mean
+        .iter()
+        .zip(&p.std)
+        .flat_map(|(m, s)| [0.0, 255.0].map(|pixel: f32| (pixel / p.divisor.value() - m.value()) / s.value()));
     ends.fold((0.0, 0.0), |(lo, hi): (f32, f32), v| (lo.min(v), hi.max(v)))
 }
 

@@ -36,13 +36,7 @@ pub(crate) fn depthwise(graph: &Graph, weights: &mut RealWeights) -> Result<Grap
 }
 
 /// The axis that the weights run along, and one weight for each of its positions.
-fn channel_scale(
-    graph: &Graph,
-    weights: &RealWeights,
-    x: Id,
-    s: Id,
-    ty: &Ty,
-) -> Result<Option<(usize, Vec<f32>)>> {
+fn channel_scale(graph: &Graph, weights: &RealWeights, x: Id, s: Id, ty: &Ty) -> Result<Option<(usize, Vec<f32>)>> {
     let Some(values) = known(graph, weights, s)? else { return Ok(None) };
     if graph.ty(x).shape != ty.shape {
         return Ok(None);

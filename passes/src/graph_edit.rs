@@ -76,11 +76,7 @@ pub(crate) fn is_known(graph: &Graph, id: Id) -> bool {
 }
 
 /// Real values of a weight or a constant; `None` for any other node.
-pub(crate) fn known<'w>(
-    graph: &Graph,
-    weights: &'w RealWeights,
-    id: Id,
-) -> Result<Option<Cow<'w, Tensor<f32>>>> {
+pub(crate) fn known<'w>(graph: &Graph, weights: &'w RealWeights, id: Id) -> Result<Option<Cow<'w, Tensor<f32>>>> {
     match &graph.node(id).op {
         Op::Weight(w) => Ok(Some(Cow::Borrowed(weight(weights, w)?))),
         Op::Const(c) => const_values(c).map(|t| Some(Cow::Owned(t))),

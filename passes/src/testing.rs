@@ -148,7 +148,8 @@ impl Net {
     }
 
     pub fn compile(&self, options: &Options, calibration: &[Inputs]) -> Compiled {
-        compile(&self.graph, &self.weights, options, calibration).unwrap_or_else(|e| panic!("{e}\n{:?}", self.graph))
+        compile(&self.graph, &self.weights, options, calibration)
+            .unwrap_or_else(|e| panic!("{e}\n{:?}", self.graph))
     }
 
     pub fn real(&self, inputs: &Inputs) -> Vec<Tensor<f32>> {

@@ -43,10 +43,11 @@ impl Lowering {
         };
         let mut args = args.to_vec();
         self.common_batch(&mut args, name)?;
-        let (w, fail) = (
-            if weights_left { args[0] } else { args[1] },
-            |source| CompileError::Type { node: name.to_owned(), op: "matmul", source },
-        );
+        let (w, fail) = (if weights_left { args[0] } else { args[1] }, |source| CompileError::Type {
+            node: name.to_owned(),
+            op: "matmul",
+            source,
+        });
         let geom = MatMul::geom(&self.ty(args[0]).shape, &self.ty(args[1]).shape).map_err(fail)?;
         let weight_bits = weight_bits(self.ty(w));
         let op: Op = match self.protocols.linear {

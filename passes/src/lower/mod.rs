@@ -127,14 +127,9 @@ impl Lowering {
             Op::Mul(_) => return self.mul(args, name),
             Op::Max(_) => return self.max(args, name),
             Op::Relu(_) => ReluOt { radix }.into(),
-            Op::MaxPool(p) => MaxPoolOt {
-                kernel: p.kernel,
-                stride: p.stride,
-                pads: p.pads,
-                dilation: p.dilation,
-                radix,
+            Op::MaxPool(p) => {
+                MaxPoolOt { kernel: p.kernel, stride: p.stride, pads: p.pads, dilation: p.dilation, radix }.into()
             }
-            .into(),
             Op::ReduceMax(m) => ReduceMaxOt { axes: m.axes.clone(), keep: m.keep, radix }.into(),
             Op::ArgMax(m) => ArgMaxOt { axis: m.axis, keep: m.keep, last: m.last, radix }.into(),
             Op::TruncReduce(t) if self.protocols.exact => TruncReduceFaithful { shift: t.shift, radix }.into(),

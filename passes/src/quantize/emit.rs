@@ -67,8 +67,9 @@ impl Quantizer<'_> {
     }
 
     fn native(&self, id: Id) -> Result<Form> {
-        self.native[id.index()]
-            .ok_or_else(|| CompileError::Internal(format!("node `{}` is used before it is quantized", self.name(id))))
+        self.native[id.index()].ok_or_else(|| {
+            CompileError::Internal(format!("node `{}` is used before it is quantized", self.name(id)))
+        })
     }
 
     fn form(&self, id: Id) -> Form {
@@ -91,28 +92,23 @@ impl Quantizer<'_> {
             Op::SumPool(_) | Op::ReduceSum(_) => {
                 let arg = node.args[0];
                 let plan = self.plan;
-                let ring =
-                    sum_ring(plan.ring[arg.index()], plan.ring[id.index()], plan.demand[id.index()]);
+                let ring = sum_ring(plan.ring[arg.index()], plan.ring[id.index()], plan.demand[id.index()]);
                 let x = self.operand(arg, ring)?;
                 let y = self.add(node.op.clone(), &[x.id], name)?;
                 self.claim(y, id)
             }
-            Op::Neg(_) => {
+            // The same in any ring and at any fraction: what the argument is, the result is.
+            Op::Neg(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => {
                 let x = self.native(node.args[0])?;
                 self.add(node.op.clone(), &[x.id], name)
             }
-            Op::Concat(_)
-            | Op::Slice(_)
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Expand(_)
-            | Op::Gather(_)
-            | Op::ZeroInsert(_)
-            | Op::Relu(_)
-            | Op::Max(_)
-            | Op::MaxPool(_)
-            | Op::ReduceMax(_) => {
+            // These may add elements: an extension that a user needs is cheaper before.
+            Op::Pad(_) | Op::Expand(_) | Op::ZeroInsert(_) | Op::Gather(_) => {
+                let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
+                let x = self.operand(node.args[0], ring)?;
+                self.add(node.op.clone(), &[x.id], name)
+            }
+            Op::Concat(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
                 let args = node.args.iter().map(|&a| self.settled_or_known(a, id)).collect::<Result<Vec<Id>>>()?;
                 let y = self.add(node.op.clone(), &args, name)?;
                 self.claim(y, id)
@@ -203,12 +199,8 @@ impl Quantizer<'_> {
         };
         let (known_a, known_b) = (is_known(self.graph, a), is_known(self.graph, b));
         let (x, y) = match (raw(self, a), raw(self, b)) {
-            (Some(x), None) if known_b => {
-                (x.id, self.knowns.quantized(&mut self.b, b, x.ring, x.frac, false)?)
-            }
-            (None, Some(y)) if known_a => {
-                (self.knowns.quantized(&mut self.b, a, y.ring, y.frac, false)?, y.id)
-            }
+            (Some(x), None) if known_b => (x.id, self.knowns.quantized(&mut self.b, b, x.ring, x.frac, false)?),
+            (None, Some(y)) if known_a => (self.knowns.quantized(&mut self.b, a, y.ring, y.frac, false)?, y.id),
             (Some(x), Some(y)) if (x.ring, x.frac) == (y.ring, y.frac) => (x.id, y.id),
             _ => (self.settled_or_known(a, id)?, self.settled_or_known(b, id)?),
         };
@@ -296,4 +288,3 @@ impl Quantizer<'_> {
         Ok(x)
     }
 }
-

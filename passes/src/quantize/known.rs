@@ -70,5 +70,9 @@ fn public_range(values: &Tensor<i64>, ring_bits: u8, frac_bits: u8) -> Fixed {
     let bits = bits_for(largest as f64).max(1);
     let (lo, hi) = ring_limits(ring_bits);
     let most = if bits >= 63 { i64::MAX } else { (1 << bits) - 1 };
-    if most > hi { Fixed { ring_bits, frac_bits, lo, hi } } else { Fixed { ring_bits, frac_bits, lo: -most, hi: most } }
+    if most > hi {
+        Fixed { ring_bits, frac_bits, lo, hi }
+    } else {
+        Fixed { ring_bits, frac_bits, lo: -most, hi: most }
+    }
 }

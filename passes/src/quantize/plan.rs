@@ -58,8 +58,13 @@ impl Plan {
     pub fn new(graph: &Graph, weights: &RealWeights, bounds: &[Bound], format: &Format) -> Result<Plan> {
         let bits = magnitudes(graph, bounds, format)?;
         let ring = rings(graph, &bits, format)?;
-        let mut plan =
-            Plan { bits, ring, product: vec![None; graph.nodes.len()], demand: vec![0; graph.nodes.len()], notes: vec![] };
+        let mut plan = Plan {
+            bits,
+            ring,
+            product: vec![None; graph.nodes.len()],
+            demand: vec![0; graph.nodes.len()],
+            notes: vec![],
+        };
         for (id, node) in graph.iter() {
             if let Some(factor) = factor(graph, id) {
                 plan.product[id.index()] = Some(plan.fit(graph, weights, format, id, factor)?);
@@ -218,7 +223,8 @@ pub(super) fn too_uniform(node: &str, needed: u32, ring: u8) -> CompileError {
         node: node.to_owned(),
         needed,
         ring,
-        way_out: "give a larger --ring or fewer --frac bits, or leave --ring away for a ring for each value".to_owned(),
+        way_out: "give a larger --ring or fewer --frac bits, or leave --ring away for a ring for each value"
+            .to_owned(),
     }
 }
 
@@ -270,6 +276,9 @@ fn demands(graph: &Graph, plan: &Plan) -> Vec<u8> {
             (Op::SumPool(_) | Op::ReduceSum(_), None) => {
                 sum_ring(plan.ring[node.args[0].index()], plan.ring[i], demand[i])
             }
+            (Op::Neg(_), None)
+            | (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Gather(_), None)
+            | (Op::Pad(_) | Op::Expand(_) | Op::ZeroInsert(_), None) => plan.ring[i].max(demand[i]),
             _ => plan.ring[i],
         };
         node.args.iter().for_each(|a| demand[a.index()] = demand[a.index()].max(wanted));

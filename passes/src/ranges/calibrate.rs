@@ -66,11 +66,10 @@ fn run(
                 seen.inputs.insert(input.name.clone(), (lo, hi));
                 Cow::Borrowed(t)
             }
-            Op::Weight(_) | Op::Const(_) => {
-                known(graph, weights, id)?.unwrap_or_default()
-            }
+            Op::Weight(_) | Op::Const(_) => known(graph, weights, id)?.unwrap_or_default(),
             op => {
-                let args: Vec<&Tensor<f32>> = node.args.iter().filter_map(|a| values[a.index()].as_deref()).collect();
+                let args: Vec<&Tensor<f32>> =
+                    node.args.iter().filter_map(|a| values[a.index()].as_deref()).collect();
                 let tys: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
                 let result = op.eval_real(&args, &tys);
                 Cow::Owned(result.map_err(|source| CompileError::Type {

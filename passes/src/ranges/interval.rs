@@ -75,12 +75,8 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
         Op::Neg(_) => Pair { lo: eval(&[&args[0].hi])?, hi: eval(&[&args[0].lo])? },
         Op::Mul(_) => {
             let (a, b) = (args[0], args[1]);
-            let ends = [
-                eval(&[&a.lo, &b.lo])?,
-                eval(&[&a.lo, &b.hi])?,
-                eval(&[&a.hi, &b.lo])?,
-                eval(&[&a.hi, &b.hi])?,
-            ];
+            let ends =
+                [eval(&[&a.lo, &b.lo])?, eval(&[&a.lo, &b.hi])?, eval(&[&a.hi, &b.lo])?, eval(&[&a.hi, &b.hi])?];
             let fold = |f: fn(f32, f32) -> f32| zip(&zip(&ends[0], &ends[1], f), &zip(&ends[2], &ends[3], f), f);
             let lo = if same { fold(f32::min).map(|v| v.max(0.0)) } else { fold(f32::min) };
             Pair { lo, hi: fold(f32::max) }
