@@ -2,4 +2,7 @@
 
 mod eval;
 mod linear;
+mod random;
 mod support;
+mod text;
+mod types;
