@@ -4,7 +4,9 @@ use crate::canonicalize::canonicalize;
 use crate::depthwise::depthwise;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::uses;
+use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::lower::{Protocols, lower};
+use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, Source, analyse, observe};
 use crate::report::Report;
@@ -107,17 +109,29 @@ pub fn compile(
 ) -> Result<Compiled> {
     check(options)?;
     let (graph, mut weights) = canonicalize(graph.clone(), weights.clone())?;
-    let split = split(&graph, &weights)?;
-    let core = depthwise(&split.core, &mut weights)?;
+    let mut split = split(&graph, &weights)?;
+    split.core = depthwise(&split.core, &mut weights)?;
+    let mut notes = split.notes;
     let frac = options.frac.unwrap_or(FRAC);
-
-    let observed = observe(&core, &weights, calibration)?;
+    let bounds_of = |graph: &Graph, warnings: &mut Vec<String>| -> Result<Vec<Bound>> {
+        let observed = observe(graph, &weights, calibration)?;
+        let inputs = input_ranges(graph, options, observed.as_ref().map(|o| &o.inputs), warnings);
+        let facts = Facts { inputs: &inputs, observed: observed.as_ref(), fallback: fallback(options, frac) };
+        let bounds = analyse(graph, &weights, &facts)?;
+        warn_about_ranges(graph, &bounds, facts.fallback, warnings);
+        Ok(bounds)
+    };
+    let mut core = split.core;
+    if has_lrn(&core) {
+        let (expanded, windows) = with_windows(&core)?;
+        let bounds = bounds_of(&expanded, &mut Vec::new())?;
+        let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
+        let (lines, approximations) = piecewise(&core, &largest)?;
+        core = lines;
+        notes.extend(approximations);
+    }
     let mut warnings = Vec::new();
-    let inputs = input_ranges(&core, options, observed.as_ref().map(|o| &o.inputs), &mut warnings);
-    let fallback = f32::from(FALLBACK_RING - options.weight_frac.min(FALLBACK_RING - 4) - 2) - f32::from(frac);
-    let facts = Facts { inputs: &inputs, observed: observed.as_ref(), fallback: fallback.exp2() * 0.999 };
-    let bounds = analyse(&core, &weights, &facts)?;
-    warn_about_ranges(&core, &bounds, facts.fallback, &mut warnings);
+    let bounds = bounds_of(&core, &mut warnings)?;
 
     let format = Format {
         frac,
@@ -134,9 +148,11 @@ pub fn compile(
     checked(&ring_graph, Stage::Ring)?;
     checked(&mpc, Stage::Mpc)?;
 
-    let mut notes = split.notes;
     notes.extend(plan.notes.iter().cloned());
-    let error_ulps = vec![0; mpc.outputs.len()];
+    let errors = errors(&mpc, &ring_weights)?;
+    let outputs = mpc.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
+    let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
+    let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
     let program = Program {
         model: options.model.clone(),
         inputs: input_specs(&mpc, options),
@@ -146,7 +162,7 @@ pub fn compile(
         softspoken_k: options.softspoken_k,
         notes,
     };
-    let report = Report { warnings };
+    let report = Report { warnings, likely_ulps };
     Ok(Compiled { program, ring_graph, weights: ring_weights, report })
 }
 
@@ -158,6 +174,12 @@ fn checked(graph: &Graph, stage: Stage) -> Result<()> {
     })
 }
 
+/// Largest value that a ring of [`FALLBACK_RING`] bits leaves room for, at both fractions and with the spare bit.
+fn fallback(options: &Options, frac: u8) -> f32 {
+    let left = i32::from(FALLBACK_RING) - i32::from(options.weight_frac) - i32::from(frac) - 2;
+    (left.max(4) as f32).exp2() * 0.999
+}
+
 fn check(options: &Options) -> Result<()> {
     let domain = |option, ok: bool, why: &str| {
         if ok { Ok(()) } else { Err(CompileError::Options { option, why: why.to_owned() }) }
@@ -167,7 +189,7 @@ fn check(options: &Options) -> Result<()> {
     domain("weight_frac", (1..=24).contains(&options.weight_frac), "1 to 24 fraction bits")?;
     domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
     domain("radix", (1..=4).contains(&options.radix), "1 to 4 bits a leaf")?;
-    domain("softspoken_k", (1..=8).contains(&options.softspoken_k), "1 to 8")
+    domain("softspoken_k", [1, 2, 4, 8].contains(&options.softspoken_k), "1, 2, 4 or 8")
 }
 
 fn inputs(graph: &Graph) -> impl Iterator<Item = &Input> {
