@@ -3,8 +3,8 @@
 use crate::canonicalize::canonicalize;
 use crate::depthwise::depthwise;
 use crate::error::{CompileError, Result};
-use crate::graph_edit::uses;
 use crate::error_bound::{errors, likely_ulps, public_ulps};
+use crate::graph_edit::uses;
 use crate::lower::{Protocols, lower};
 use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::quantize::{Format, Plan, quantize};

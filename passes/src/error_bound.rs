@@ -56,9 +56,8 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
     for (id, node) in graph.iter() {
         let at = |i: usize| node.args.get(i).map_or(Error::default(), |a| errors[a.index()]);
         let joined = || node.args.iter().fold(Error::default(), |e, a| e.join(errors[a.index()]));
-        let magnitude = |i: usize| {
-            node.args.get(i).and_then(|&a| graph.ty(a).as_fixed()).map_or(0.0, |f| f.max_abs() as f64)
-        };
+        let magnitude =
+            |i: usize| node.args.get(i).and_then(|&a| graph.ty(a).as_fixed()).map_or(0.0, |f| f.max_abs() as f64);
         let error = match &node.op {
             Op::Input(_) | Op::Weight(_) | Op::Const(_) => Error::default(),
             Op::Add(_) | Op::Sub(_) => at(0).plus(at(1)),
@@ -108,9 +107,7 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
                 let (l1, l2) = norms(w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
                 joined().scaled(l1, l2)
             }
-            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => {
-                Error::default()
-            }
+            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => Error::default(),
             Op::Mul(_) | Op::MulOt(_) => product(at(0), at(1), magnitude(0), magnitude(1)),
             Op::MatMul(_) => {
                 let inner = graph.ty(node.args[0]).shape.last().copied().unwrap_or(1) as f64;
@@ -118,8 +115,9 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             }
             Op::TruncReduce(t) => shifted(at(0), t.shift),
             Op::TruncReduceFaithful(t) => shifted(at(0), t.shift),
-            Op::TruncReduceLocal(t) => shifted(at(0), t.shift)
-                .plus(Error { worst: 1.0, variance: TRUNCATION_VARIANCE }),
+            Op::TruncReduceLocal(t) => {
+                shifted(at(0), t.shift).plus(Error { worst: 1.0, variance: TRUNCATION_VARIANCE })
+            }
             Op::ArgMax(m) => index(at(0), graph, node.args[0], m.axis),
             Op::ArgMaxOt(m) => index(at(0), graph, node.args[0], m.axis),
             // The client's part: the error is stated for what was revealed.

@@ -13,6 +13,8 @@ mod compile;
 mod depthwise;
 mod error;
 mod error_bound;
+#[cfg(test)]
+mod filetests;
 mod graph_edit;
 mod lower;
 mod lrn;

@@ -170,8 +170,7 @@ impl Lines {
         }
         let knots = curve.knots(range, high, pieces).unwrap_or_else(|| vec![0.0]);
         let ends: Vec<f64> = knots.iter().copied().chain([range]).collect();
-        let slopes: Vec<f64> =
-            ends.windows(2).map(|p| (curve.at(p[1]) - curve.at(p[0])) / (p[1] - p[0])).collect();
+        let slopes: Vec<f64> = ends.windows(2).map(|p| (curve.at(p[1]) - curve.at(p[0])) / (p[1] - p[0])).collect();
         let steps = slopes.iter().enumerate().map(|(i, s)| if i == 0 { *s } else { s - slopes[i - 1] }).collect();
         Lines { value: curve.at(0.0) - high / 2.0, knots, steps, error: high / 2.0 }
     }

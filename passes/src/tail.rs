@@ -127,7 +127,9 @@ pub(crate) fn split(graph: &Graph, weights: &RealWeights) -> Result<Split> {
                     in_tail.insert(a, tail.add(real_const(&values), &[], &arg.name)?);
                 } else {
                     let revealed = format!("{}:{}", arg.name, a.0);
-                    notes.push(format!("the client learns the value of node `{}`", arg.name));
+                    if arg.ty.owner != Owner::Client {
+                        notes.push(format!("the client learns the value of node `{}`", arg.name));
+                    }
                     enter(&mut tail, &mut in_tail, a, revealed)?;
                 }
             }

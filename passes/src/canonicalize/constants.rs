@@ -4,6 +4,7 @@ use super::Rewriter;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::scalar_const;
 use picc_ir::op::Op;
+use picc_ir::ops::ConstValue;
 use picc_ir::tensor::broadcast;
 use picc_ir::{Id, Owner, Tensor, Ty};
 use std::borrow::Cow;
@@ -46,10 +47,12 @@ pub(super) fn uniform_is_scalar(r: &mut Rewriter, op: &Op, args: &[Id], name: &s
     for (k, x, first) in [(b, a, false), (a, b, true)] {
         let Op::Const(c) = r.op(k) else { continue };
         let changes = c.ty.shape[..] != [1] && !r.shape(x).is_empty();
-        let uniform = matches!(&c.value, picc_ir::ops::ConstValue::Real(v) if v.len() == 1);
         let same_result = broadcast(&c.ty.shape, r.shape(x)).as_deref() == Some(r.shape(x));
-        if let (true, true, true, Some(value)) = (changes, uniform, same_result, r.known(k)?) {
-            let value = value.data[0];
+        let value = match &c.value {
+            ConstValue::Real(v) if v.iter().all(|u| *u == v[0]) => v.first().map(|v| v.value()),
+            _ => None,
+        };
+        if let (true, true, Some(value)) = (changes, same_result, value) {
             let k_name = r.name(k);
             let scalar = r.b.add(scalar_const(value), &[], &k_name)?;
             let args = if first { [scalar, x] } else { [x, scalar] };

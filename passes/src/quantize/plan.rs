@@ -32,6 +32,8 @@ const MAX_OT_RING: u8 = 60;
 const MIN_RING: u8 = 8;
 /// Weights and constants keep at least this many significant bits if they are small.
 const SIGNIFICANT: i32 = 8;
+/// Units of the last place by which truncations may push a value over its proven bound.
+const SLACK: f64 = 16.0;
 /// Fewer than this is not a model any more.
 const MIN_SIGNIFICANT: i32 = 4;
 
@@ -178,7 +180,7 @@ fn magnitudes(graph: &Graph, bounds: &[Bound], format: &Format) -> Result<Vec<u8
     let mut all = Vec::with_capacity(bounds.len());
     for (id, node) in graph.iter() {
         let largest = f64::from(bounds[id.index()].max_abs());
-        let bits = bits_for(largest * scale + 1.0);
+        let bits = bits_for(largest * scale + SLACK);
         if bits + 2 > u32::from(MAX_OT_RING) && !is_known(graph, id) {
             return Err(CompileError::RingTooSmall {
                 node: node.name.clone(),
