@@ -1,0 +1,143 @@
+//! `picc MODEL.onnx -o MODEL.pi`.
+
+use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
+use super::calibration::{Sample, read_samples};
+use super::files::{read_lines, write_public, write_secret};
+use super::{Failure, table};
+use crate::onnx::{self, Imported};
+use indicatif::{ProgressBar, ProgressStyle};
+use picc_ir::op::F32;
+use picc_ir::program::{Layout, Preprocess};
+use picc_ir::weights::write_weights;
+use picc_passes::{Compiled, Linear, Options};
+use std::path::Path;
+use std::time::Duration;
+
+pub fn run(args: &Compile) -> Result<(), Failure> {
+    let progress = spinner(args.quiet);
+    progress.set_message("reading the model");
+    let imported = import(&args.model, &args.shapes)?;
+    if args.emit == Some(Emit::Real) {
+        progress.finish_and_clear();
+        println!("{}", imported.graph);
+        return Ok(());
+    }
+    let samples = match &args.calibrate {
+        Some(path) => read_samples(path, &imported.inputs)?,
+        None => Vec::new(),
+    };
+    progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
+    let options = options(args, &imported)?;
+    let mut compiled = passes(&args.model, &imported, &options, &samples)?;
+    compiled.program.notes.extend(imported.notes.iter().cloned());
+    progress.finish_and_clear();
+
+    match args.emit {
+        Some(Emit::Ring) => println!("{}", compiled.ring_graph),
+        Some(Emit::Mpc) => println!("{}", compiled.program.graph),
+        Some(Emit::Real) | None => {}
+    }
+    if let Some(output) = &args.output {
+        // The secret half first: a program without its weights is of no use, weights without a program do no harm.
+        let weights = write_weights(&compiled.weights, compiled.program.digest());
+        write_secret(&output.with_extension("piw"), &weights)?;
+        write_public(output, &compiled.program.to_bytes())?;
+    }
+    for warning in &compiled.report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if !args.quiet && args.emit.is_none() {
+        print!("{}", table::summary(&compiled.program).map_err(|e| refused(&args.model, e))?);
+        for (output, ulps) in &compiled.report.likely_ulps {
+            if *ulps > 0.0 {
+                println!("output `{output}`: off by at most {ulps:.0} ulps in all but one run in 10^8");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Imports a model, or lists all of its problems.
+pub fn import(model: &Path, shapes: &Shapes) -> Result<Imported, Failure> {
+    let options = onnx::Options {
+        input_shapes: shapes.input_shape.clone(),
+        secret_literals: shapes.secret_literals,
+        ..onnx::Options::default()
+    };
+    onnx::import_file(model, &options).map_err(|errors| Failure::Refused {
+        model: model.to_owned(),
+        problems: errors
+            .0
+            .iter()
+            .map(|e| e.way_out().map_or_else(|| e.to_string(), |way_out| format!("{e}\n  {way_out}")))
+            .collect(),
+    })
+}
+
+/// The passes on an imported model.
+pub fn passes(
+    model: &Path,
+    imported: &Imported,
+    options: &Options,
+    samples: &[Sample],
+) -> Result<Compiled, Failure> {
+    picc_passes::compile(&imported.graph, &imported.weights, options, samples).map_err(|e| refused(model, e))
+}
+
+fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
+}
+
+fn options(args: &Compile, imported: &Imported) -> Result<Options, Failure> {
+    let labels = args.labels.as_deref().map(read_lines).transpose()?.unwrap_or_default();
+    let stem = args.model.file_stem().map(|s| s.to_string_lossy().into_owned());
+    Ok(Options {
+        model: stem.unwrap_or_else(|| imported.model.clone()),
+        ring: args.ring,
+        frac: args.frac,
+        weight_frac: args.weight_frac,
+        weight_bits: args.weight_bits,
+        exact: args.exact,
+        linear: match args.linear {
+            LinearArg::Auto => Linear::Auto,
+            LinearArg::Rlwe => Linear::Rlwe,
+            LinearArg::Ot => Linear::Ot,
+        },
+        softspoken_k: args.softspoken,
+        preprocess: preprocess(&args.preprocess),
+        labels,
+        ..Options::default()
+    })
+}
+
+/// The preprocessing block, if any of its options was given.
+fn preprocess(args: &PreprocessArgs) -> Option<Preprocess> {
+    let given = !args.mean.is_empty()
+        || !args.std.is_empty()
+        || args.divisor.is_some()
+        || args.layout.is_some()
+        || args.bgr;
+    given.then(|| Preprocess {
+        divisor: F32::from(args.divisor.unwrap_or(255.0)),
+        mean: args.mean.iter().copied().map(F32::from).collect(),
+        std: args.std.iter().copied().map(F32::from).collect(),
+        layout: match args.layout {
+            Some(LayoutArg::Nhwc) => Layout::Nhwc,
+            Some(LayoutArg::Nchw) | None => Layout::Nchw,
+        },
+        bgr: args.bgr,
+    })
+}
+
+/// Appears on a terminal when the work takes longer than a second.
+fn spinner(quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}

@@ -1,0 +1,68 @@
+//! `picc inspect MODEL.pi`.
+
+use super::args::Inspect;
+use super::{Failure, table};
+use picc_ir::mpc::schedule::program_cost;
+use picc_ir::program::Program;
+use picc_ir::verify::who_learns;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    digest: String,
+    learns: Vec<String>,
+    public: Vec<String>,
+    notes: &'a [String],
+    error_ulps: &'a [u64],
+    rows: Vec<table::Row>,
+    inference: picc_ir::cost::Traffic,
+    setup: picc_ir::cost::Traffic,
+}
+
+pub fn run(args: &Inspect) -> Result<(), Failure> {
+    let bad = |problem: String| Failure::File { path: args.program.clone(), problem };
+    let bytes = std::fs::read(&args.program).map_err(|e| bad(e.to_string()))?;
+    let program = Program::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
+    let cost = program_cost(&program).map_err(|e| bad(e.to_string()))?;
+    let report = Report {
+        model: &program.model,
+        digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
+        learns: who_learns(&program.graph)
+            .iter()
+            .map(|(party, what)| format!("the {party} learns {what}"))
+            .collect(),
+        public: inputs_and_outputs(&program),
+        notes: &program.notes,
+        error_ulps: &program.error_ulps,
+        rows: table::rows(&program, &cost),
+        inference: cost.inference(),
+        setup: cost.setup,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(|e| bad(e.to_string()))?);
+        return Ok(());
+    }
+    println!("{}, program {}", report.model, &report.digest[..16]);
+    report.public.iter().chain(&report.learns).for_each(|line| println!("  {line}"));
+    report.notes.iter().for_each(|note| println!("  note: {note}"));
+    if args.graph {
+        println!("\n{}", program.graph);
+    } else {
+        print!("\n{}", table::summary(&program).map_err(|e| bad(e.to_string()))?);
+    }
+    Ok(())
+}
+
+fn inputs_and_outputs(program: &Program) -> Vec<String> {
+    let inputs = program
+        .inputs
+        .iter()
+        .map(|i| format!("input `{}` {:?}, {} fraction bits, from the client", i.name, &i.shape[..], i.frac_bits));
+    let outputs = program.graph.outputs.iter().zip(&program.error_ulps).map(|((name, id), ulps)| {
+        let exact =
+            if *ulps == 0 { "bit-exact".to_owned() } else { format!("within {ulps} ulps of the reference") };
+        format!("output `{name}` {:?}, {exact}", &program.graph.ty(*id).shape[..])
+    });
+    inputs.chain(outputs).collect()
+}
