@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod crypto;
 pub mod error;
+pub mod handshake;
 pub mod ot;
 pub mod protocol;
 
