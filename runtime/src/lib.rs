@@ -1,5 +1,6 @@
 //! The two-party runtime: crypto, correlations, protocols, transport and the executor.
 
+pub mod bits;
 pub mod channel;
 pub mod crypto;
 pub mod error;
