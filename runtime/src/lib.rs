@@ -6,5 +6,7 @@ pub mod crypto;
 pub mod error;
 pub mod ot;
 pub mod protocol;
+pub mod session;
+pub mod testing;
 
 pub use error::{Error, Result};
