@@ -105,7 +105,7 @@ impl ExtensionSender {
             .map(|j| {
                 let base = j * k..(j + 1) * k;
                 let sums = &corrections[j * 2 * (k - 1)..(j + 1) * 2 * (k - 1)];
-                StreamBank::new(k, 1, &punctured_tree(&path[base.clone()], &keys[base], sums))
+                StreamBank::new(k, &punctured_tree(&path[base.clone()], &keys[base], sums))
             })
             .collect();
         Ok(ExtensionSender { k, delta, banks, counter: 0 })
@@ -162,7 +162,7 @@ impl ExtensionReceiver {
             .map(|keys| {
                 let (leaves, sums) = full_tree(keys);
                 corrections.extend(blocks_to_bytes(&sums));
-                StreamBank::new(k, 0, &leaves)
+                StreamBank::new(k, &leaves)
             })
             .collect();
         Ok((ExtensionReceiver { k, banks, counter: 0 }, corrections))
