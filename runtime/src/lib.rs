@@ -5,6 +5,7 @@ pub mod channel;
 pub mod crypto;
 pub mod error;
 pub mod handshake;
+pub mod inputs;
 pub mod ot;
 pub mod protocol;
 pub mod session;
