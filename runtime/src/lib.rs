@@ -1,9 +1,12 @@
 //! The two-party runtime: crypto, correlations, protocols, transport and the executor.
 
+pub mod bits;
 pub mod channel;
 pub mod crypto;
 pub mod error;
 pub mod ot;
 pub mod protocol;
+pub mod session;
+pub mod testing;
 
 pub use error::{Error, Result};

@@ -1,1 +1,11 @@
 //! Primitives. Nothing here knows a protocol or a socket.
+
+pub mod block;
+pub mod hash;
+pub mod prg;
+pub(crate) mod streams;
+pub(crate) mod transpose;
+
+pub use block::Block;
+pub use hash::CrHash;
+pub use prg::{Prg, Rng};
