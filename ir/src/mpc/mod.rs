@@ -3,6 +3,7 @@
 mod arg_max_ot;
 mod conv_ot;
 mod conv_rlwe;
+pub mod cost;
 pub mod cot;
 mod extend_ot;
 mod matmul_ot;
