@@ -90,6 +90,8 @@ impl Session {
             Party::Client => (demand.client_sends, demand.server_sends),
             Party::Server => (demand.server_sends, demand.client_sends),
         };
+        self.cot_sender.make_room(send as usize);
+        self.cot_receiver.make_room(receive as usize);
         // All messages leave before the first is awaited: one flight.
         for n in cot::extension_batches(receive) {
             let message = self.cot_receiver.extend(n as usize);
