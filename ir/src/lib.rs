@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod eval;
 pub mod geom;
 pub mod graph;
 pub mod mpc;
@@ -14,6 +15,7 @@ mod party;
 pub mod program;
 pub mod tensor;
 pub mod ty;
+pub mod verify;
 pub mod weights;
 
 pub use graph::{Graph, Id, Node};
@@ -22,3 +24,4 @@ pub use party::Party;
 pub use program::Program;
 pub use tensor::Tensor;
 pub use ty::{Elem, Fixed, Owner, Shape, Ty, TypeError};
+pub use verify::{Stage, verify};

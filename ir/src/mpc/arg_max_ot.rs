@@ -3,6 +3,7 @@
 use crate::mpc::operands::{differences_fit, radix_exists, shared};
 use crate::op::{Arity, OpDef};
 use crate::ops::ArgMax;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -34,5 +35,9 @@ impl OpDef for ArgMaxOt {
         differences_fit(shared(args[0])?)?;
         radix_exists(self.radix)?;
         self.tensor_op().infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        self.tensor_op().eval_ring(args, tys)
     }
 }

@@ -5,6 +5,7 @@ use crate::geom::ConvGeom;
 use crate::mpc::operands::{geometry_is, shared, weights};
 use crate::op::{Arity, OpDef};
 use crate::ops::Conv;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -29,5 +30,9 @@ impl OpDef for ConvOt {
         let conv = Conv::of(&self.geom);
         geometry_is(&self.geom, &conv.geom(&args[0].shape, &args[1].shape)?)?;
         conv.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Conv::of(&self.geom).eval_ring(args, tys)
     }
 }

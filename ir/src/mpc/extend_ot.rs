@@ -3,6 +3,7 @@
 use crate::mpc::operands::{differences_fit, shared};
 use crate::op::{Arity, OpDef};
 use crate::ops::Extend;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,9 @@ impl OpDef for ExtendOt {
             differences_fit(f)?;
         }
         Extend { ring_bits: self.ring_bits }.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Extend { ring_bits: self.ring_bits }.eval_ring(args, tys)
     }
 }

@@ -3,6 +3,7 @@
 use crate::mpc::operands::shared;
 use crate::op::{Arity, OpDef};
 use crate::ops::Mul;
+use crate::tensor::Tensor;
 use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -23,5 +24,9 @@ impl OpDef for MulOt {
             return Err(TypeError::new(format!("no product of {} and {}", args[0], args[1])));
         }
         Mul {}.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Mul {}.eval_ring(args, tys)
     }
 }

@@ -3,6 +3,7 @@
 use crate::mpc::operands::{radix_exists, shared};
 use crate::op::{Arity, OpDef};
 use crate::ops::Relu;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -23,5 +24,9 @@ impl OpDef for ReluOt {
         shared(args[0])?;
         radix_exists(self.radix)?;
         Relu {}.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Relu {}.eval_ring(args, tys)
     }
 }

@@ -3,6 +3,7 @@
 use crate::Party;
 use crate::mpc::operands::shared;
 use crate::op::{Arity, OpDef};
+use crate::tensor::Tensor;
 use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -25,5 +26,9 @@ impl OpDef for Reveal {
             Party::Client => Ok(args[0].with_owner(Owner::Client)),
             Party::Server => Err(TypeError::new("nothing is revealed to the server")),
         }
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
+use crate::tensor::Tensor;
 use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -22,5 +23,9 @@ impl OpDef for Share {
             return Err(TypeError::new(format!("needs the client's value, got {}", args[0])));
         }
         Ok(args[0].with_owner(Owner::Shared))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

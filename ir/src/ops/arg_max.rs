@@ -2,6 +2,9 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, reduced};
+use crate::ops::number::Number;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Fixed, Ty, TypeError, ring_limits};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,23 @@ pub struct ArgMax {
     pub axis: usize,
     pub keep: bool,
     pub last: bool,
+}
+
+impl ArgMax {
+    fn winners<T: Number>(&self, x: &Tensor<T>, ty: &Ty) -> Result<Tensor<usize>, TypeError> {
+        let (shape, _) = reduced(ty, &[self.axis], self.keep)?;
+        let [outer, extent, inner] = around(&x.shape, self.axis);
+        let mut winners = Vec::with_capacity(outer * inner);
+        for o in 0..outer {
+            for i in 0..inner {
+                let value = |k: usize| x.data[(o * extent + k) * inner + i];
+                let beats =
+                    |k: usize, best: usize| value(k) > value(best) || (self.last && value(k) == value(best));
+                winners.push((1..extent).fold(0, |best, k| if beats(k, best) { k } else { best }));
+            }
+        }
+        Ok(Tensor::new(&shape, winners))
+    }
 }
 
 impl OpDef for ArgMax {
@@ -37,5 +57,13 @@ impl OpDef for ArgMax {
             }
         };
         Ok(Ty { shape, elem, owner: x.owner })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.winners(args[0], tys[0])?.map(|&i| i as f32))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.winners(args[0], tys[0])?.map(|&i| i as i64))
     }
 }

@@ -5,6 +5,9 @@ use crate::ops::axes::axis_of;
 use crate::ops::elementwise::aligned;
 use crate::ops::extent::checked;
 use crate::ops::interval::Interval;
+use crate::ops::number::Number;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Concat {
     pub axis: usize,
+}
+
+impl Concat {
+    fn join<T: Number>(&self, args: &[&Tensor<T>]) -> Tensor<T> {
+        let mut shape = args[0].shape.clone();
+        shape[self.axis] = args.iter().map(|x| x.shape[self.axis]).sum();
+        let [outer, ..] = around(&shape, self.axis);
+        let mut data = Vec::with_capacity(shape.iter().product());
+        for o in 0..outer {
+            for x in args {
+                let block = x.data.len() / outer;
+                data.extend_from_slice(&x.data[o * block..(o + 1) * block]);
+            }
+        }
+        Tensor::new(&shape, data)
+    }
 }
 
 impl OpDef for Concat {
@@ -37,5 +56,13 @@ impl OpDef for Concat {
         }
         checked(&ty.shape)?;
         Ok(ty)
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.join(args))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.join(args))
     }
 }

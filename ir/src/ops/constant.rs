@@ -3,6 +3,7 @@
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked_ty;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,15 @@ pub enum ConstValue {
 pub struct Const {
     pub ty: Ty,
     pub value: ConstValue,
+}
+
+impl Const {
+    fn filled<T: Copy>(&self, values: Vec<T>) -> Tensor<T> {
+        match values[..] {
+            [one] => Tensor::full(&self.ty.shape, one),
+            _ => Tensor::new(&self.ty.shape, values),
+        }
+    }
 }
 
 impl OpDef for Const {
@@ -51,5 +61,19 @@ impl OpDef for Const {
             return Err(TypeError::new(format!("{count} values for {ty}")));
         }
         Ok(ty)
+    }
+
+    fn eval_real(&self, _args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        match &self.value {
+            ConstValue::Real(v) => Ok(self.filled(v.iter().map(|v| v.value()).collect())),
+            ConstValue::Int(_) => Err(TypeError::new("a fixed-point constant is not real")),
+        }
+    }
+
+    fn eval_ring(&self, _args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        match &self.value {
+            ConstValue::Int(v) => Ok(self.filled(v.clone())),
+            ConstValue::Real(_) => Err(TypeError::new("a real constant is in no ring")),
+        }
     }
 }

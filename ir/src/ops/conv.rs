@@ -2,9 +2,11 @@
 
 use crate::geom::ConvGeom;
 use crate::op::{Arity, OpDef};
+use crate::ops::convolution::{convolve, convolve_ring};
 use crate::ops::elementwise::product;
 use crate::ops::extent::checked;
 use crate::ops::window::Window;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -64,5 +66,13 @@ impl OpDef for Conv {
             elem: product(x, w, |p| p.summed_between(least, fan_in))?,
             owner: x.owner.join(w.owner),
         })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(convolve(&args[0].data, &args[1].data, &self.geom(&args[0].shape, &args[1].shape)?))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(convolve_ring(&args[0].data, &args[1].data, &self.geom(&args[0].shape, &args[1].shape)?))
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::{broadcast_shape, real};
+use crate::ops::strided::zip;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -19,5 +21,9 @@ impl OpDef for Div {
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         let (a, b) = (real(args[0])?, real(args[1])?);
         Ok(Ty { shape: broadcast_shape(a, b)?, elem: Elem::Real, owner: a.owner.join(b.owner) })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        zip(args, |a, b| a / b)
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked;
-use crate::tensor::broadcast;
+use crate::ops::strided::{broadcast_strides, pick};
+use crate::tensor::{Tensor, broadcast};
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,13 @@ impl OpDef for Expand {
             Some(s) if s == shape => Ok(x.with_shape(&shape)),
             _ => Err(TypeError::new(format!("{x} does not broadcast to {:?}", self.shape))),
         }
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(pick(&args[0].data, &self.shape, 0, &broadcast_strides(&args[0].shape, &self.shape)))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(pick(&args[0].data, &self.shape, 0, &broadcast_strides(&args[0].shape, &self.shape)))
     }
 }

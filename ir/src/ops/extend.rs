@@ -3,6 +3,7 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::extent::ring_exists;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Fixed, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,9 @@ impl OpDef for Extend {
             return Err(TypeError::new(format!("{} bits do not extend {}", self.ring_bits, args[0])));
         }
         Ok(args[0].with_elem(Elem::Fixed(Fixed { ring_bits: self.ring_bits, ..f })))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

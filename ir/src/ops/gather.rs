@@ -3,6 +3,9 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::extent::checked;
+use crate::ops::number::Number;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,22 @@ use serde::{Deserialize, Serialize};
 pub struct Gather {
     pub axis: usize,
     pub indices: Vec<u32>,
+}
+
+impl Gather {
+    fn chosen<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let [outer, extent, inner] = around(&x.shape, self.axis);
+        let mut shape = x.shape.clone();
+        shape[self.axis] = self.indices.len();
+        let mut data = Vec::with_capacity(outer * self.indices.len() * inner);
+        for o in 0..outer {
+            for &k in &self.indices {
+                let at = (o * extent + k as usize) * inner;
+                data.extend_from_slice(&x.data[at..at + inner]);
+            }
+        }
+        Tensor::new(&shape, data)
+    }
 }
 
 impl OpDef for Gather {
@@ -28,5 +47,13 @@ impl OpDef for Gather {
         }
         shape[axis] = self.indices.len();
         Ok(args[0].with_shape(&checked(&shape)?))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.chosen(args[0]))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.chosen(args[0]))
     }
 }

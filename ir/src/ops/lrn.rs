@@ -3,6 +3,8 @@
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::real;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -30,5 +32,25 @@ impl OpDef for Lrn {
             return Err(TypeError::new("parameters are finite"));
         }
         real(args[0]).cloned()
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        let x = args[0];
+        let [outer, channels, inner] = around(&x.shape, 1);
+        let (alpha, beta, bias) = (self.alpha.value(), self.beta.value(), self.bias.value());
+        // The window reaches floor((size - 1) / 2) channels back and ceil((size - 1) / 2) ahead.
+        let (back, ahead) = ((self.size - 1) / 2, self.size / 2);
+        let mut out = x.clone();
+        for o in 0..outer {
+            for c in 0..channels {
+                let around = c.saturating_sub(back)..channels.min(c.saturating_add(ahead).saturating_add(1));
+                for i in 0..inner {
+                    let at = |c: usize| (o * channels + c) * inner + i;
+                    let squares: f32 = around.clone().map(|c| x.data[at(c)] * x.data[at(c)]).sum();
+                    out.data[at(c)] /= (bias + alpha / self.size as f32 * squares).powf(beta);
+                }
+            }
+        }
+        Ok(out)
     }
 }

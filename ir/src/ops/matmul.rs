@@ -4,7 +4,9 @@ use crate::geom::MatMulGeom;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::product;
 use crate::ops::extent::checked;
-use crate::tensor::broadcast;
+use crate::ops::number::Number;
+use crate::ops::strided::{broadcast_strides, each_row};
+use crate::tensor::{Tensor, broadcast};
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,32 @@ impl MatMul {
     }
 }
 
+fn product_of<T: Number>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, TypeError> {
+    let mut shape = MatMul::batch(&a.shape, &b.shape)?;
+    let (rank_a, rank_b) = (a.shape.len(), b.shape.len());
+    let (rows, inner, cols) = (a.shape[rank_a - 2], a.shape[rank_a - 1], b.shape[rank_b - 1]);
+    // One more axis of extent 1, so that each matrix of the batch is one "row" of the walk.
+    let walk: Shape = shape.iter().copied().chain([1]).collect();
+    let matrices = |x: &Tensor<T>| -> Shape { x.shape[..x.shape.len() - 2].iter().copied().chain([1]).collect() };
+    let (walk_a, walk_b) = (broadcast_strides(&matrices(a), &walk), broadcast_strides(&matrices(b), &walk));
+    shape.extend([rows, cols]);
+    let mut out = Tensor::full(&shape, T::ZERO);
+    let mut blocks = out.data.chunks_exact_mut(rows * cols);
+    each_row(&walk, [&walk_a, &walk_b], [0, 0], |[i, j]| {
+        let a = &a.data[i * rows * inner..][..rows * inner];
+        let b = &b.data[j * inner * cols..][..inner * cols];
+        let out = blocks.next().unwrap_or_default();
+        for (row, out) in a.chunks_exact(inner).zip(out.chunks_exact_mut(cols)) {
+            for (&factor, line) in row.iter().zip(b.chunks_exact(cols)) {
+                for (sum, &v) in out.iter_mut().zip(line) {
+                    *sum = sum.plus(factor.times(v));
+                }
+            }
+        }
+    });
+    Ok(out)
+}
+
 impl OpDef for MatMul {
     const NAME: &'static str = "matmul";
 
@@ -58,5 +86,13 @@ impl OpDef for MatMul {
         let mut shape = batch;
         shape.extend([a.shape[a.shape.len() - 2], b.shape[b.shape.len() - 1]]);
         Ok(Ty { shape: checked(&shape)?, elem: product(a, b, |p| p.summed(inner))?, owner: a.owner.join(b.owner) })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        product_of(args[0], args[1])
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        product_of(args[0], args[1])
     }
 }

@@ -1,7 +1,10 @@
 //! Maximum over windows of the last two axes of `[n, c, h, w]`; padding never wins.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::number::Number;
+use crate::ops::pooling::pool;
 use crate::ops::window::Window;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -32,5 +35,13 @@ impl OpDef for MaxPool {
         let shape = window.pooled(args[0])?;
         window.never_only_padding(&args[0].shape)?;
         Ok(args[0].with_shape(&shape))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        pool(args[0], &self.window(), Number::LOWEST, Number::larger)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        pool(args[0], &self.window(), Number::LOWEST, Number::larger)
     }
 }

@@ -3,6 +3,7 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -19,5 +20,13 @@ impl OpDef for Neg {
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         Ok(map_range(args[0], Interval::negated))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(args[0].map(|v| -v))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.wrapping_neg()))
     }
 }

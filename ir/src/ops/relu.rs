@@ -3,6 +3,8 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::interval::Interval;
+use crate::ops::number::Number;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -19,5 +21,13 @@ impl OpDef for Relu {
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         Ok(map_range(args[0], |x| x.maximum(Interval { lo: 0, hi: 0 })))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(args[0].map(|v| v.larger(0.0)))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.larger(0)))
     }
 }

@@ -3,6 +3,7 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -28,5 +29,9 @@ impl OpDef for Shl {
         let scale = 1i128 << self.bits;
         let range = Interval::of(f).times(Interval { lo: scale, hi: scale });
         Ok(args[0].with_elem(Elem::Fixed(range.in_ring(f.ring_bits, frac))))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.wrapping_shl(u32::from(self.bits))))
     }
 }

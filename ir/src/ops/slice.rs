@@ -3,6 +3,9 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::extent::checked;
+use crate::ops::number::Number;
+use crate::ops::strided::{Strides, pick};
+use crate::tensor::{Tensor, strides};
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,17 @@ pub struct Slice {
     pub start: Vec<usize>,
     pub size: Vec<usize>,
     pub step: Vec<isize>,
+}
+
+impl Slice {
+    fn cut<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let own = strides(&x.shape);
+        let first = own.iter().zip(&self.start).map(|(s, b)| s * b).sum();
+        // An axis with one element is never stepped along; its step may be any number.
+        let step = |i: usize| if self.size[i] == 1 { 0 } else { own[i] as isize * self.step[i] };
+        let steps: Strides = (0..own.len()).map(step).collect();
+        pick(&x.data, &self.size, first, &steps)
+    }
 }
 
 impl OpDef for Slice {
@@ -38,5 +52,13 @@ impl OpDef for Slice {
             }
         }
         Ok(x.with_shape(&shape))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.cut(args[0]))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.cut(args[0]))
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
+use crate::ops::number::Number;
+use crate::ops::pooling::pool;
 use crate::ops::window::Window;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -33,5 +36,13 @@ impl OpDef for SumPool {
         let shape = window.pooled(args[0])?;
         let least = if window.is_padded() { 0 } else { window.taps() };
         Ok(map_range(&args[0].with_shape(&shape), |x| x.summed_between(least, window.taps())))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        pool(args[0], &self.window(), Number::ZERO, Number::plus)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        pool(args[0], &self.window(), Number::ZERO, Number::plus)
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, one_per_axis};
+use crate::ops::number::Number;
+use crate::ops::strided::{Strides, pick, signed_strides};
+use crate::tensor::Tensor;
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Transpose {
     pub perm: Vec<usize>,
+}
+
+impl Transpose {
+    fn permuted<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let own = signed_strides(&x.shape);
+        let shape: Shape = self.perm.iter().map(|&p| x.shape[p]).collect();
+        let steps: Strides = self.perm.iter().map(|&p| own[p]).collect();
+        pick(&x.data, &shape, 0, &steps)
+    }
 }
 
 impl OpDef for Transpose {
@@ -29,5 +41,13 @@ impl OpDef for Transpose {
         }
         let shape: Shape = self.perm.iter().map(|&p| x.shape[p]).collect();
         Ok(x.with_shape(&shape))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.permuted(args[0]))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.permuted(args[0]))
     }
 }

@@ -3,6 +3,7 @@
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -29,5 +30,10 @@ impl OpDef for TruncReduce {
         let rounded = |v: i64| (i128::from(v) + half) >> self.shift;
         let range = Interval { lo: rounded(f.lo), hi: rounded(f.hi) };
         Ok(args[0].with_elem(Elem::Fixed(range.in_ring(f.ring_bits - self.shift, f.frac_bits - self.shift))))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        let half = if self.shift == 0 { 0 } else { 1i64 << (self.shift - 1) };
+        Ok(args[0].map(|v| v.wrapping_add(half) >> self.shift))
     }
 }

@@ -1,0 +1,46 @@
+//! A seeded generator and short names for what the tests build.
+
+use picc_ir::{Fixed, Owner, Tensor, Ty};
+
+/// SplitMix64.
+pub struct Seeded(pub u64);
+
+impl Seeded {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// `lo..=hi`
+    pub fn within(&mut self, lo: usize, hi: usize) -> usize {
+        lo + usize::try_from(self.next() % (hi - lo + 1) as u64).expect("small")
+    }
+
+    pub fn signed(&mut self, bound: i64) -> i64 {
+        (self.next() % (2 * bound.unsigned_abs() + 1)) as i64 - bound
+    }
+
+    pub fn ring_tensor(&mut self, shape: &[usize], bound: i64) -> Tensor<i64> {
+        let n = shape.iter().product();
+        Tensor::new(shape, (0..n).map(|_| self.signed(bound)).collect())
+    }
+}
+
+pub fn fix(ring_bits: u8, frac_bits: u8, lo: i64, hi: i64) -> Fixed {
+    Fixed { ring_bits, frac_bits, lo, hi }
+}
+
+pub fn shared(shape: &[usize], f: Fixed) -> Ty {
+    Ty::fixed(shape, f, Owner::Shared)
+}
+
+pub fn client(shape: &[usize], f: Fixed) -> Ty {
+    Ty::fixed(shape, f, Owner::Client)
+}
+
+pub fn server(shape: &[usize], f: Fixed) -> Ty {
+    Ty::fixed(shape, f, Owner::Server)
+}
