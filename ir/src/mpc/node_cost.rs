@@ -77,19 +77,23 @@ fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
         Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) => {
             Ok((0, 0))
         }
-        Op::Conv(_) | Op::MatMul(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
-            unlowered(op, ty)
-        }
-        Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => unlowered(op, ty),
+        Op::Conv(_) | Op::MatMul(_) => local_product(op, args, ty).map(|()| (0, 0)),
+        Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => known_to_one(op, ty).map(|()| (0, 0)),
+        Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => known_to_one(op, ty).map(|()| (0, 0)),
     }
 }
 
 /// A party computes on what it knows without the other; on shared values these need a protocol.
-fn unlowered(op: &Op, ty: &Ty) -> Result<(u64, u64), TypeError> {
+fn known_to_one(op: &Op, ty: &Ty) -> Result<(), TypeError> {
     match ty.owner {
-        Owner::Client | Owner::Public => Ok((0, 0)),
-        Owner::Server | Owner::Shared => Err(TypeError::new(format!("{} names no protocol", op.name()))),
+        Owner::Client | Owner::Public | Owner::Server => Ok(()),
+        Owner::Shared => Err(TypeError::new(format!("{} names no protocol", op.name()))),
     }
+}
+
+/// A product with a public factor is linear.
+fn local_product(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(), TypeError> {
+    if args.iter().any(|a| a.owner == Owner::Public) { Ok(()) } else { known_to_one(op, ty) }
 }
 
 /// Cost of `units` units of a node, run at once.
@@ -134,10 +138,11 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
         Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) => {
             Ok(Cost::default())
         }
-        Op::Conv(_) | Op::MatMul(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
-            unlowered(op, ty).map(|_| Cost::default())
+        Op::Conv(_) | Op::MatMul(_) => local_product(op, args, ty).map(|()| Cost::default()),
+        Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
+            known_to_one(op, ty).map(|()| Cost::default())
         }
-        Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => unlowered(op, ty).map(|_| Cost::default()),
+        Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => known_to_one(op, ty).map(|()| Cost::default()),
     }
 }
 
