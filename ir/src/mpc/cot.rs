@@ -13,8 +13,9 @@ use crate::cost::{CotDemand, Traffic};
 pub const COT_BITS: u64 = 128;
 /// An extension makes a multiple of so many COTs; what exceeds the demand is thrown away.
 pub const COT_MULTIPLE: u64 = 128;
-/// Most COTs that one extension message carries; a larger demand is sent in several messages of one flight.
-pub const COTS_PER_MESSAGE: u64 = 1 << 22;
+/// Most COTs that one extension message carries; a larger demand is sent in several messages of one flight, so that
+/// the sender works while the receiver does, on buffers that fit the caches.
+pub const COTS_PER_MESSAGE: u64 = 1 << 18;
 /// Field sizes (log 2) that the extension offers.
 pub const FIELD_BITS: [u32; 4] = [1, 2, 4, 8];
 /// The field size used unless something else is asked for.

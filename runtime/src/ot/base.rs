@@ -82,20 +82,19 @@ impl Sender {
 impl Receiver {
     #[must_use]
     pub fn new(label: &str, choices: &[bool], rng: &mut Rng) -> Receiver {
-        let draws: Vec<(Scalar, [u8; 64])> = choices
+        let secrets = Zeroizing::new(choices.iter().map(|_| random_scalar(rng)).collect::<Vec<Scalar>>());
+        let draws: Vec<[u8; 64]> = choices
             .iter()
             .map(|_| {
                 let mut wide = [0; 64];
-                let b = random_scalar(rng);
                 rng.fill_bytes(&mut wide);
-                (b, wide)
+                wide
             })
             .collect();
-        let points = draws
-            .par_iter()
-            .zip(choices)
+        let points = (secrets.par_iter(), &draws, choices)
+            .into_par_iter()
             .enumerate()
-            .flat_map_iter(|(i, ((b, wide), &c))| {
+            .flat_map_iter(|(i, (b, wide, &c))| {
                 let choice = Choice::from(u8::from(c));
                 let other = RistrettoPoint::from_uniform_bytes(wide);
                 let other_bytes = other.compress().to_bytes();
@@ -114,11 +113,7 @@ impl Receiver {
                 first.into_iter().chain(second)
             })
             .collect();
-        Receiver {
-            secrets: Zeroizing::new(draws.into_iter().map(|(b, _)| b).collect()),
-            choices: Zeroizing::new(choices.to_vec()),
-            points,
-        }
+        Receiver { secrets, choices: Zeroizing::new(choices.to_vec()), points }
     }
 
     /// The receiver's message.

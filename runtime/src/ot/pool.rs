@@ -44,6 +44,11 @@ impl CotSender {
         take_blocks(&mut self.ready, n)
     }
 
+    /// Makes room for `n` more correlations.
+    pub(crate) fn make_room(&mut self, n: usize) {
+        self.ready.reserve(n);
+    }
+
     /// Adds `n` correlations from the receiver's message.
     pub(crate) fn extend(&mut self, n: usize, message: &[u8]) -> Result<()> {
         let old = self.ready.len();
@@ -70,6 +75,11 @@ impl CotReceiver {
         let c = self.choices.slice(left, n);
         self.choices.truncate(left);
         Ok((t, c))
+    }
+
+    /// Makes room for `n` more correlations.
+    pub(crate) fn make_room(&mut self, n: usize) {
+        self.ready.reserve(n);
     }
 
     /// Adds `n` correlations; returns the message to the sender.

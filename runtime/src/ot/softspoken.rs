@@ -29,7 +29,7 @@ use crate::crypto::transpose::transpose;
 use crate::error::{Error, Result};
 use picc_ir::mpc::cot;
 use rayon::prelude::*;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Columns: bits of delta.
 pub const COLUMNS: usize = 128;
@@ -56,14 +56,14 @@ impl Delta {
 
     /// For each base OT the direction of delta's path; base OT `j k + l` is level `l` of tree `j`, and level 0 decides
     /// the most significant of the tree's bits.
-    fn path(&self, k: usize) -> Vec<bool> {
-        (0..COLUMNS).map(|i| self.bit(i / k * k + (k - 1 - i % k))).collect()
+    fn path(&self, k: usize) -> Zeroizing<Vec<bool>> {
+        Zeroizing::new((0..COLUMNS).map(|i| self.bit(i / k * k + (k - 1 - i % k))).collect())
     }
 
     /// Choice bits of the base OTs: the side that the path does not take.
     #[must_use]
-    pub fn base_choices(&self, k: u32) -> Vec<bool> {
-        self.path(k as usize).iter().map(|p| !p).collect()
+    pub fn base_choices(&self, k: u32) -> Zeroizing<Vec<bool>> {
+        Zeroizing::new(self.path(k as usize).iter().map(|p| !p).collect())
     }
 }
 
@@ -105,7 +105,7 @@ impl ExtensionSender {
             .map(|j| {
                 let base = j * k..(j + 1) * k;
                 let sums = &corrections[j * 2 * (k - 1)..(j + 1) * 2 * (k - 1)];
-                StreamBank::new(k, 1, &punctured_tree(&path[base.clone()], &keys[base], sums))
+                StreamBank::new(k, &punctured_tree(&path[base.clone()], &keys[base], sums))
             })
             .collect();
         Ok(ExtensionSender { k, delta, banks, counter: 0 })
@@ -133,10 +133,10 @@ impl ExtensionSender {
                 let mut columns = group(&mut scratch.columns, j * this.k, this.k, len);
                 bank.sums(counter, &mut scratch.all[..len], &mut columns);
                 if j > 0 {
-                    let d = blocks_from_bytes(&d[(j - 1) * len * 16..j * len * 16]);
+                    let d = d[(j - 1) * len * 16..j * len * 16].as_chunks::<16>().0;
                     for (b, column) in columns.iter_mut().enumerate() {
                         let bit = Block::mask(this.delta.bit(j * this.k + b));
-                        column.iter_mut().zip(&d).for_each(|(w, d)| *w ^= *d & bit);
+                        column.iter_mut().zip(d).for_each(|(w, d)| *w ^= Block::from_bytes(*d) & bit);
                     }
                 }
             }
@@ -162,7 +162,7 @@ impl ExtensionReceiver {
             .map(|keys| {
                 let (leaves, sums) = full_tree(keys);
                 corrections.extend(blocks_to_bytes(&sums));
-                StreamBank::new(k, 0, &leaves)
+                StreamBank::new(k, &leaves)
             })
             .collect();
         Ok((ExtensionReceiver { k, banks, counter: 0 }, corrections))
