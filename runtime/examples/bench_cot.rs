@@ -1,6 +1,6 @@
 //! Correlated OTs per second, bytes and rounds, both parties in this process; and the rate of the OT hash.
 //!
-//! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party]`
+//! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 
 use picc_ir::{cost::CotDemand, mpc::cot};
 use picc_runtime::Result;
@@ -17,7 +17,8 @@ fn main() {
     let n = args.next().unwrap_or(1 << 20);
     let threads = args.next().unwrap_or(1) as usize;
     println!("one direction, {n} COTs, {threads} thread(s) a party, memory channel");
-    for k in cot::FIELD_BITS {
+    let only = args.next().map(|k| k as u32);
+    for k in cot::FIELD_BITS.into_iter().filter(|k| only.is_none_or(|o| o == *k)) {
         let start = Instant::now();
         let (mut client, mut server) = test_pair_with(0, SetupParams { softspoken_k: k });
         let setup = start.elapsed();

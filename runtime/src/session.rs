@@ -217,6 +217,22 @@ mod tests {
     }
 
     #[test]
+    fn seeds_determine_everything() {
+        let demand = CotDemand { client_sends: 20_000, server_sends: 0 };
+        let runs = [3, 3, 4].map(|seed| {
+            let (mut client, mut server) = test_pair_with(seed, SetupParams::default());
+            run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
+            check(&mut client, &mut server, 20_000)
+        });
+        let same = |a: usize, b: usize| {
+            let blocks = runs[a].0.iter().zip(&runs[b].0).all(|(x, y)| x.0 == y.0);
+            blocks && runs[a].1.words() == runs[b].1.words()
+        };
+        assert!(same(0, 1));
+        assert!(!same(1, 2));
+    }
+
+    #[test]
     fn both_parties_hash_alike_and_sessions_differ() {
         let (a, b) = test_pair_with(7, SetupParams { softspoken_k: 1 });
         let (c, _) = test_pair_with(8, SetupParams { softspoken_k: 1 });

@@ -42,7 +42,7 @@ impl Block {
         self.0 as u64
     }
 
-    /// Multiplication by `x` in GF(2^128) = GF(2)[x] / (x^128 + x^7 + x^2 + x + 1), without branching.
+    /// Multiplication by `x` in GF(2^128), modulo `x^128 + x^7 + x^2 + x + 1`, without branching.
     ///
     /// Packs several COTs into one: with `Q = sum of x^j q_j` and `T = sum of x^j t_j`, `Q = T xor c(x) delta` where
     /// `c(x) = sum of c_j x^j`, so one hash per message gives a 1-of-2^r OT from r COTs (see [`crate::crypto::hash`]).

@@ -15,25 +15,34 @@ pub struct RowRun {
     pub row: u64,
 }
 
+/// One message of a product: the scalars `first..first + scalars` of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProductMessage {
+    pub run: usize,
+    pub first: u64,
+    pub scalars: u64,
+    pub row: u64,
+}
+
 /// A product of scalars of `choice_bits` bits with rows of values, modulo `2^ring`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductShape {
     pub ring: u8,
     pub choice_bits: u8,
-    /// Without the scalars that multiply nothing.
+    /// Scalars with an empty row take no part.
     pub runs: Vec<RowRun>,
 }
 
 impl ProductShape {
     #[must_use]
     pub fn new(ring: u8, choice_bits: u8, runs: impl IntoIterator<Item = RowRun>) -> ProductShape {
-        let runs = runs.into_iter().filter(|r| r.row > 0 && r.scalars > 0).collect();
-        ProductShape { ring, choice_bits, runs }
+        // Bits above the ring do not matter.
+        ProductShape { ring, choice_bits: choice_bits.min(ring), runs: runs.into_iter().collect() }
     }
 
     #[must_use]
     pub fn scalars(&self) -> u64 {
-        self.runs.iter().map(|r| r.scalars).sum()
+        self.runs.iter().filter(|r| r.row > 0).map(|r| r.scalars).sum()
     }
 
     /// Bits of one value's messages: bit `k` of the scalar needs the value modulo `2^(ring - k)`.
@@ -49,13 +58,14 @@ impl ProductShape {
         packed(row, self.bits_per_value())
     }
 
-    /// The messages: each has whole scalars of one run, given as (scalars, row).
-    pub fn messages(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.runs.iter().flat_map(|r| {
+    /// The messages in order; each has whole scalars of one run.
+    pub fn messages(&self) -> impl Iterator<Item = ProductMessage> + '_ {
+        self.runs.iter().enumerate().filter(|(_, r)| r.row > 0).flat_map(|(run, r)| {
             let most = (MESSAGE_BYTES / self.scalar_bytes(r.row)).max(1);
-            let whole = r.scalars / most;
-            let rest = r.scalars % most;
-            (0..whole).map(move |_| (most, r.row)).chain((rest > 0).then_some((rest, r.row)))
+            (0..r.scalars.div_ceil(most)).map(move |i| {
+                let first = i * most;
+                ProductMessage { run, first, scalars: most.min(r.scalars - first), row: r.row }
+            })
         })
     }
 
@@ -66,8 +76,8 @@ impl ProductShape {
         }
         t.cots(receiver.other(), choices);
         t.message(receiver, choices.div_ceil(8));
-        for (scalars, row) in self.messages() {
-            t.message(receiver.other(), scalars * self.scalar_bytes(row));
+        for part in self.messages() {
+            t.message(receiver.other(), part.scalars * self.scalar_bytes(part.row));
         }
     }
 }

@@ -14,8 +14,6 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 const V: usize = 4;
 /// Blocks worked on at once.
 const STEP: usize = 4 * V;
-/// Most bits of a leaf's index.
-const MAX_BITS: usize = 8;
 
 /// Eleven round keys; the first may contain the start of a counter.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -57,10 +55,17 @@ impl Wide {
         all: &mut [Block],
         bits: &mut [&mut [Block]],
     ) {
-        assert!(field_bits <= MAX_BITS && bits.len() == field_bits && keys.len() <= 1 << field_bits);
-        assert!(bits.iter().all(|b| b.len() == all.len()));
+        assert!(keys.len() <= 1 << field_bits && bits.iter().all(|b| b.len() == all.len()));
         // SAFETY: `self` proves the features.
-        unsafe { sums(field_bits, keys, counter, all, bits) }
+        unsafe {
+            match field_bits {
+                1 => sums::<1>(keys, counter, all, bits),
+                2 => sums::<2>(keys, counter, all, bits),
+                4 => sums::<4>(keys, counter, all, bits),
+                8 => sums::<8>(keys, counter, all, bits),
+                _ => unreachable!("fields of 2^{field_bits} elements are refused at setup"),
+            }
+        }
     }
 }
 
@@ -109,14 +114,14 @@ fn mmo(keys: &RoundKeys, offset: Block, blocks: &mut [Block]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,aes,vaes")]
-fn sums(field_bits: usize, keys: &[RoundKeys], counter: u64, all: &mut [Block], bits: &mut [&mut [Block]]) {
+fn sums<const BITS: usize>(keys: &[RoundKeys], counter: u64, all: &mut [Block], bits: &mut [&mut [Block]]) {
     let zero = [_mm512_setzero_si512(); V];
-    let leaves = 1usize << field_bits;
+    let leaves = 1usize << BITS;
     let first = leaves - keys.len();
     for (step, all) in all.chunks_mut(STEP).enumerate() {
         let counters = counters(counter + (step * STEP) as u64);
-        let mut columns = [zero; MAX_BITS];
-        let mut stack = [zero; MAX_BITS + 1];
+        let mut columns = [zero; BITS];
+        let mut stack = [zero; BITS];
         let mut sum = zero;
         for x in 0..leaves {
             sum = if x < first { zero } else { encrypt(&keys[x - first], counters) };
@@ -125,7 +130,9 @@ fn sums(field_bits: usize, keys: &[RoundKeys], counter: u64, all: &mut [Block], 
                 columns[b] = add(columns[b], sum);
                 sum = add(sum, stack[b]);
             }
-            stack[level] = sum;
+            if let Some(top) = stack.get_mut(level) {
+                *top = sum;
+            }
         }
         for (column, to) in columns.iter().zip(bits.iter_mut()) {
             store(&mut to[step * STEP..][..all.len()], *column);

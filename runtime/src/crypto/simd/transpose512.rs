@@ -52,14 +52,14 @@ fn transpose_step(columns: &[Block], stride: usize, rows: &mut [Block; 128 * STE
             // SAFETY: STEP blocks are the 64 bytes of a register, at any alignment.
             *g = unsafe { _mm512_loadu_si512(column.as_ptr().cast()) };
         }
-        let group = interleave(interleave(interleave(group)));
-        for (j, g) in group.into_iter().enumerate() {
-            bytes[j][c] = _mm512_gf2p8affine_epi64_epi8::<0>(identity, g);
+        let group = interleave(&interleave(&interleave(&group)));
+        for (j, g) in group.iter().enumerate() {
+            bytes[j][c] = _mm512_gf2p8affine_epi64_epi8::<0>(identity, *g);
         }
     }
-    for (j, group) in bytes.into_iter().enumerate() {
-        let group = interleave(interleave(interleave(interleave(group))));
-        for (r, g) in group.into_iter().enumerate() {
+    for (j, group) in bytes.iter().enumerate() {
+        let group = interleave(&interleave(&interleave(&interleave(group))));
+        for (r, g) in group.iter().copied().enumerate() {
             // Lane l holds row 128 l + 16 j + r.
             let row = 16 * j + r;
             store(&mut rows[row], _mm512_extracti32x4_epi32::<0>(g));
@@ -72,13 +72,11 @@ fn transpose_step(columns: &[Block], stride: usize, rows: &mut [Block; 128 * STE
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn interleave<const N: usize>(x: [__m512i; N]) -> [__m512i; N] {
-    let mut out = x;
-    for i in 0..N / 2 {
-        out[2 * i] = _mm512_unpacklo_epi8(x[i], x[i + N / 2]);
-        out[2 * i + 1] = _mm512_unpackhi_epi8(x[i], x[i + N / 2]);
-    }
-    out
+fn interleave<const N: usize>(x: &[__m512i; N]) -> [__m512i; N] {
+    std::array::from_fn(|i| {
+        let (a, b) = (x[i / 2], x[i / 2 + N / 2]);
+        if i % 2 == 0 { _mm512_unpacklo_epi8(a, b) } else { _mm512_unpackhi_epi8(a, b) }
+    })
 }
 
 #[inline]
