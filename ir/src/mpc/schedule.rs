@@ -11,13 +11,13 @@
 //! reservation covers as many of the next steps as [`COT_BUDGET`] admits, so that small layers share one flight and
 //! large ones keep memory bounded. A step that alone needs more gets a reservation of its own.
 
+use crate::Party;
 use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Traffic};
 use crate::graph::{Graph, Id};
 use crate::mpc::cot;
 use crate::mpc::node_cost::{COT_BUDGET, Part, part_cost, parts};
 use crate::program::Program;
 use crate::ty::{Ty, TypeError};
-use crate::Party;
 use smallvec::SmallVec;
 
 /// One part of one node.

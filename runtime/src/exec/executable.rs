@@ -72,7 +72,11 @@ impl Executable {
     #[must_use]
     pub fn describe(&self, id: Id) -> String {
         let node = self.graph().node(id);
-        if node.name.is_empty() { format!("%{} {}", id.0, node.op.name()) } else { format!("{} ({})", node.name, node.op.name()) }
+        if node.name.is_empty() {
+            format!("%{} {}", id.0, node.op.name())
+        } else {
+            format!("{} ({})", node.name, node.op.name())
+        }
     }
 }
 

@@ -69,7 +69,9 @@ fn shares(node: &Node, args: &[&Value], tys: &[&Ty], party: Party) -> Result<Ten
         .zip(tys)
         .map(|(v, ty)| match (v, ty.owner) {
             (Value::Share(t), _) => Ok(Cow::Borrowed(t)),
-            (Value::Own(Known::Ring(t)), Owner::Public) if product || party == Party::Server => Ok(Cow::Borrowed(t)),
+            (Value::Own(Known::Ring(t)), Owner::Public) if product || party == Party::Server => {
+                Ok(Cow::Borrowed(t))
+            }
             (Value::Own(Known::Ring(_)), Owner::Public) | (Value::Absent, _) => {
                 Ok(Cow::Owned(Tensor::full(&ty.shape, 0)))
             }
@@ -114,8 +116,7 @@ mod tests {
     fn local_steps_of_both_parties_add_up() {
         let mut g = Graph::default();
         let ty = |owner| Ty::fixed(&[2], Fixed::full(16, 4), owner);
-        let constant =
-            |v: [i64; 2]| Const { ty: ty(Owner::Public), value: ConstValue::Int(v.to_vec()) };
+        let constant = |v: [i64; 2]| Const { ty: ty(Owner::Public), value: ConstValue::Int(v.to_vec()) };
         let x = g.add(Input { name: "x".into(), ty: ty(Owner::Client) }, &[], "").unwrap();
         let w = g.add(Weight { name: "w".into(), ty: ty(Owner::Server) }, &[], "").unwrap();
         let b = g.add(constant([5, -5]), &[], "").unwrap();
@@ -130,7 +131,11 @@ mod tests {
             let mut values: Vec<Value> = Vec::new();
             for (_, node) in g.iter() {
                 let known = |v: [i64; 2], mine| {
-                    if party == mine { Value::Own(Known::Ring(Tensor::new(&[2], v.to_vec()))) } else { Value::Absent }
+                    if party == mine {
+                        Value::Own(Known::Ring(Tensor::new(&[2], v.to_vec())))
+                    } else {
+                        Value::Absent
+                    }
                 };
                 let args: Vec<&Value> = node.args.iter().map(|a| &values[a.index()]).collect();
                 let tys: Vec<&Ty> = node.args.iter().map(|&a| g.ty(a)).collect();
