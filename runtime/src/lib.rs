@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod channel;
+pub mod cli;
 pub mod crypto;
 pub mod error;
 pub mod exec;

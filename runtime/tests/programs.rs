@@ -45,7 +45,8 @@ fn check(built: Built, inferences: u64, channels: (Channel, Channel), ulps: u64)
         }
         assert!(record.is_as_predicted(exe.cost()), "{party}: {:?}", record.total().traffic);
     }
-    for (sample, outputs) in samples.iter().zip(&outputs) {
+    for (sample, inference) in samples.iter().zip(&outputs) {
+        let outputs = &inference.outputs;
         let expected = reference(&exe, model.weights(), sample);
         assert_eq!(expected.len(), outputs.len());
         for ((name, want), (_, got)) in expected.iter().zip(outputs) {

@@ -23,4 +23,4 @@ mod run;
 mod value;
 
 pub use executable::Executable;
-pub use party::{ClientSession, Output, ServerModel, quantize, run_client, run_server, serve_session};
+pub use party::{ClientSession, Inference, Output, ServerModel, quantize, run_client, run_server, serve_session};

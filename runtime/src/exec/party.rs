@@ -11,7 +11,7 @@ use crate::report::{Progress, Record};
 use crate::session::{Session, SetupParams};
 use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
-use picc_ir::{Op, Tensor};
+use picc_ir::{Id, Op, Tensor};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -21,6 +21,14 @@ const END: [u8; 1] = [2];
 
 /// A declared output and its name.
 pub type Output = (String, Known);
+
+/// What the client learns in one inference.
+pub struct Inference {
+    /// The declared outputs, in the program's order.
+    pub outputs: Vec<Output>,
+    /// The integers that were revealed to it, by node; the outputs are computed from them.
+    pub revealed: BTreeMap<Id, Tensor<i64>>,
+}
 
 /// The server's half of a model: its weights, checked against the program.
 pub struct ServerModel {
@@ -82,13 +90,13 @@ impl<'a> ClientSession<'a> {
     }
 
     /// One inference.
-    pub fn infer(&mut self, sample: &Sample) -> Result<Vec<Output>> {
+    pub fn infer(&mut self, sample: &Sample) -> Result<Inference> {
         let inputs = quantize(self.exe, sample)?;
         self.say(INFER)?;
         let mut run = Run::new(self.exe, Secrets::Inputs(&inputs));
         run.run(&mut self.session, &mut self.record)?;
         self.record.inferences += 1;
-        run.outputs()
+        Ok(Inference { outputs: run.outputs()?, revealed: run.into_revealed() })
     }
 
     /// Ends the session.
@@ -136,10 +144,10 @@ pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Te
 }
 
 /// A whole session of the client: one inference for each sample.
-pub fn run_client(exe: &Executable, samples: &[Sample], channel: Channel) -> Result<(Vec<Vec<Output>>, Record)> {
+pub fn run_client(exe: &Executable, samples: &[Sample], channel: Channel) -> Result<(Vec<Inference>, Record)> {
     let mut session = ClientSession::open(exe, channel, Rng::from_os()?, None)?;
-    let outputs = samples.iter().map(|s| session.infer(s)).collect::<Result<_>>()?;
-    Ok((outputs, session.close()?))
+    let inferences = samples.iter().map(|s| session.infer(s)).collect::<Result<_>>()?;
+    Ok((inferences, session.close()?))
 }
 
 /// A whole session of the server: as many inferences as the client asks for.

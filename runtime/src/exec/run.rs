@@ -10,7 +10,7 @@ use crate::session::Session;
 use picc_ir::eval::Value as Known;
 use picc_ir::mpc::schedule::Step;
 use picc_ir::weights::RingWeights;
-use picc_ir::{Node, Op, Owner, Party, Tensor, Ty};
+use picc_ir::{Id, Node, Op, Owner, Party, Tensor, Ty};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -32,12 +32,14 @@ pub(super) struct Run<'a> {
     secrets: Secrets<'a>,
     values: Vec<Option<Value>>,
     ongoing: Option<Ongoing>,
+    /// What was revealed to this party.
+    revealed: BTreeMap<Id, Tensor<i64>>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(exe: &'a Executable, secrets: Secrets<'a>) -> Run<'a> {
         let values = exe.graph().nodes.iter().map(|_| None).collect();
-        Run { exe, secrets, values, ongoing: None }
+        Run { exe, secrets, values, ongoing: None, revealed: BTreeMap::new() }
     }
 
     /// Runs every step. `record` learns what each one took.
@@ -84,7 +86,13 @@ impl<'a> Run<'a> {
         match &node.op {
             Op::Input(op) => Ok(Some(self.secrets.tensor(Party::Client, &op.name)?)),
             Op::Weight(op) => Ok(Some(self.secrets.tensor(Party::Server, &op.name)?)),
-            Op::Reveal(op) => reveal(session, args[0], tys[0], op.to).map(Some),
+            Op::Reveal(op) => {
+                let value = reveal(session, args[0], tys[0], op.to)?;
+                if let Value::Own(Known::Ring(t)) = &value {
+                    self.revealed.insert(step.node, t.clone());
+                }
+                Ok(Some(value))
+            }
             Op::TruncReduceLocal(op) => {
                 let ring = ring_bits(tys[0])?;
                 let x = to_ring(&args[0].share()?.data, ring);
@@ -112,8 +120,13 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Everything that was revealed to this party.
+    pub(super) fn into_revealed(self) -> BTreeMap<Id, Tensor<i64>> {
+        self.revealed
+    }
+
     /// The declared outputs; the client's.
-    pub(super) fn outputs(&mut self) -> Result<Vec<(String, Known)>> {
+    pub(super) fn outputs(&self) -> Result<Vec<(String, Known)>> {
         let outputs = &self.exe.graph().outputs;
         outputs
             .iter()

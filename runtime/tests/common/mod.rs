@@ -11,7 +11,7 @@ use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Owner, Party, Program, Shape, Tensor, Ty};
 use picc_runtime::channel::Channel;
 use picc_runtime::crypto::Rng;
-use picc_runtime::exec::{ClientSession, Executable, Output, ServerModel, serve_session};
+use picc_runtime::exec::{ClientSession, Executable, Inference, ServerModel, serve_session};
 use picc_runtime::inputs::Sample;
 use picc_runtime::report::Record;
 use picc_runtime::{Error, Result};
@@ -204,7 +204,7 @@ pub fn reference(exe: &Executable, weights: &RingWeights, sample: &Sample) -> Ve
 }
 
 /// What both parties end with.
-pub type Both = (Result<(Vec<Vec<Output>>, Record)>, Result<Record>);
+pub type Both = (Result<(Vec<Inference>, Record)>, Result<Record>);
 
 /// Runs both parties over these channels, one inference for each sample.
 pub fn run_both(exe: &Executable, model: &ServerModel, samples: &[Sample], channels: (Channel, Channel)) -> Both {
