@@ -67,7 +67,7 @@ impl Value {
 
 /// Evaluates a real graph; `observer` sees the value of every node. Outputs are in the graph's order.
 ///
-/// The graph must be well-typed (see [`crate::verify`]).
+/// The graph must be well-typed (see [`crate::verify()`]).
 pub fn run_real(
     graph: &Graph,
     inputs: &BTreeMap<String, Tensor<f32>>,
@@ -87,7 +87,7 @@ pub fn run_real(
 
 /// Evaluates a quantized graph, in either dialect, and the client's real tail; `observer` sees every value.
 ///
-/// Inputs are what [`quantize_to`] gives. The graph must be well-typed (see [`crate::verify`]).
+/// Inputs are what [`quantize_to`] gives. The graph must be well-typed (see [`crate::verify()`]).
 pub fn run_ring(
     graph: &Graph,
     inputs: &BTreeMap<String, Tensor<i64>>,

@@ -14,6 +14,7 @@ pub mod ops;
 mod party;
 pub mod program;
 pub mod tensor;
+pub mod text;
 pub mod ty;
 pub mod verify;
 pub mod weights;

@@ -1,15 +1,13 @@
 //! Hand-checked values of every operator, and the interpreter's errors.
 
-use crate::support::{Seeded, client, fix, server, shared};
+use crate::support::{Seeded, client, fix, secure_graph, shared};
 use picc_ir::eval::{EvalError, Value, quantize_input, quantize_to, run_real, run_ring};
-use picc_ir::mpc::{ConvRlwe, ReluOt, Reveal, Share, TruncReduceFaithful};
 use picc_ir::op::F32;
 use picc_ir::ops::{
-    Add, ArgMax, Concat, Conv, Dequantize, Expand, Extend, Function, Gather, Input, LogSoftmax, Lrn, Max, Mul, Neg,
-    Pad, Reduce, ReduceMax, ReduceSum, Relu, Reshape, Shl, Slice, Softmax, Sub, Transpose, TruncReduce, Unary,
-    Weight, ZeroInsert,
+    Add, ArgMax, Concat, Expand, Extend, Function, Gather, Input, LogSoftmax, Lrn, Max, Mul, Neg, Pad, Reduce,
+    ReduceMax, ReduceSum, Relu, Reshape, Shl, Slice, Softmax, Sub, Transpose, TruncReduce, Unary, ZeroInsert,
 };
-use picc_ir::{Fixed, Graph, Op, Owner, Party, Tensor, Ty};
+use picc_ir::{Fixed, Graph, Op, Owner, Tensor, Ty};
 use std::collections::BTreeMap;
 
 fn ring(op: impl Into<Op>, args: &[(&[usize], &[i64])]) -> (Vec<usize>, Vec<i64>) {
@@ -143,24 +141,6 @@ fn inputs_are_rounded_and_saturated() {
     assert_eq!(quantize_input(&x, 0, 8).data, [1, -1, 1, 127, -128, 0]);
     assert_eq!(quantize_input(&x, 2, 64).data, [2, -2, 5, i64::MAX, i64::MIN, 0]);
     assert_eq!(quantize_to(&x, fix(20, 2, -3, 4)).data, [2, -2, 4, 4, -3, 0]);
-}
-
-/// input -> share -> conv -> relu -> trunc -> reveal -> dequantize -> softmax
-fn secure_graph() -> Graph {
-    let mut g = Graph::default();
-    let x = g.add(Input { name: "x".into(), ty: client(&[1, 1, 2, 2], fix(32, 4, -64, 64)) }, &[], "x");
-    let s = g.add(Share {}, &[x.expect("typed")], "s").expect("typed");
-    let w = g.add(Weight { name: "w".into(), ty: server(&[2, 1, 2, 2], fix(32, 4, -31, 31)) }, &[], "w");
-    let conv = Conv { stride: [1; 2], pads: [0; 4], dilation: [1; 2], groups: 1 };
-    let geom = conv.geom(&[1, 1, 2, 2], &[2, 1, 2, 2]).expect("fits");
-    let c = g.add(ConvRlwe { geom, weight_bits: 6 }, &[s, w.expect("typed")], "c").expect("typed");
-    let r = g.add(ReluOt { radix: 4 }, &[c], "r").expect("typed");
-    let t = g.add(TruncReduceFaithful { shift: 4, radix: 4 }, &[r], "t").expect("typed");
-    let o = g.add(Reveal { to: Party::Client }, &[t], "o").expect("typed");
-    let d = g.add(Dequantize {}, &[o], "d").expect("typed");
-    let p = g.add(Softmax { axis: 1 }, &[d], "p").expect("typed");
-    g.outputs = vec![("logits".into(), d), ("p".into(), p)];
-    g
 }
 
 #[test]

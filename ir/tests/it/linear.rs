@@ -56,11 +56,15 @@ fn convolution_is_its_definition() {
         // Small values take the path through f64, large ones wrap.
         let bound = if compared % 2 == 0 { 1000 } else { i64::MAX / 2 };
         let (x, w) = (r.ring_tensor(&xs, bound), r.ring_tensor(&ws, bound));
-        let (tx, tw) = (shared(&xs, fix(64, 0, i64::MIN, i64::MAX)), server(&ws, fix(64, 0, -7, 7)));
+        let f = if bound == 1000 { fix(64, 0, -1000, 1000) } else { fix(64, 0, i64::MIN, i64::MAX) };
+        let (tx, tw) = (shared(&xs, f), server(&ws, f));
         let op = Op::from(conv.clone());
         let out = op.eval_ring(&[&x, &w], &[&tx, &tw]).expect("evaluates");
         assert_eq!(out, naive_conv(&x, &w, &geom), "{conv:?} {xs:?} {ws:?}");
-        assert_eq!(op.infer(&[&tx, &tw]).expect("typed").shape, out.shape);
+        let ty = op.infer(&[&tx, &tw]).expect("typed");
+        assert_eq!(ty.shape, out.shape);
+        let range = ty.as_fixed().expect("fixed");
+        assert!(out.data.iter().all(|v| (range.lo..=range.hi).contains(v)));
         if bound == 1000 {
             let (x, w) = (x.map(|&v| (v % 100) as f32), w.map(|&v| (v % 100) as f32));
             let exact = naive_conv(&x.map(|&v| v as i64), &w.map(|&v| v as i64), &geom);

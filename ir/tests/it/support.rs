@@ -1,6 +1,8 @@
 //! A seeded generator and short names for what the tests build.
 
-use picc_ir::{Fixed, Owner, Tensor, Ty};
+use picc_ir::mpc::{ConvRlwe, ReluOt, Reveal, Share, TruncReduceFaithful};
+use picc_ir::ops::{Conv, Dequantize, Input, Softmax, Weight};
+use picc_ir::{Fixed, Graph, Owner, Party, Tensor, Ty};
 
 /// SplitMix64.
 pub struct Seeded(pub u64);
@@ -43,4 +45,22 @@ pub fn client(shape: &[usize], f: Fixed) -> Ty {
 
 pub fn server(shape: &[usize], f: Fixed) -> Ty {
     Ty::fixed(shape, f, Owner::Server)
+}
+
+/// input -> share -> conv -> relu -> trunc -> reveal -> dequantize -> softmax
+pub fn secure_graph() -> Graph {
+    let mut g = Graph::default();
+    let x = g.add(Input { name: "x".into(), ty: client(&[1, 1, 2, 2], fix(32, 4, -64, 64)) }, &[], "x");
+    let s = g.add(Share {}, &[x.expect("typed")], "s").expect("typed");
+    let w = g.add(Weight { name: "w".into(), ty: server(&[2, 1, 2, 2], fix(32, 4, -31, 31)) }, &[], "w");
+    let conv = Conv { stride: [1; 2], pads: [0; 4], dilation: [1; 2], groups: 1 };
+    let geom = conv.geom(&[1, 1, 2, 2], &[2, 1, 2, 2]).expect("fits");
+    let c = g.add(ConvRlwe { geom, weight_bits: 6 }, &[s, w.expect("typed")], "c").expect("typed");
+    let r = g.add(ReluOt { radix: 4 }, &[c], "r").expect("typed");
+    let t = g.add(TruncReduceFaithful { shift: 4, radix: 4 }, &[r], "t").expect("typed");
+    let o = g.add(Reveal { to: Party::Client }, &[t], "o").expect("typed");
+    let d = g.add(Dequantize {}, &[o], "d").expect("typed");
+    let p = g.add(Softmax { axis: 1 }, &[d], "p").expect("typed");
+    g.outputs = vec![("logits".into(), d), ("p".into(), p)];
+    g
 }
