@@ -1,1 +1,3 @@
 //! Primitives. Nothing here knows a protocol or a socket.
+
+pub mod rlwe;
