@@ -16,6 +16,7 @@ pub(crate) mod operands;
 mod reduce_max_ot;
 mod relu_ot;
 mod reveal;
+pub mod rlwe;
 pub mod schedule;
 mod share;
 mod trunc_reduce_faithful;

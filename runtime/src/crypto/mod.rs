@@ -3,6 +3,7 @@
 pub mod block;
 pub mod hash;
 pub mod prg;
+pub mod rlwe;
 mod simd;
 pub(crate) mod streams;
 pub(crate) mod transpose;

@@ -33,6 +33,7 @@ mod extend;
 mod leaf;
 mod linear;
 mod linear_ot;
+pub mod linear_rlwe;
 mod mul;
 mod pack;
 mod planes;
