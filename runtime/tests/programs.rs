@@ -74,6 +74,11 @@ fn a_network_with_ot_layers_equals_the_reference() {
 }
 
 #[test]
+fn a_network_with_rlwe_layers_equals_the_reference() {
+    check(cnn(Linear::Rlwe, Truncation::Faithful), 2, memory_pair(PATIENCE), 0);
+}
+
+#[test]
 fn local_truncation_stays_within_the_bound() {
     // One ulp after the convolution reaches a logit through 48 weights of up to 31 / 16, then one more.
     check(cnn(Linear::Ot(Party::Server), Truncation::Local), 2, memory_pair(PATIENCE), 95);

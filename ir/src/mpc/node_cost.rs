@@ -7,8 +7,10 @@
 
 use crate::Party;
 use crate::cost::{Cost, CotDemand};
+use crate::geom::MatMulGeom;
 use crate::mpc::cost;
 use crate::mpc::cost::AxisWindows;
+use crate::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
@@ -129,7 +131,10 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
             let x = argument(usize::from(op.weights_left))?;
             Ok(cost::matmul_ot(&op.geom, x.ring_bits, op.weight_bits, op.weights_left, op.receiver))
         }
-        Op::ConvRlwe(_) | Op::MatMulRlwe(_) => Err(TypeError::new("RLWE is not priced yet")),
+        Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
+            let plan = linear_plan(op, args)?.ok_or_else(|| TypeError::new("no plan"))?;
+            Ok(Cost { online: plan.traffic(), cots: CotDemand::default() })
+        }
         Op::Share(_) | Op::Input(_) | Op::Weight(_) | Op::Const(_) => Ok(Cost::default()),
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) | Op::Shl(_) => Ok(Cost::default()),
         Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) | Op::Transpose(_) => Ok(Cost::default()),
@@ -144,6 +149,32 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
         }
         Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => known_to_one(op, ty).map(|()| Cost::default()),
     }
+}
+
+/// The plan of a layer under ring LWE; `None` for other operators. Takes milliseconds: keep it.
+///
+/// With the weights on the left, `W x` is computed as the transpose of `x^T W^T`.
+pub fn linear_plan(op: &Op, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
+    let plan = match op {
+        Op::ConvRlwe(op) => {
+            let ring_bits = ring(args[0])?.ring_bits;
+            ConvPlan::new(op.geom, ring_bits.into(), op.weight_bits.into()).map(|p| p.linear)
+        }
+        Op::MatMulRlwe(op) if op.weights_left => {
+            let MatMulGeom { batch, rows, inner, cols } = op.geom;
+            let turned = MatMulGeom { batch, rows: cols, inner, cols: rows };
+            let ring_bits = ring(args[1])?.ring_bits;
+            MatMulPlan::new(turned, WeightLayout::ColsInner, ring_bits.into(), op.weight_bits.into())
+                .map(|p| p.linear)
+        }
+        Op::MatMulRlwe(op) => {
+            let ring_bits = ring(args[0])?.ring_bits;
+            MatMulPlan::new(op.geom, WeightLayout::InnerCols, ring_bits.into(), op.weight_bits.into())
+                .map(|p| p.linear)
+        }
+        _ => return Ok(None),
+    };
+    plan.map(Some).map_err(|e| TypeError::new(e.to_string()))
 }
 
 fn ring(ty: &Ty) -> Result<Fixed, TypeError> {

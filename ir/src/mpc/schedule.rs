@@ -15,10 +15,14 @@ use crate::Party;
 use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Traffic};
 use crate::graph::{Graph, Id};
 use crate::mpc::cot;
-use crate::mpc::node_cost::{COT_BUDGET, Part, part_cost, parts};
+use crate::mpc::node_cost::{COT_BUDGET, Part, linear_plan, part_cost, parts};
+use crate::mpc::rlwe::{self, LinearPlan, PARAM_SETS, ParamSet};
+use crate::op::Op;
 use crate::program::Program;
 use crate::ty::{Ty, TypeError};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One part of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,33 +36,74 @@ pub struct Step {
     pub reserve: Option<CotDemand>,
 }
 
-/// All steps in order: every node has at least one.
-pub fn schedule(graph: &Graph) -> Result<Vec<Step>, TypeError> {
-    let mut steps: Vec<Step> = Vec::with_capacity(graph.nodes.len());
+/// What both parties do, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    /// Every node has at least one step.
+    pub steps: Vec<Step>,
+    /// Plans of the layers under ring LWE; equal layers share one.
+    pub plans: BTreeMap<Id, Arc<LinearPlan>>,
+}
+
+impl Schedule {
+    /// Parameter sets that the layers under ring LWE need, in the order of [`PARAM_SETS`].
+    #[must_use]
+    pub fn rlwe_sets(&self) -> Vec<&'static ParamSet> {
+        let used = |set: &&ParamSet| self.plans.values().any(|p| p.budget.set.name == set.name);
+        PARAM_SETS.iter().filter(used).collect()
+    }
+}
+
+/// Plans and orders a graph.
+pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
+    let mut schedule = Schedule::default();
+    let mut known: BTreeMap<(&Op, Option<u8>), Arc<LinearPlan>> = BTreeMap::new();
     // The step that carries the open reservation.
     let mut open: Option<usize> = None;
     for (id, node) in graph.iter() {
         let args: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| graph.ty(a)).collect();
         let named = |e: TypeError| TypeError::new(format!("{}: {e}", node.name));
+        if matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_)) {
+            let key = (&node.op, node.ty.as_fixed().map(|f| f.ring_bits));
+            let plan = match known.get(&key) {
+                Some(plan) => Arc::clone(plan),
+                None => {
+                    let plan = linear_plan(&node.op, &args).map_err(named)?;
+                    Arc::new(plan.ok_or_else(|| named(TypeError::new("no plan")))?)
+                }
+            };
+            let cost = Cost { online: plan.traffic(), cots: CotDemand::default() };
+            known.insert(key, Arc::clone(&plan));
+            schedule.plans.insert(id, plan);
+            let part = Part { start: 0, units: 1 };
+            schedule.steps.push(Step { node: id, part, last: true, cost, reserve: None });
+            continue;
+        }
         let parts = parts(&node.op, &args, &node.ty).map_err(named)?;
         let count = parts.len();
         for (i, part) in parts.into_iter().enumerate() {
             let cost = part_cost(&node.op, &args, &node.ty, part.units).map_err(named)?;
-            let mut step = Step { node: id, part, last: i + 1 == count, cost, reserve: None };
-            if cost.cots != CotDemand::default() {
-                let joined = open.and_then(|at| steps[at].reserve).map(|reserved| reserved + cost.cots);
-                match (open, joined.filter(|d| d.client_sends.max(d.server_sends) <= COT_BUDGET)) {
-                    (Some(at), Some(demand)) => steps[at].reserve = Some(demand),
-                    _ => {
-                        open = Some(steps.len());
-                        step.reserve = Some(cost.cots);
-                    }
-                }
-            }
-            steps.push(step);
+            let step = Step { node: id, part, last: i + 1 == count, cost, reserve: None };
+            reserve(&mut schedule.steps, &mut open, step);
         }
     }
-    Ok(steps)
+    Ok(schedule)
+}
+
+/// Appends a step, and adds what it needs to the open reservation or opens a new one.
+fn reserve(steps: &mut Vec<Step>, open: &mut Option<usize>, mut step: Step) {
+    let wanted = step.cost.cots;
+    if wanted != CotDemand::default() {
+        let joined = open.and_then(|at| steps[at].reserve).map(|reserved| reserved + wanted);
+        match (*open, joined.filter(|d| d.client_sends.max(d.server_sends) <= COT_BUDGET)) {
+            (Some(at), Some(demand)) => steps[at].reserve = Some(demand),
+            _ => {
+                *open = Some(steps.len());
+                step.reserve = Some(wanted);
+            }
+        }
+    }
+    steps.push(step);
 }
 
 /// Traffic of a whole program, as the transport's meter counts it.
@@ -96,17 +141,25 @@ impl ProgramCost {
 
 /// What `program` costs: exact, equal to what both meters count.
 pub fn program_cost(program: &Program) -> Result<ProgramCost, TypeError> {
+    scheduled_cost(program, &schedule(&program.graph)?)
+}
+
+/// [`program_cost`] of a program whose schedule is at hand.
+pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramCost, TypeError> {
     let k = u32::from(program.softspoken_k);
     if !cot::FIELD_BITS.contains(&k) {
         return Err(TypeError::new(format!("no OT extension over fields of 2^{k} elements")));
     }
+    // All public keys are one flight.
+    let keys = schedule.rlwe_sets().into_iter().map(rlwe::setup_traffic);
+    let keys = keys.fold(Traffic::default(), Traffic::alongside);
     let mut cost = ProgramCost {
-        setup: setup_traffic(&program.graph, k),
+        setup: Traffic::exchange(HELLO_BYTES, HELLO_BYTES) + cot::setup_traffic(k) + keys,
         control: Traffic::message(Party::Client, CONTROL_BYTES),
         extension: Traffic::default(),
         nodes: vec![Traffic::default(); program.graph.nodes.len()],
     };
-    for step in schedule(&program.graph)? {
+    for step in &schedule.steps {
         if let Some(demand) = step.reserve {
             cost.extension = cost.extension + cot::reserve_traffic(demand, k);
         }
@@ -114,16 +167,6 @@ pub fn program_cost(program: &Program) -> Result<ProgramCost, TypeError> {
         *node = *node + step.cost.online;
     }
     Ok(cost)
-}
-
-fn setup_traffic(_graph: &Graph, k: u32) -> Traffic {
-    Traffic::exchange(HELLO_BYTES, HELLO_BYTES) + cot::setup_traffic(k)
-}
-
-/// Names of the ring LWE parameter sets that the program's layers use.
-#[must_use]
-pub fn rlwe_sets(_graph: &Graph) -> Vec<&'static str> {
-    Vec::new()
 }
 
 #[cfg(test)]
@@ -148,11 +191,11 @@ mod tests {
 
     #[test]
     fn small_layers_share_a_reservation_and_large_ones_are_cut() {
-        let small = schedule(&relus(&[100, 200])).unwrap();
+        let small = schedule(&relus(&[100, 200])).unwrap().steps;
         assert_eq!(small.len(), 8);
         assert_eq!(small.iter().filter(|s| s.reserve.is_some()).count(), 1);
 
-        let large = schedule(&relus(&[500_000, 10])).unwrap();
+        let large = schedule(&relus(&[500_000, 10])).unwrap().steps;
         let reservations: Vec<CotDemand> = large.iter().filter_map(|s| s.reserve).collect();
         assert!(reservations.len() > 1);
         assert!(reservations.iter().all(|r| r.client_sends.max(r.server_sends) <= COT_BUDGET));

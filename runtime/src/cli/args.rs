@@ -59,6 +59,9 @@ pub struct Local {
     pub output: Output,
     #[command(flatten)]
     pub link: Link,
+    /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    pub prepared_memory: u64,
     /// Also evaluate the program without cryptography and report the largest difference in units of the last place.
     #[arg(long)]
     pub check_reference: bool,
@@ -95,6 +98,9 @@ pub struct Serve {
     /// Sessions at a time; further clients wait.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub max_sessions: u32,
+    /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    pub prepared_memory: u64,
     /// Print one JSON object a session on standard output.
     #[arg(long)]
     pub json: bool,

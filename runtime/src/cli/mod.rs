@@ -50,9 +50,10 @@ fn load_program(path: &Path) -> Result<Executable> {
     })
 }
 
-fn load_weights(exe: &Executable, path: &Path) -> Result<ServerModel> {
+/// `prepared_mib`: memory for transformed weights.
+fn load_weights(exe: &Executable, path: &Path, prepared_mib: u64) -> Result<ServerModel> {
     warn_if_readable(path);
-    ServerModel::load(exe, &read(path)?).map_err(|e| match e {
+    ServerModel::load(exe, &read(path)?, prepared_mib << 20).map_err(|e| match e {
         Error::Program(text) => Error::Program(format!("{}: {text}", path.display())),
         e => e,
     })

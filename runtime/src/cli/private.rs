@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub fn local(args: &Local) -> Result<()> {
     let exe = load_program(&args.model)?;
     let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
-    let model = load_weights(&exe, &args.weights)?;
+    let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
     let (client, server) = memory_pair_over(&args.link.network, args.link.patience());
     let start = Instant::now();
     let (client, server) = std::thread::scope(|scope| {

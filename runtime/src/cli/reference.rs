@@ -16,7 +16,7 @@ pub fn reference(args: &Reference) -> Result<()> {
     let exe = load_program(&args.model)?;
     let mut samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
     samples.truncate(args.first.unwrap_or(usize::MAX));
-    let model = load_weights(&exe, &args.weights)?;
+    let model = load_weights(&exe, &args.weights, 0)?;
     let labels = args
         .labels_npy
         .as_ref()

@@ -33,7 +33,7 @@ struct Running {
 /// Accepts clients until Ctrl-C, or until the first session ends with `--once`.
 pub fn serve(args: &Serve) -> Result<()> {
     let exe = load_program(&args.model)?;
-    let model = load_weights(&exe, &args.weights)?;
+    let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
     let shared = Arc::new(Shared { exe, model, json: args.json });
     let in_use = |e: io::Error| Error::Io(io::Error::new(e.kind(), format!("{}: {e}", args.listen)));
     let listener = TcpListener::bind(&args.listen).map_err(in_use)?;

@@ -2,14 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::handshake::Agreement;
-use picc_ir::mpc::schedule::{ProgramCost, Step, program_cost, schedule};
+use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
+use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
 use picc_ir::{Graph, Id, Program};
 
 /// What both parties hold of a program. Nothing here is secret.
 pub struct Executable {
     program: Program,
     digest: [u8; 32],
-    steps: Vec<Step>,
+    schedule: Schedule,
     /// For each node its last user; outputs are never freed.
     last_use: Vec<Id>,
     cost: ProgramCost,
@@ -25,10 +26,10 @@ impl Executable {
     pub fn new(program: Program) -> Result<Executable> {
         let wrong = |e: &dyn std::fmt::Display| Error::Program(format!("program refused: {e}"));
         program.check().map_err(|e| wrong(&e))?;
-        let steps = schedule(&program.graph).map_err(|e| wrong(&e))?;
-        let cost = program_cost(&program).map_err(|e| wrong(&e))?;
+        let schedule = schedule(&program.graph).map_err(|e| wrong(&e))?;
+        let cost = scheduled_cost(&program, &schedule).map_err(|e| wrong(&e))?;
         let last_use = last_use(&program.graph);
-        Ok(Executable { digest: program.digest(), program, steps, last_use, cost })
+        Ok(Executable { digest: program.digest(), program, schedule, last_use, cost })
     }
 
     #[must_use]
@@ -43,7 +44,18 @@ impl Executable {
 
     #[must_use]
     pub fn steps(&self) -> &[Step] {
-        &self.steps
+        &self.schedule.steps
+    }
+
+    /// Parameter sets of the layers under ring LWE.
+    #[must_use]
+    pub fn rlwe_sets(&self) -> Vec<&'static ParamSet> {
+        self.schedule.rlwe_sets()
+    }
+
+    /// How a layer under ring LWE is computed.
+    pub(super) fn plan(&self, id: Id) -> Result<&LinearPlan> {
+        self.schedule.plans.get(&id).map(AsRef::as_ref).ok_or_else(|| Error::Bug("a layer without a plan".into()))
     }
 
     /// What the program sends, exactly.
@@ -60,7 +72,7 @@ impl Executable {
     /// What the handshake compares.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
-        let sets: Vec<&str> = picc_ir::mpc::schedule::rlwe_sets(&self.program.graph);
+        let sets: Vec<&str> = self.rlwe_sets().iter().map(|s| s.name).collect();
         let rlwe = if sets.is_empty() { "none".to_owned() } else { sets.join(",") };
         Agreement {
             program: self.digest,

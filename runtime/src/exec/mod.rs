@@ -17,10 +17,13 @@
 //! refuses is refused here as well.
 
 mod executable;
+mod linear;
 mod party;
 mod protocols;
 mod run;
 mod value;
 
 pub use executable::Executable;
-pub use party::{ClientSession, Inference, Output, ServerModel, quantize, run_client, run_server, serve_session};
+pub use party::{
+    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, quantize, run_client, run_server, serve_session,
+};

@@ -1,6 +1,7 @@
 //! The two parties of a session.
 
 use super::executable::Executable;
+use super::linear::{Prepared, Rlwe, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
 use crate::crypto::Rng;
@@ -33,19 +34,29 @@ pub struct Inference {
 /// The server's half of a model: its weights, checked against the program.
 pub struct ServerModel {
     weights: RingWeights,
+    prepared: Prepared,
 }
 
+/// Memory for transformed weights, unless something else is asked for.
+pub const PREPARED_BYTES: u64 = 4 << 30;
+
 impl ServerModel {
-    /// Reads `model.piw`, which must belong to the program.
-    pub fn load(exe: &Executable, file: &[u8]) -> Result<ServerModel> {
+    /// Reads `model.piw`, which must belong to the program. Weights are transformed now as far as `prepared_bytes`
+    /// of memory reach, and in each inference beyond that.
+    pub fn load(exe: &Executable, file: &[u8], prepared_bytes: u64) -> Result<ServerModel> {
         let weights = open_weights(file, exe.program()).map_err(|e| Error::Program(e.to_string()))?;
-        Ok(ServerModel { weights })
+        ServerModel::prepare(exe, weights, prepared_bytes)
     }
 
     /// Takes weights that are in memory.
     pub fn new(exe: &Executable, weights: RingWeights) -> Result<ServerModel> {
         check_weights(exe.program(), &weights).map_err(|e| Error::Program(e.to_string()))?;
-        Ok(ServerModel { weights })
+        ServerModel::prepare(exe, weights, PREPARED_BYTES)
+    }
+
+    fn prepare(exe: &Executable, weights: RingWeights, prepared_bytes: u64) -> Result<ServerModel> {
+        let prepared = prepare(exe, &weights, prepared_bytes)?;
+        Ok(ServerModel { weights, prepared })
     }
 
     /// The weights, for the reference interpreter.
@@ -56,7 +67,7 @@ impl ServerModel {
 }
 
 /// Handshake and setup of either party.
-fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -> Result<Session> {
+fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
     let start = Instant::now();
     let party = channel.party();
     channel.start_node();
@@ -66,13 +77,17 @@ fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
     let mut session = Session::setup(channel, &params, rng).map_err(|e| e.at_node("setup", party))?;
     record.setup(session.channel.start_node(), start.elapsed());
-    Ok(session)
+    let start = Instant::now();
+    let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at_node("setup", party))?;
+    record.setup(session.channel.start_node(), start.elapsed());
+    Ok((session, rlwe))
 }
 
 /// The client's end of a session.
 pub struct ClientSession<'a> {
     exe: &'a Executable,
     session: Session,
+    rlwe: Rlwe,
     record: Record,
 }
 
@@ -85,8 +100,8 @@ impl<'a> ClientSession<'a> {
         progress: Option<Progress>,
     ) -> Result<ClientSession<'a>> {
         let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-        let session = open(exe, channel, rng, &mut record)?;
-        Ok(ClientSession { exe, session, record })
+        let (session, rlwe) = open(exe, channel, rng, &mut record)?;
+        Ok(ClientSession { exe, session, rlwe, record })
     }
 
     /// One inference.
@@ -94,7 +109,7 @@ impl<'a> ClientSession<'a> {
         let inputs = quantize(self.exe, sample)?;
         self.say(INFER)?;
         let mut run = Run::new(self.exe, Secrets::Inputs(&inputs));
-        run.run(&mut self.session, &mut self.record)?;
+        run.run(&mut self.session, &mut self.rlwe, &mut self.record)?;
         self.record.inferences += 1;
         Ok(Inference { outputs: run.outputs()?, revealed: run.into_revealed() })
     }
@@ -164,7 +179,7 @@ pub fn serve_session(
     progress: Option<Progress>,
 ) -> Result<Record> {
     let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-    let mut session = open(exe, channel, rng, &mut record)?;
+    let (mut session, mut rlwe) = open(exe, channel, rng, &mut record)?;
     loop {
         let start = Instant::now();
         session.channel.start_node();
@@ -176,7 +191,8 @@ pub fn serve_session(
         if said != INFER {
             return Err(Error::Peer(format!("unknown request {}", said[0])));
         }
-        Run::new(exe, Secrets::Weights(&model.weights)).run(&mut session, &mut record)?;
+        let secrets = Secrets::Weights(&model.weights, &model.prepared);
+        Run::new(exe, secrets).run(&mut session, &mut rlwe, &mut record)?;
         record.inferences += 1;
     }
 }

@@ -1,6 +1,7 @@
 //! One inference at one party: the schedule's steps in order, each value dropped after its last use.
 
 use super::executable::Executable;
+use super::linear::{Prepared, Rlwe};
 use super::protocols::{Operands, run_part};
 use super::value::{Value, evaluate, from_ring, to_ring};
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use std::time::Instant;
 /// What this party brings: the client's quantized inputs, or the server's weights.
 pub(super) enum Secrets<'a> {
     Inputs(&'a BTreeMap<String, Tensor<i64>>),
-    Weights(&'a RingWeights),
+    Weights(&'a RingWeights, &'a Prepared),
 }
 
 /// A node whose parts are being run.
@@ -43,15 +44,15 @@ impl<'a> Run<'a> {
     }
 
     /// Runs every step. `record` learns what each one took.
-    pub(super) fn run(&mut self, session: &mut Session, record: &mut Record) -> Result<()> {
+    pub(super) fn run(&mut self, session: &mut Session, rlwe: &mut Rlwe, record: &mut Record) -> Result<()> {
         for step in self.exe.steps() {
             let party = session.party();
-            self.step(session, step, record).map_err(|e| e.at_node(&self.exe.describe(step.node), party))?;
+            self.step(session, rlwe, step, record).map_err(|e| e.at_node(&self.exe.describe(step.node), party))?;
         }
         Ok(())
     }
 
-    fn step(&mut self, session: &mut Session, step: &Step, record: &mut Record) -> Result<()> {
+    fn step(&mut self, session: &mut Session, rlwe: &mut Rlwe, step: &Step, record: &mut Record) -> Result<()> {
         if let Some(demand) = step.reserve {
             let start = Instant::now();
             session.channel.start_node();
@@ -62,7 +63,7 @@ impl<'a> Run<'a> {
         session.channel.start_node();
         let exe = self.exe;
         let node = exe.graph().node(step.node);
-        if let Some(value) = self.evaluate(session, node, step)? {
+        if let Some(value) = self.evaluate(session, rlwe, node, step)? {
             self.values[step.node.index()] = Some(value);
             for &arg in node.args.iter().chain([&step.node]) {
                 if exe.dies_after(arg, step.node) {
@@ -75,7 +76,13 @@ impl<'a> Run<'a> {
     }
 
     /// The node's value, once its last part is done.
-    fn evaluate(&mut self, session: &mut Session, node: &Node, step: &Step) -> Result<Option<Value>> {
+    fn evaluate(
+        &mut self,
+        session: &mut Session,
+        rlwe: &mut Rlwe,
+        node: &Node,
+        step: &Step,
+    ) -> Result<Option<Value>> {
         let exe = self.exe;
         let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| exe.graph().ty(a)).collect();
         let args: SmallVec<[&Value; 4]> = node
@@ -98,6 +105,17 @@ impl<'a> Run<'a> {
                 let x = to_ring(&args[0].share()?.data, ring);
                 let out = protocol::trunc_local(session.party(), &x, ring, op.shift);
                 Ok(Some(share(node, out)?))
+            }
+            Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
+                let left = matches!(&node.op, Op::MatMulRlwe(op) if op.weights_left);
+                let (x, w) = if left { (args[1], args[0]) } else { (args[0], args[1]) };
+                let (prepared, w) = match &self.secrets {
+                    Secrets::Inputs(_) => (None, None),
+                    Secrets::Weights(_, prepared) => (Some(*prepared), Some(w.known()?)),
+                };
+                let layer = (step.node, node);
+                let out = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;
+                Ok(Some(Value::Share(Tensor::new(&node.ty.shape, out))))
             }
             _ if node.ty.owner == Owner::Shared && is_protocol(&node.op) => {
                 let mut ongoing = match self.ongoing.take() {
@@ -142,8 +160,10 @@ impl Secrets<'_> {
     fn tensor(&self, owner: Party, name: &str) -> Result<Value> {
         let tensor = match (self, owner) {
             (Secrets::Inputs(inputs), Party::Client) => inputs.get(name),
-            (Secrets::Weights(weights), Party::Server) => weights.get(name),
-            (Secrets::Inputs(_), Party::Server) | (Secrets::Weights(_), Party::Client) => return Ok(Value::Absent),
+            (Secrets::Weights(weights, _), Party::Server) => weights.get(name),
+            (Secrets::Inputs(_), Party::Server) | (Secrets::Weights(..), Party::Client) => {
+                return Ok(Value::Absent);
+            }
         };
         tensor
             .map(|t| Value::Own(Known::Ring(t.clone())))
