@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 /// Header of one message on the wire: length (4 bytes), kind (1), flight number (3).
 pub const HEADER_BYTES: u64 = 8;
 
+/// First message of a session, each way: version, program digest and security parameters.
+pub const HELLO_BYTES: u64 = 256;
+
+/// With this the client asks for one more inference in the session, or ends it.
+pub const CONTROL_BYTES: u64 = 1;
+
 /// Correlated OTs that a protocol consumes, by the party that acts as OT sender (and holds the delta).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CotDemand {

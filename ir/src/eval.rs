@@ -105,14 +105,14 @@ pub fn run_ring(
                 let value = named(weights, &w.name, &w.ty, |name| EvalError::WeightMissing { name })?;
                 in_range(&w.name, &value, &w.ty).map(|()| Value::Ring(value))
             }
-            op => eval_mixed(op, args, tys, &node.ty).map_err(|error| failed(node, error)),
+            op => eval_op(op, args, tys, &node.ty).map_err(|error| failed(node, error)),
         },
         observer,
     )
 }
 
 /// One operator of a quantized graph: over the ring, over the reals, or from one to the other.
-fn eval_mixed(op: &Op, args: &[&Value], tys: &[&Ty], ty: &Ty) -> Result<Value, TypeError> {
+pub fn eval_op(op: &Op, args: &[&Value], tys: &[&Ty], ty: &Ty) -> Result<Value, TypeError> {
     if let (Op::Dequantize(_), [Value::Ring(x)], Some(f)) = (op, args, tys.first().and_then(|t| t.as_fixed())) {
         return Ok(Value::Real(Dequantize::eval(x, f.frac_bits)));
     }

@@ -18,6 +18,9 @@ pub enum Error {
     /// The user's input does not fit the program.
     #[error("{0}")]
     Input(String),
+    /// A mistake in this crate or in the program's cost: never the peer's or the user's.
+    #[error("bug: {0}")]
+    Bug(String),
     /// An error with the program node in which it happened.
     #[error("node {node} ({party}): {source}")]
     AtNode { node: String, party: picc_ir::Party, source: Box<Error> },

@@ -1,9 +1,17 @@
 //! The two-party runtime: crypto, correlations, protocols, transport and the executor.
 
+pub mod bits;
 pub mod channel;
+pub mod cli;
 pub mod crypto;
 pub mod error;
+pub mod exec;
+pub mod handshake;
+pub mod inputs;
 pub mod ot;
 pub mod protocol;
+pub mod report;
+pub mod session;
+pub mod testing;
 
 pub use error::{Error, Result};

@@ -14,9 +14,12 @@
 
 mod memory;
 mod meter;
+pub mod shaper;
+pub mod tcp;
 
-pub use memory::memory_pair;
+pub use memory::{memory_pair, memory_pair_over, memory_transports};
 pub use meter::Meter;
+pub use shaper::Network;
 
 use crate::error::{Error, Result};
 use picc_ir::Party;

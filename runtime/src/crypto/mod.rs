@@ -1,1 +1,13 @@
 //! Primitives. Nothing here knows a protocol or a socket.
+
+pub mod block;
+pub mod hash;
+pub mod prg;
+pub mod rlwe;
+mod simd;
+pub(crate) mod streams;
+pub(crate) mod transpose;
+
+pub use block::Block;
+pub use hash::CrHash;
+pub use prg::{Prg, Rng};

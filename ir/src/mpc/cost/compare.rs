@@ -1,0 +1,140 @@
+//! Comparison of two private integers: how it splits into leaves and a tree, and what that costs.
+
+use super::{Transcript, packed, script};
+use crate::Party;
+use crate::cost::Cost;
+
+/// The layout of `[y > x]` on `bits`-bit integers: leaves of at most `radix` bits, then a tree of ANDs.
+///
+/// ```text
+///   y, x   leaf 2   leaf 1   leaf 0      one 1-of-2^w OT a leaf: (gt, eq), leaf 0 only gt
+///            |        '---+----'
+///            '--------+   |              level 0: gt = gt_hi ^ eq_hi & gt_lo, eq = eq_hi & eq_lo
+///                     '-+-'              level 1: the root needs no eq
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    pub bits: u32,
+    /// Width of each leaf in bits, lowest leaf first.
+    pub leaves: Vec<u32>,
+    /// The tree, level by level; indices are into the items of the level before.
+    pub levels: Vec<Vec<TreeNode>>,
+}
+
+/// Combines the items `hi` and `lo` of the level before into the next item of this level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeNode {
+    /// `gt = gt_hi ^ (eq_hi & gt_lo)`; nothing below asks for `eq`.
+    Last { hi: usize, lo: usize },
+    /// Also `eq = eq_hi & eq_lo`: two ANDs that share a factor.
+    Both { hi: usize, lo: usize },
+    /// The item of the level before, unchanged.
+    Pass(usize),
+}
+
+impl TreeNode {
+    /// Bits that each party opens: one for each distinct factor.
+    #[must_use]
+    pub fn opened(self) -> u64 {
+        match self {
+            TreeNode::Last { .. } => 2,
+            TreeNode::Both { .. } => 3,
+            TreeNode::Pass(_) => 0,
+        }
+    }
+}
+
+impl Comparison {
+    /// Leaves are as even as possible (the cost of a leaf is convex in its width), the lowest ones widest.
+    ///
+    /// # Panics
+    /// If `radix` is 0 or above 4, or `bits` above 64.
+    #[must_use]
+    pub fn new(bits: u32, radix: u8) -> Comparison {
+        assert!((1..=4).contains(&radix) && bits <= 64, "comparison of {bits} bits with radix {radix}");
+        let q = bits.div_ceil(u32::from(radix));
+        let leaves: Vec<u32> = (0..q).map(|j| bits / q + u32::from(j < bits % q)).collect();
+        let mut levels = Vec::new();
+        let mut items = leaves.len();
+        while items > 1 {
+            let mut level: Vec<TreeNode> = (0..items / 2)
+                .map(|i| {
+                    let (hi, lo) = (2 * i + 1, 2 * i);
+                    if i == 0 { TreeNode::Last { hi, lo } } else { TreeNode::Both { hi, lo } }
+                })
+                .collect();
+            if items % 2 == 1 {
+                level.push(TreeNode::Pass(items - 1));
+            }
+            items = level.len();
+            levels.push(level);
+        }
+        Comparison { bits, leaves, levels }
+    }
+
+    /// Bits that the leaves' sender sends for each element: `2^w - 1` masked bits for gt, as many for eq.
+    #[must_use]
+    pub fn leaf_bits(&self) -> u64 {
+        let field = |w: &u32| (1u64 << w) - 1;
+        self.leaves.iter().map(|w| 2 * field(w)).sum::<u64>() - self.leaves.first().map_or(0, field)
+    }
+
+    pub(crate) fn run(&self, t: &mut Transcript, n: u64, sender: Party) {
+        if n == 0 || self.bits == 0 {
+            return;
+        }
+        t.cots(sender, n * u64::from(self.bits));
+        t.message(sender.other(), packed(n, u64::from(self.bits)));
+        t.message(sender, packed(n, self.leaf_bits()));
+        for level in &self.levels {
+            let ands = level.iter().filter(|node| node.opened() > 0).count() as u64;
+            let opened = level.iter().map(|node| node.opened()).sum::<u64>() * n.div_ceil(8);
+            t.cots(Party::Client, n * ands);
+            t.cots(Party::Server, n * ands);
+            t.exchange(opened, opened);
+        }
+    }
+}
+
+/// `[y > x]` for `n` pairs of `bits`-bit integers; `sender` (the owner of x) sends the leaves.
+#[must_use]
+pub fn greater(n: u64, bits: u8, radix: u8, sender: Party) -> Cost {
+    script(|t| Comparison::new(u32::from(bits), radix).run(t, n, sender))
+}
+
+/// `[x >= 0]` for `n` elements of a ring of `ring` bits.
+#[must_use]
+pub fn drelu(n: u64, ring: u8, radix: u8) -> Cost {
+    script(|t| drelu_run(t, n, ring, radix))
+}
+
+pub(super) fn drelu_run(t: &mut Transcript, n: u64, ring: u8, radix: u8) {
+    Comparison::new(u32::from(ring) - 1, radix).run(t, n, Party::Server);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_are_even_and_cover() {
+        assert_eq!(Comparison::new(24, 4).leaves, [4; 6]);
+        assert_eq!(Comparison::new(33, 4).leaves, [4, 4, 4, 4, 4, 4, 3, 3, 3]);
+        assert_eq!(Comparison::new(3, 4).leaves, [3]);
+        assert!(Comparison::new(0, 4).leaves.is_empty());
+        assert_eq!(Comparison::new(24, 4).leaf_bits(), 5 * 30 + 15);
+    }
+
+    #[test]
+    fn the_tree_ends_in_one_item() {
+        for bits in 1..=64 {
+            for radix in 1..=4 {
+                let c = Comparison::new(bits, radix);
+                assert_eq!(c.leaves.iter().sum::<u32>(), bits);
+                assert_eq!(c.levels.last().map_or(c.leaves.len(), Vec::len), 1);
+                let nodes: usize = c.levels.iter().flatten().filter(|node| node.opened() > 0).count();
+                assert_eq!(nodes, c.leaves.len() - 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! TCP between two machines.
+//!
+//! ```text
+//!   write ──> queue ──> writer thread ──> socket ──> peer
+//! ```
+//!
+//! A thread writes, so that sending never waits for a peer that is itself sending. A read has a deadline that grows
+//! with its length: a peer that is silent, or slower than [`SLOWEST`], is an error and not a hang. Dropping the
+//! transport sends what is queued, then closes.
+
+use super::shaper::{Network, Pacer, wait_until};
+use super::{Channel, Transport};
+use picc_ir::Party;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Bytes a second below which a peer counts as stalled.
+pub const SLOWEST: u64 = 64 * 1024;
+
+/// How long a server may take to come up while a client keeps trying.
+pub const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connects to a server, trying again for `patience` while nobody listens there.
+pub fn connect(
+    address: impl ToSocketAddrs,
+    network: &Network,
+    patience: Duration,
+    timeout: Duration,
+) -> io::Result<Channel> {
+    let addresses: Vec<_> = address.to_socket_addrs()?.collect();
+    let end = Instant::now() + patience;
+    loop {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in &addresses {
+            match TcpStream::connect_timeout(address, timeout) {
+                Ok(stream) => return channel_over(Party::Client, stream, network, timeout),
+                Err(e) => last = e,
+            }
+        }
+        if Instant::now() >= end {
+            return Err(last);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Waits for one client.
+pub fn accept(listener: &TcpListener, network: &Network, timeout: Duration) -> io::Result<Channel> {
+    channel_over(Party::Server, listener.accept()?.0, network, timeout)
+}
+
+/// `party`'s channel over a connected socket.
+pub fn channel_over(party: Party, stream: TcpStream, network: &Network, timeout: Duration) -> io::Result<Channel> {
+    Ok(Channel::new(party, Box::new(Tcp::new(stream, network.pacer(party), timeout)?)))
+}
+
+struct Tcp {
+    reader: BufReader<TcpStream>,
+    queue: Option<Sender<(Option<Instant>, Vec<u8>)>>,
+    writer: Option<JoinHandle<io::Result<()>>>,
+    pacer: Pacer,
+    timeout: Duration,
+}
+
+impl Tcp {
+    fn new(stream: TcpStream, pacer: Pacer, timeout: Duration) -> io::Result<Tcp> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(timeout))?;
+        let (queue, frames) = channel();
+        let out = stream.try_clone()?;
+        let writer = std::thread::Builder::new().name("tcp writer".into()).spawn(move || {
+            let result = write_all(BufWriter::with_capacity(1 << 16, &out), &frames);
+            // A failed writer also wakes the reader: the session is over.
+            let _ = out.shutdown(if result.is_ok() { Shutdown::Write } else { Shutdown::Both });
+            result
+        })?;
+        let reader = BufReader::with_capacity(1 << 16, stream);
+        Ok(Tcp { reader, queue: Some(queue), writer: Some(writer), pacer, timeout })
+    }
+
+    fn writer_failed(&mut self) -> io::Error {
+        self.queue = None;
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(Err(e))) => e,
+            _ => io::Error::new(io::ErrorKind::BrokenPipe, "the connection is closed"),
+        }
+    }
+}
+
+fn write_all(mut out: BufWriter<&TcpStream>, frames: &Receiver<(Option<Instant>, Vec<u8>)>) -> io::Result<()> {
+    while let Ok((arrival, frame)) = frames.recv() {
+        let mut next = Some((arrival, frame));
+        while let Some((arrival, frame)) = next {
+            if arrival.is_some_and(|t| t > Instant::now()) {
+                out.flush()?;
+                wait_until(arrival);
+            }
+            out.write_all(&frame)?;
+            next = frames.try_recv().ok();
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+impl Transport for Tcp {
+    fn write(&mut self, frame: Vec<u8>) -> io::Result<()> {
+        let arrival = self.pacer.arrival(frame.len());
+        let sent = self.queue.as_ref().is_some_and(|queue| queue.send((arrival, frame)).is_ok());
+        if sent { Ok(()) } else { Err(self.writer_failed()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        let deadline = Instant::now() + self.timeout + Duration::from_secs(buf.len() as u64 / SLOWEST);
+        let mut filled = 0;
+        while filled < buf.len() {
+            if self.reader.buffer().is_empty() {
+                let left = deadline.saturating_duration_since(Instant::now()).min(self.timeout);
+                if left.is_zero() {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is too slow"));
+                }
+                self.reader.get_ref().set_read_timeout(Some(left))?;
+            }
+            match self.reader.read(&mut buf[filled..]) {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer is gone")),
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is silent"));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // The write timeout bounds this.
+            let _ = writer.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Kind;
+
+    const TIMEOUT: Duration = Duration::from_millis(300);
+
+    fn pair(network: &Network) -> (Channel, Channel) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = connect(listener.local_addr().unwrap(), network, Duration::ZERO, TIMEOUT).unwrap();
+        (client, accept(&listener, network, TIMEOUT).unwrap())
+    }
+
+    #[test]
+    fn both_parties_may_send_more_than_the_sockets_hold() {
+        let (mut client, mut server) = pair(&Network::UNSHAPED);
+        let big = vec![7u8; 20 << 20];
+        let other = big.clone();
+        let peer = std::thread::spawn(move || server.exchange(Kind::Open, &other, other.len()).map(|v| v.len()));
+        assert_eq!(client.exchange(Kind::Open, &big, big.len()).unwrap(), big);
+        assert_eq!(peer.join().unwrap().unwrap(), big.len());
+        assert_eq!(client.meter().total().rounds, 1);
+    }
+
+    #[test]
+    fn a_silent_peer_is_a_timeout_and_a_gone_one_an_end() {
+        let (mut client, server) = pair(&Network::UNSHAPED);
+        let silent = client.recv(Kind::Open, 4).unwrap_err();
+        assert!(silent.to_string().contains("silent"), "{silent}");
+        drop(server);
+        let gone = client.recv(Kind::Open, 4).unwrap_err();
+        assert!(gone.to_string().contains("gone"), "{gone}");
+    }
+
+    #[test]
+    fn what_was_sent_before_a_drop_arrives() {
+        let (mut client, mut server) = pair(&Network::UNSHAPED);
+        server.send(Kind::Reveal, &vec![1; 1 << 20]).unwrap();
+        drop(server);
+        assert_eq!(client.recv(Kind::Reveal, 1 << 20).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn an_emulated_network_takes_its_time() {
+        let network = Network { up: Some(8e6), down: None, rtt: Duration::from_millis(40) };
+        let (mut client, mut server) = pair(&network);
+        let start = Instant::now();
+        client.send(Kind::Open, &[0; 20_000]).unwrap();
+        server.recv(Kind::Open, 20_000).unwrap();
+        server.send(Kind::Open, &[0; 1]).unwrap();
+        client.recv(Kind::Open, 1).unwrap();
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(60) && took < Duration::from_millis(120), "{took:?}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Arguments and the text of `--help`.
+
+use crate::channel::Network;
+use crate::inputs::ImageOptions;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use picc_ir::program::Layout;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const AFTER: &str = "\
+Examples:
+  pirun local model.pi --weights model.piw --input x.npy
+      Both parties in this process, connected by memory only.
+  pirun local model.pi --weights model.piw --input photo.png --network wan --json
+      The same over an emulated wide-area network, with a table of costs.
+  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700
+  pirun infer model.pi --server example.org:7700 --input photo.png --top 5
+      The two parties on two machines. Only the server has model.piw.
+  pirun reference model.pi --weights model.piw --input test.npz --labels-npy y.npy
+      No cryptography: what the program means, on many inputs.
+
+Exit codes:
+  0  done
+  1  the run failed (a program that is refused, weights of another program, a bug)
+  2  usage: the command line, or an input that does not fit the program
+  3  the connection failed, or the other party broke the protocol
+  4  the parties do not agree: other program, other parameters, other version";
+
+/// Private inference: the client learns the answer, the server learns nothing of the input.
+#[derive(Parser)]
+#[command(name = "pirun", version, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run client and server in this process, with all cryptography.
+    Local(Local),
+    /// Be the client of a running server.
+    Infer(Infer),
+    /// Be the server: answer one client after the other, or several at once.
+    Serve(Serve),
+    /// Evaluate the program without cryptography, on many inputs at once.
+    Reference(Reference),
+}
+
+#[derive(Args)]
+pub struct Local {
+    /// The program.
+    pub model: PathBuf,
+    /// The server's weights.
+    #[arg(long, value_name = "MODEL.PIW")]
+    pub weights: PathBuf,
+    #[command(flatten)]
+    pub input: Input,
+    #[command(flatten)]
+    pub output: Output,
+    #[command(flatten)]
+    pub link: Link,
+    /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    pub prepared_memory: u64,
+    /// Also evaluate the program without cryptography and report the largest difference in units of the last place.
+    #[arg(long)]
+    pub check_reference: bool,
+}
+
+#[derive(Args)]
+pub struct Infer {
+    /// The program; the server must have the same.
+    pub model: PathBuf,
+    /// The server's address.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: String,
+    #[command(flatten)]
+    pub input: Input,
+    #[command(flatten)]
+    pub output: Output,
+    #[command(flatten)]
+    pub link: Link,
+}
+
+#[derive(Args)]
+pub struct Serve {
+    /// The program.
+    pub model: PathBuf,
+    /// The weights: this party's secret.
+    #[arg(long, value_name = "MODEL.PIW")]
+    pub weights: PathBuf,
+    /// Where to listen; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
+    pub listen: String,
+    /// Serve one session, then end.
+    #[arg(long)]
+    pub once: bool,
+    /// Sessions at a time; further clients wait.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub max_sessions: u32,
+    /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    pub prepared_memory: u64,
+    /// Print one JSON object a session on standard output.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub link: Link,
+}
+
+#[derive(Args)]
+pub struct Reference {
+    /// The program.
+    pub model: PathBuf,
+    /// The weights.
+    #[arg(long, value_name = "MODEL.PIW")]
+    pub weights: PathBuf,
+    #[command(flatten)]
+    pub input: Input,
+    /// The right class of each input; the accuracy is printed.
+    #[arg(long, value_name = "Y.NPY")]
+    pub labels_npy: Option<PathBuf>,
+    /// Write the outputs of all inputs.
+    #[arg(short, long, value_name = "OUT.NPY")]
+    pub output: Option<PathBuf>,
+    /// Use only the first N inputs.
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
+    /// Print a JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Threads [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// What the client brings.
+#[derive(Args)]
+pub struct Input {
+    /// .npy or .npz (a first axis counts samples; arrays are named as the program's inputs), .png or .jpg.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Mean of each channel, after the division: (pixel / divisor - mean) / std.
+    #[arg(long, value_delimiter = ',', value_name = "M,M,M", allow_hyphen_values = true, help_heading = "Images")]
+    pub mean: Option<Vec<f32>>,
+    /// Deviation of each channel.
+    #[arg(long, value_delimiter = ',', value_name = "S,S,S", help_heading = "Images")]
+    pub std: Option<Vec<f32>>,
+    /// Pixels 0..=255 are divided by this first.
+    #[arg(long, value_name = "D", help_heading = "Images")]
+    pub divisor: Option<f32>,
+    /// Order of the input's axes.
+    #[arg(long, help_heading = "Images")]
+    pub layout: Option<AxisOrder>,
+    /// Channels in the order blue, green, red.
+    #[arg(long, help_heading = "Images")]
+    pub bgr: bool,
+    /// Scale an image of another size.
+    #[arg(long, help_heading = "Images")]
+    pub resize: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum AxisOrder {
+    Nchw,
+    Nhwc,
+}
+
+impl Input {
+    /// What the user says about images.
+    pub fn image_options(&self) -> ImageOptions {
+        ImageOptions {
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            divisor: self.divisor,
+            layout: self.layout.map(|l| match l {
+                AxisOrder::Nchw => Layout::Nchw,
+                AxisOrder::Nhwc => Layout::Nhwc,
+            }),
+            bgr: self.bgr.then_some(true),
+            resize: self.resize,
+        }
+    }
+}
+
+/// What becomes of the answer.
+#[derive(Args)]
+pub struct Output {
+    /// Write the outputs: .npy for one, .npz for several.
+    #[arg(short, long, value_name = "OUT.NPY")]
+    pub output: Option<PathBuf>,
+    /// Print one JSON object: bytes, rounds, seconds, memory, and a row for each node.
+    #[arg(long)]
+    pub json: bool,
+    /// How many classes to print.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub top: usize,
+    /// Names of the classes, one a line, instead of the program's.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+}
+
+/// Network and processor of a party.
+#[derive(Args)]
+pub struct Link {
+    /// Emulate a network: lan (3 Gbit/s, 0.3 ms), wan (400 Mbit/s, 40 ms), mobile (10 up / 50 down Mbit/s, 60 ms),
+    /// or RATE,RTT such as 100Mbit,20ms or 10Mbit/50Mbit,60ms.
+    #[arg(long, value_name = "NETWORK", default_value = "none")]
+    pub network: Network,
+    /// Threads of a party [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Seconds of silence after which the other party counts as gone.
+    #[arg(long, value_name = "S", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+}
+
+impl Link {
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        let parsed = Cli::try_parse_from([
+            "pirun",
+            "local",
+            "m.pi",
+            "--weights",
+            "m.piw",
+            "--input",
+            "x.png",
+            "--mean",
+            "-1,2",
+        ]);
+        assert!(parsed.is_ok());
+        assert!(Cli::try_parse_from(["pirun", "infer", "m.pi"]).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! The command line `pirun`.
+
+mod args;
+mod private;
+mod reference;
+mod serve;
+mod show;
+
+use crate::error::{Error, Result};
+use crate::exec::{Executable, ServerModel};
+use crate::inputs::read;
+use args::{Cli, Command};
+use clap::Parser;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Parses the command line, runs it, and turns errors into exit codes.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Local(args) => private::local(&args),
+        Command::Infer(args) => private::infer(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Reference(args) => reference::reference(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("pirun: {e}");
+            ExitCode::from(exit_code(&e))
+        }
+    }
+}
+
+/// 1 the run failed, 2 usage, 3 connection or peer, 4 handshake.
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::AtNode { source, .. } => exit_code(source),
+        Error::Input(_) => 2,
+        Error::Peer(_) | Error::Io(_) => 3,
+        Error::Handshake(_) => 4,
+        Error::Program(_) | Error::Bug(_) => 1,
+    }
+}
+
+fn load_program(path: &Path) -> Result<Executable> {
+    Executable::load(&read(path)?).map_err(|e| match e {
+        Error::Program(text) => Error::Program(format!("{}: {text}", path.display())),
+        e => e,
+    })
+}
+
+/// `prepared_mib`: memory for transformed weights.
+fn load_weights(exe: &Executable, path: &Path, prepared_mib: u64) -> Result<ServerModel> {
+    warn_if_readable(path);
+    ServerModel::load(exe, &read(path)?, prepared_mib << 20).map_err(|e| match e {
+        Error::Program(text) => Error::Program(format!("{}: {text}", path.display())),
+        e => e,
+    })
+}
+
+/// The weights are the server's secret.
+#[cfg(unix)]
+fn warn_if_readable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if let Ok(mode) = std::fs::metadata(path).map(|m| m.permissions().mode())
+        && mode & 0o077 != 0
+    {
+        eprintln!(
+            "pirun: warning: {} may be read by others (mode {:o}); chmod 600 it",
+            path.display(),
+            mode & 0o777
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_readable(_path: &Path) {}
+
+/// A pool of a party's own: a party that waits for the other never holds the other's threads.
+fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()
+        .map_err(|e| Error::Bug(format!("no threads: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picc_ir::Party;
+
+    #[test]
+    fn exit_codes_look_behind_the_node() {
+        let at = |e: Error| exit_code(&e.at_node("conv", Party::Client));
+        assert_eq!(at(Error::Peer(String::new())), 3);
+        assert_eq!(at(Error::Bug(String::new())), 1);
+        assert_eq!(exit_code(&Error::Handshake(String::new())), 4);
+        assert_eq!(exit_code(&Error::Input(String::new())), 2);
+    }
+}

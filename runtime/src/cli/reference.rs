@@ -1,0 +1,71 @@
+//! `reference`: what the program means, without cryptography, on many inputs in parallel.
+
+use super::args::Reference;
+use super::show::{real, write_outputs};
+use super::{load_program, load_weights, pool};
+use crate::error::{Error, Result};
+use crate::exec::quantize;
+use crate::inputs::{read, read_samples};
+use picc_ir::eval::{Value, run_ring};
+use picc_ir::npy::NpyArray;
+use rayon::prelude::*;
+use std::time::Instant;
+
+/// Evaluates every input, and counts how many answers are right.
+pub fn reference(args: &Reference) -> Result<()> {
+    let exe = load_program(&args.model)?;
+    let mut samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
+    samples.truncate(args.first.unwrap_or(usize::MAX));
+    let model = load_weights(&exe, &args.weights, 0)?;
+    let labels = args
+        .labels_npy
+        .as_ref()
+        .map(|path| {
+            let file = read(path)?;
+            let array = NpyArray::parse(&file).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
+            if array.len() < samples.len() {
+                return Err(Error::Input(format!("{} labels for {} inputs", array.len(), samples.len())));
+            }
+            Ok(array.to_i64().data)
+        })
+        .transpose()?;
+    let start = Instant::now();
+    let evaluate = |sample| -> Result<Vec<(String, Value)>> {
+        run_ring(exe.graph(), &quantize(&exe, sample)?, model.weights(), &mut |_, _| ())
+            .map_err(|e| Error::Program(e.to_string()))
+    };
+    let outputs: Vec<Vec<(String, Value)>> =
+        pool(args.threads)?.install(|| samples.par_iter().map(evaluate).collect::<Result<_>>())?;
+    let seconds = start.elapsed().as_secs_f64();
+    let borrowed: Vec<&[(String, Value)]> = outputs.iter().map(|o| &o[..]).collect();
+    if let Some(path) = &args.output {
+        write_outputs(path, &exe, &borrowed)?;
+    }
+    let answers: Vec<usize> =
+        borrowed.iter().map(|o| o.first().map_or(0, |(_, v)| argmax(&real(&exe, 0, v).data))).collect();
+    let right = labels.map(|labels| labels.iter().zip(&answers).filter(|&(&y, &a)| y == a as i64).count());
+    let total = samples.len();
+    if args.json {
+        let accuracy = right.map(|r| r as f64 / total as f64);
+        let object = serde_json::json!({
+            "inputs": total, "right": right, "accuracy": accuracy, "argmax": answers, "seconds": seconds,
+        });
+        println!("{object}");
+    } else if let Some(right) = right {
+        println!("{right} of {total} right: accuracy {:.4} ({seconds:.1} s)", right as f64 / total as f64);
+    } else {
+        println!("{total} inputs evaluated in {seconds:.1} s");
+    }
+    Ok(())
+}
+
+/// The first of the largest values.
+fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    best
+}

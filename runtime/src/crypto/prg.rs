@@ -1,0 +1,178 @@
+//! Pseudo-random generators: AES-128 in counter mode.
+
+use super::block::Block;
+use super::streams::StreamKey;
+use crate::error::{Error, Result};
+use zeroize::Zeroize;
+
+/// Expands a 128-bit seed into a stream of `AES_seed(0), AES_seed(1), ...`.
+///
+/// Distinguishing advantage after `q` blocks is at most `q^2 / 2^129` beyond AES as a pseudo-random permutation.
+/// No `Clone`: two copies would produce the same stream.
+pub struct Prg {
+    key: StreamKey,
+    counter: u64,
+    /// The part of the last block that byte-wise reads have not used yet.
+    rest: [u8; 16],
+    rest_len: usize,
+}
+
+impl Prg {
+    #[must_use]
+    pub fn new(seed: Block) -> Prg {
+        Prg { key: StreamKey::new(seed), counter: 0, rest: [0; 16], rest_len: 0 }
+    }
+
+    /// Whole blocks.
+    pub fn fill_blocks(&mut self, out: &mut [Block]) {
+        self.key.stream(self.counter, out);
+        self.counter += out.len() as u64;
+    }
+
+    pub fn block(&mut self) -> Block {
+        let mut out = [Block::ZERO];
+        self.fill_blocks(&mut out);
+        out[0]
+    }
+
+    pub fn fill_u64(&mut self, out: &mut [u64]) {
+        let mut buf = [Block::ZERO; 64];
+        for chunk in out.chunks_mut(128) {
+            let blocks = &mut buf[..chunk.len().div_ceil(2)];
+            self.fill_blocks(blocks);
+            for (pair, b) in chunk.chunks_mut(2).zip(blocks.iter()) {
+                pair[0] = b.low();
+                if let Some(high) = pair.get_mut(1) {
+                    *high = Block(b.0 >> 64).low();
+                }
+            }
+        }
+        buf.zeroize();
+    }
+
+    pub fn fill_bytes(&mut self, out: &mut [u8]) {
+        let mut buf = [Block::ZERO; 64];
+        let head = self.rest_len.min(out.len());
+        let (first, out) = out.split_at_mut(head);
+        let start = 16 - self.rest_len;
+        first.copy_from_slice(&self.rest[start..start + head]);
+        self.rest[start..start + head].zeroize();
+        self.rest_len -= head;
+        for chunk in out.chunks_mut(1024) {
+            let blocks = &mut buf[..chunk.len().div_ceil(16)];
+            self.fill_blocks(blocks);
+            for (bytes, b) in chunk.chunks_mut(16).zip(blocks.iter()) {
+                let all = b.to_bytes();
+                bytes.copy_from_slice(&all[..bytes.len()]);
+                if bytes.len() < 16 {
+                    self.rest = all;
+                    self.rest_len = 16 - bytes.len();
+                }
+            }
+        }
+        buf.zeroize();
+    }
+
+    pub fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+impl Drop for Prg {
+    fn drop(&mut self) {
+        self.rest.zeroize();
+    }
+}
+
+/// A party's source of randomness: shares, masks, noise, keys.
+pub struct Rng(Prg);
+
+impl Rng {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Result<Rng> {
+        use rand::TryRng;
+        let mut seed = [0u8; 16];
+        rand::rngs::SysRng
+            .try_fill_bytes(&mut seed)
+            .map_err(|e| Error::Io(std::io::Error::other(format!("operating system randomness: {e}"))))?;
+        let rng = Rng(Prg::new(Block::from_bytes(seed)));
+        seed.zeroize();
+        Ok(rng)
+    }
+
+    /// Reproducible randomness for tests and benches; never for a run whose inputs matter.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Rng {
+        Rng(Prg::new(Block(u128::from(seed))))
+    }
+
+    /// An independent generator, for a thread or a sub-protocol.
+    pub fn fork(&mut self) -> Rng {
+        Rng(Prg::new(self.0.block()))
+    }
+
+    pub fn block(&mut self) -> Block {
+        self.0.block()
+    }
+
+    pub fn fill_blocks(&mut self, out: &mut [Block]) {
+        self.0.fill_blocks(out);
+    }
+
+    pub fn fill_u64(&mut self, out: &mut [u64]) {
+        self.0.fill_u64(out);
+    }
+
+    pub fn fill_bytes(&mut self, out: &mut [u8]) {
+        self.0.fill_bytes(out);
+    }
+
+    pub fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// `n` uniform words.
+    pub fn words(&mut self, n: usize) -> Vec<u64> {
+        let mut out = vec![0; n];
+        self.fill_u64(&mut out);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_do_not_depend_on_how_they_are_read() {
+        let (mut a, mut b) = (Prg::new(Block(5)), Prg::new(Block(5)));
+        let mut whole = vec![0; 3000];
+        a.fill_bytes(&mut whole);
+        let mut parts = vec![0; 3000];
+        let mut at = 0;
+        for n in [0, 1, 15, 16, 17, 1, 1023, 1024, 903] {
+            b.fill_bytes(&mut parts[at..at + n]);
+            at += n;
+        }
+        assert_eq!(at, 3000);
+        assert!(whole == parts);
+    }
+
+    #[test]
+    fn forks_and_successive_reads_differ() {
+        let mut rng = Rng::from_seed(1);
+        let mut fork = rng.fork();
+        assert_ne!(rng.words(4), fork.words(4));
+        assert_ne!(rng.words(3), rng.words(3));
+        assert_ne!(Rng::from_os().unwrap().next_u64(), Rng::from_os().unwrap().next_u64());
+    }
+
+    #[test]
+    fn bits_are_balanced() {
+        let ones: u32 = Rng::from_seed(2).words(1 << 14).iter().map(|w| w.count_ones()).sum();
+        // 2^20 bits, standard deviation 512.
+        assert!(ones.abs_diff(1 << 19) < 6 * 512, "{ones}");
+    }
+}

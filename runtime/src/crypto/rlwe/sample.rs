@@ -1,0 +1,136 @@
+//! Sampling. Private randomness is ChaCha seeded by the operating system; public polynomials come from a seed by
+//! keyed BLAKE3 in its extendable-output mode.
+
+use super::ring::{Ntt, Poly, Ring};
+use picc_ir::mpc::rlwe::params::CBD_K;
+use rand::{Rng, SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
+use zeroize::Zeroize;
+
+/// A cryptographic generator. No `Debug`, no `Clone`.
+pub struct Csprng(StdRng);
+
+impl Csprng {
+    /// Seeded by the operating system.
+    pub fn from_os() -> std::io::Result<Csprng> {
+        let mut seed = [0u8; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(|e| std::io::Error::other(e.to_string()))?;
+        let rng = Csprng::from_seed(seed);
+        seed.zeroize();
+        Ok(rng)
+    }
+
+    /// Reproducible: for tests, and for children of another generator.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Csprng {
+        Csprng(StdRng::from_seed(seed))
+    }
+
+    pub fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0u8; 32];
+        self.0.fill_bytes(&mut seed);
+        seed
+    }
+
+    /// An independent generator, for another thread.
+    pub fn fork(&mut self) -> Csprng {
+        Csprng::from_seed(self.seed())
+    }
+
+    #[inline]
+    pub fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Uniform in `{-1, 0, 1}`: bytes below 255 modulo three; whether a byte is rejected says nothing about the rest.
+    pub fn ternary(&mut self, n: usize) -> Vec<i64> {
+        let mut out = Vec::with_capacity(n);
+        while out.len() < n {
+            let bytes = self.next_u64().to_le_bytes();
+            out.extend(bytes.iter().filter(|&&b| b < 255).map(|&b| i64::from(b % 3) - 1));
+        }
+        out.truncate(n);
+        out
+    }
+
+    /// Centred binomial: standard deviation `sqrt(21 / 2) = 3.24`.
+    pub fn error(&mut self) -> i64 {
+        let bits = self.next_u64();
+        let half = |v: u64| i64::from((v & ((1 << CBD_K) - 1)).count_ones());
+        half(bits) - half(bits >> CBD_K)
+    }
+
+    /// Uniform in `[-2^bits, 2^bits)`, `bits <= 126`.
+    pub fn flood(&mut self, bits: u32) -> i128 {
+        let wide = u128::from(self.next_u64()) | u128::from(self.next_u64()) << 64;
+        (wide & ((1 << (bits + 1)) - 1)) as i128 - (1 << bits)
+    }
+}
+
+/// The uniform polynomial number `index` of a public seed, directly in NTT form (uniform is uniform there).
+#[must_use]
+pub fn uniform(ring: &Ring, seed: &[u8; 32], index: u64) -> Poly<Ntt> {
+    let mut hasher = blake3::Hasher::new_keyed(seed);
+    hasher.update(b"picc rlwe uniform v1");
+    hasher.update(&index.to_le_bytes());
+    let mut xof = hasher.finalize_xof();
+    let mut poly = ring.zero();
+    let mask = (1u64 << ring.set().prime_bits) - 1;
+    let mut block = [0u8; 8192];
+    let mut fresh = [0u64; 1024];
+    let mut at = fresh.len();
+    for (table, out) in ring.tables().iter().zip(poly.words_mut().chunks_exact_mut(ring.degree())) {
+        let p = table.modulus().p();
+        for o in out {
+            // Rejection (public data): primes lie just below a power of two, so it is rare.
+            loop {
+                if at == fresh.len() {
+                    xof.fill(&mut block);
+                    for (f, b) in fresh.iter_mut().zip(block.chunks_exact(8)) {
+                        *f = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) & mask;
+                    }
+                    at = 0;
+                }
+                at += 1;
+                if fresh[at - 1] < p {
+                    *o = fresh[at - 1];
+                    break;
+                }
+            }
+        }
+    }
+    poly
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_claimed() {
+        let mut rng = Csprng::from_seed([7; 32]);
+        let n = 200_000;
+        let (mut sum, mut squares) = (0i64, 0i64);
+        for _ in 0..n {
+            let e = rng.error();
+            sum += e;
+            squares += e * e;
+        }
+        assert!((sum as f64 / f64::from(n)).abs() < 0.05);
+        assert!((squares as f64 / f64::from(n) - 10.5).abs() < 0.2);
+        let t = rng.ternary(90_000);
+        for v in -1..=1 {
+            let count = t.iter().filter(|&&x| x == v).count();
+            assert!((29_000..31_000).contains(&count));
+        }
+        assert!((0..1000).all(|_| (-8..8).contains(&rng.flood(3))));
+    }
+
+    #[test]
+    fn uniform_depends_on_seed_and_index() {
+        let ring = Ring::of(&picc_ir::mpc::rlwe::PARAM_SETS[0]);
+        let (a, b) = (uniform(&ring, &[1; 32], 0), uniform(&ring, &[1; 32], 1));
+        assert!(a.words() != b.words() && a.words() == uniform(&ring, &[1; 32], 0).words());
+        let p = ring.set().primes[0];
+        assert!(a.words()[..4096].iter().all(|&v| v < p));
+    }
+}

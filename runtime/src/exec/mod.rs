@@ -1,0 +1,29 @@
+//! Running a program: both parties walk the same schedule, each over its own part of every value.
+//!
+//! ```text
+//!   client                                              server
+//!     handshake ........................................ handshake
+//!     base OTs, public key ............................. base OTs
+//!   repeat:
+//!     control: one more ───────────────────────────────> (or the end)
+//!     for each step of the schedule
+//!       reserve correlated OTs, if the step says so
+//!       local: ir's operator on the own share            the same
+//!       protocol: one part of the node                   the same
+//!     outputs, and what the client computes on them      nothing
+//! ```
+//!
+//! The server learns that an inference ran; the client learns the declared outputs. A program that the verifier
+//! refuses is refused here as well.
+
+mod executable;
+mod linear;
+mod party;
+mod protocols;
+mod run;
+mod value;
+
+pub use executable::Executable;
+pub use party::{
+    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, quantize, run_client, run_server, serve_session,
+};

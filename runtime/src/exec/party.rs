@@ -1,0 +1,198 @@
+//! The two parties of a session.
+
+use super::executable::Executable;
+use super::linear::{Prepared, Rlwe, prepare};
+use super::run::{Run, Secrets};
+use crate::channel::{Channel, Kind};
+use crate::crypto::Rng;
+use crate::error::{Error, Result};
+use crate::handshake::handshake;
+use crate::inputs::Sample;
+use crate::report::{Progress, Record};
+use crate::session::{Session, SetupParams};
+use picc_ir::eval::{Value as Known, quantize_to};
+use picc_ir::weights::{RingWeights, check_weights, open_weights};
+use picc_ir::{Id, Op, Tensor};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What the client says before each inference and at the end.
+const INFER: [u8; 1] = [1];
+const END: [u8; 1] = [2];
+
+/// A declared output and its name.
+pub type Output = (String, Known);
+
+/// What the client learns in one inference.
+pub struct Inference {
+    /// The declared outputs, in the program's order.
+    pub outputs: Vec<Output>,
+    /// The integers that were revealed to it, by node; the outputs are computed from them.
+    pub revealed: BTreeMap<Id, Tensor<i64>>,
+}
+
+/// The server's half of a model: its weights, checked against the program.
+pub struct ServerModel {
+    weights: RingWeights,
+    prepared: Prepared,
+}
+
+/// Memory for transformed weights, unless something else is asked for.
+pub const PREPARED_BYTES: u64 = 4 << 30;
+
+impl ServerModel {
+    /// Reads `model.piw`, which must belong to the program. Weights are transformed now as far as `prepared_bytes`
+    /// of memory reach, and in each inference beyond that.
+    pub fn load(exe: &Executable, file: &[u8], prepared_bytes: u64) -> Result<ServerModel> {
+        let weights = open_weights(file, exe.program()).map_err(|e| Error::Program(e.to_string()))?;
+        ServerModel::prepare(exe, weights, prepared_bytes)
+    }
+
+    /// Takes weights that are in memory.
+    pub fn new(exe: &Executable, weights: RingWeights) -> Result<ServerModel> {
+        check_weights(exe.program(), &weights).map_err(|e| Error::Program(e.to_string()))?;
+        ServerModel::prepare(exe, weights, PREPARED_BYTES)
+    }
+
+    fn prepare(exe: &Executable, weights: RingWeights, prepared_bytes: u64) -> Result<ServerModel> {
+        let prepared = prepare(exe, &weights, prepared_bytes)?;
+        Ok(ServerModel { weights, prepared })
+    }
+
+    /// The weights, for the reference interpreter.
+    #[must_use]
+    pub fn weights(&self) -> &RingWeights {
+        &self.weights
+    }
+}
+
+/// Handshake and setup of either party.
+fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
+    let start = Instant::now();
+    let party = channel.party();
+    channel.start_node();
+    handshake(&mut channel, &exe.agreement())?;
+    record.setup(channel.start_node(), start.elapsed());
+    let start = Instant::now();
+    let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
+    let mut session = Session::setup(channel, &params, rng).map_err(|e| e.at_node("setup", party))?;
+    record.setup(session.channel.start_node(), start.elapsed());
+    let start = Instant::now();
+    let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at_node("setup", party))?;
+    record.setup(session.channel.start_node(), start.elapsed());
+    Ok((session, rlwe))
+}
+
+/// The client's end of a session.
+pub struct ClientSession<'a> {
+    exe: &'a Executable,
+    session: Session,
+    rlwe: Rlwe,
+    record: Record,
+}
+
+impl<'a> ClientSession<'a> {
+    /// Compares programs and parameters with the server, then sets up the session.
+    pub fn open(
+        exe: &'a Executable,
+        channel: Channel,
+        rng: Rng,
+        progress: Option<Progress>,
+    ) -> Result<ClientSession<'a>> {
+        let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
+        let (session, rlwe) = open(exe, channel, rng, &mut record)?;
+        Ok(ClientSession { exe, session, rlwe, record })
+    }
+
+    /// One inference.
+    pub fn infer(&mut self, sample: &Sample) -> Result<Inference> {
+        let inputs = quantize(self.exe, sample)?;
+        self.say(INFER)?;
+        let mut run = Run::new(self.exe, Secrets::Inputs(&inputs));
+        run.run(&mut self.session, &mut self.rlwe, &mut self.record)?;
+        self.record.inferences += 1;
+        Ok(Inference { outputs: run.outputs()?, revealed: run.into_revealed() })
+    }
+
+    /// Ends the session.
+    pub fn close(mut self) -> Result<Record> {
+        self.say(END)?;
+        Ok(self.record)
+    }
+
+    /// What was measured so far.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn say(&mut self, what: [u8; 1]) -> Result<()> {
+        let start = Instant::now();
+        let channel = &mut self.session.channel;
+        channel.start_node();
+        channel.send(Kind::Control, &what)?;
+        channel.flush()?;
+        self.record.control(channel.meter().node(), start.elapsed());
+        Ok(())
+    }
+}
+
+/// The client's inputs as the program's integers: `round(x * 2^frac_bits)`, saturated at the declared range.
+pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Tensor<i64>>> {
+    let mut inputs = BTreeMap::new();
+    for node in &exe.graph().nodes {
+        if let Op::Input(input) = &node.op {
+            let x = sample
+                .get(&input.name)
+                .ok_or_else(|| Error::Input(format!("input `{}` is missing", input.name)))?;
+            if x.shape != input.ty.shape {
+                return Err(Error::Input(format!(
+                    "input `{}` has shape {:?}, the program needs {:?}",
+                    input.name, x.shape, input.ty.shape
+                )));
+            }
+            let f = input.ty.as_fixed().ok_or_else(|| Error::Program("an input that is not quantized".into()))?;
+            inputs.insert(input.name.clone(), quantize_to(x, f));
+        }
+    }
+    Ok(inputs)
+}
+
+/// A whole session of the client: one inference for each sample.
+pub fn run_client(exe: &Executable, samples: &[Sample], channel: Channel) -> Result<(Vec<Inference>, Record)> {
+    let mut session = ClientSession::open(exe, channel, Rng::from_os()?, None)?;
+    let inferences = samples.iter().map(|s| session.infer(s)).collect::<Result<_>>()?;
+    Ok((inferences, session.close()?))
+}
+
+/// A whole session of the server: as many inferences as the client asks for.
+pub fn run_server(exe: &Executable, model: &ServerModel, channel: Channel) -> Result<Record> {
+    serve_session(exe, model, channel, Rng::from_os()?, None)
+}
+
+/// [`run_server`] with the caller's randomness.
+pub fn serve_session(
+    exe: &Executable,
+    model: &ServerModel,
+    channel: Channel,
+    rng: Rng,
+    progress: Option<Progress>,
+) -> Result<Record> {
+    let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
+    let (mut session, mut rlwe) = open(exe, channel, rng, &mut record)?;
+    loop {
+        let start = Instant::now();
+        session.channel.start_node();
+        let said = session.channel.recv(Kind::Control, INFER.len())?;
+        record.control(session.channel.meter().node(), start.elapsed());
+        if said == END {
+            return Ok(record);
+        }
+        if said != INFER {
+            return Err(Error::Peer(format!("unknown request {}", said[0])));
+        }
+        let secrets = Secrets::Weights(&model.weights, &model.prepared);
+        Run::new(exe, secrets).run(&mut session, &mut rlwe, &mut record)?;
+        record.inferences += 1;
+    }
+}

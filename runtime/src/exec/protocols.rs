@@ -1,0 +1,121 @@
+//! One part of a protocol node: from the program's types to the protocol's arguments.
+
+use super::value::{Value, to_ring};
+use crate::error::{Error, Result};
+use crate::protocol::{self, Range};
+use crate::session::Session;
+use picc_ir::mpc::node_cost::{Part, value_bits, windows};
+use picc_ir::ops::Transpose;
+use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
+
+/// Arguments of a node in the form that its protocol takes, kept while its parts run. `None` is the other party's.
+pub(super) struct Operands {
+    args: Vec<Option<Vec<u64>>>,
+}
+
+impl Operands {
+    pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty]) -> Result<Operands> {
+        let one = |(v, ty): (&&Value, &&Ty)| -> Result<Option<Vec<u64>>> {
+            let ring = fixed(ty)?.ring_bits;
+            let tensor = match v {
+                Value::Share(t) => t,
+                Value::Absent => return Ok(None),
+                Value::Own(_) => v.known()?,
+            };
+            Ok(Some(match reduced_axes(&node.op) {
+                Some(axes) => to_ring(&axes_last(tensor, ty, &axes)?.data, ring),
+                None => to_ring(&tensor.data, ring),
+            }))
+        };
+        Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()? })
+    }
+
+    fn share(&self, i: usize) -> Result<&[u64]> {
+        self.args[i].as_deref().ok_or_else(|| Error::Bug("a share was expected".into()))
+    }
+
+    /// The elements of `units` units of argument `i`, each of `len` elements.
+    fn part(&self, i: usize, part: Part, len: usize) -> Result<&[u64]> {
+        let (start, end) = (part.start as usize * len, (part.start + part.units) as usize * len);
+        self.share(i)?.get(start..end).ok_or_else(|| Error::Bug("a part outside its argument".into()))
+    }
+}
+
+fn fixed(ty: &Ty) -> Result<Fixed> {
+    ty.as_fixed().ok_or_else(|| Error::Bug("a real value in a protocol".into()))
+}
+
+fn reduced_axes(op: &Op) -> Option<Vec<usize>> {
+    match op {
+        Op::ReduceMaxOt(op) => Some(op.axes.clone()),
+        Op::ArgMaxOt(op) => Some(vec![op.axis]),
+        _ => None,
+    }
+}
+
+/// The tensor with these axes moved to the end: each row that a tournament reduces is then contiguous.
+fn axes_last(t: &Tensor<i64>, ty: &Ty, axes: &[usize]) -> Result<Tensor<i64>> {
+    let kept = (0..t.shape.len()).filter(|a| !axes.contains(a));
+    let perm: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    if perm.iter().copied().eq(0..t.shape.len()) {
+        return Ok(t.clone());
+    }
+    Op::from(Transpose { perm }).eval_ring(&[t], &[ty]).map_err(|e| Error::Program(e.to_string()))
+}
+
+/// Runs `part` of a protocol node; returns this party's share of the result's part.
+pub(super) fn run_part(
+    session: &mut Session,
+    node: &Node,
+    operands: &Operands,
+    tys: &[&Ty],
+    part: Part,
+) -> Result<Vec<u64>> {
+    let f = fixed(tys[0])?;
+    let ring = f.ring_bits;
+    match &node.op {
+        Op::ReluOt(op) => protocol::relu(session, operands.part(0, part, 1)?, ring, op.radix),
+        Op::MaxOt(op) => {
+            protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
+        }
+        Op::MaxPoolOt(op) => {
+            let [vertical, horizontal] = windows(op, tys[0]).map_err(|e| Error::Program(e.to_string()))?;
+            let x = operands.part(0, part, vertical.len * horizontal.len)?;
+            protocol::max_pool(session, x, part.units as usize, &vertical, &horizontal, ring, op.radix)
+        }
+        Op::ReduceMaxOt(op) => {
+            let len = op.axes.iter().map(|&a| tys[0].shape[a]).product();
+            protocol::reduce_max(session, operands.part(0, part, len)?, len, ring, op.radix)
+        }
+        Op::ArgMaxOt(op) => {
+            let len = tys[0].shape[op.axis];
+            let bits = fixed(&node.ty)?.ring_bits;
+            protocol::argmax(session, operands.part(0, part, len)?, len, ring, bits, op.last, op.radix)
+        }
+        Op::TruncReduceFaithful(op) => {
+            protocol::trunc_faithful(session, operands.part(0, part, 1)?, ring, op.shift, op.radix)
+        }
+        Op::ExtendOt(op) => {
+            let range = if f.lo >= 0 { Range::NonNegative } else { Range::Quarter };
+            protocol::extend(session, operands.part(0, part, 1)?, ring, op.ring_bits, range)
+        }
+        Op::MulOt(_) if tys[1].owner == Owner::Server => {
+            let bits = value_bits(fixed(tys[1])?);
+            let w = operands.args[1].is_some().then(|| operands.part(1, part, 1)).transpose()?;
+            protocol::mul_server(session, operands.part(0, part, 1)?, w, ring, bits, Party::Server)
+        }
+        Op::MulOt(_) => protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring),
+        Op::ConvOt(op) => {
+            let w = operands.args[1].as_deref();
+            protocol::conv_ot(session, &op.geom, operands.share(0)?, w, ring, op.weight_bits, op.receiver)
+        }
+        Op::MatMulOt(op) => {
+            let (x, w) = if op.weights_left { (1, 0) } else { (0, 1) };
+            let ring = fixed(tys[x])?.ring_bits;
+            let (x, w) = (operands.share(x)?, operands.args[w].as_deref());
+            let left = op.weights_left;
+            protocol::matmul_ot(session, &op.geom, x, w, ring, op.weight_bits, left, op.receiver)
+        }
+        _ => Err(Error::Bug(format!("{} is no protocol of parts", node.op.name()))),
+    }
+}

@@ -1,0 +1,152 @@
+//! The first message of a session, both ways at once: do the two parties run the same thing?
+//!
+//! ```text
+//!   magic 4 | version 2 | party 1 | length 1 | program digest 32 | security parameters, text, zero-padded
+//! ```
+//!
+//! It has one fixed size and carries no secret. Each party compares what it got with what it sent, so a mismatch is
+//! the same error on both sides. What a party claims here is not authenticated: semi-honest parties over TCP.
+
+use crate::channel::{Channel, Kind};
+use crate::error::{Error, Result};
+use picc_ir::Party;
+
+/// Of the messages on the wire. Any change to a protocol's bytes raises it.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+const MAGIC: [u8; 4] = *b"picc";
+const SIZE: usize = picc_ir::cost::HELLO_BYTES as usize;
+const TEXT_AT: usize = 40;
+
+/// What both parties must agree on before anything else is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// BLAKE3 of `model.pi`.
+    pub program: [u8; 32],
+    /// Field size of the OT extension, parameter sets of RLWE; at most [`Agreement::MAX_PARAMETERS`] bytes.
+    pub parameters: String,
+}
+
+impl Agreement {
+    pub const MAX_PARAMETERS: usize = SIZE - TEXT_AT;
+
+    fn encode(&self, version: u16, party: Party) -> Result<[u8; SIZE]> {
+        let text = self.parameters.as_bytes();
+        if text.len() > Agreement::MAX_PARAMETERS {
+            return Err(Error::Program("the security parameters do not fit the handshake".into()));
+        }
+        let mut hello = [0; SIZE];
+        hello[..4].copy_from_slice(&MAGIC);
+        hello[4..6].copy_from_slice(&version.to_le_bytes());
+        hello[6] = party as u8;
+        hello[7] = text.len() as u8;
+        hello[8..TEXT_AT].copy_from_slice(&self.program);
+        hello[TEXT_AT..TEXT_AT + text.len()].copy_from_slice(text);
+        Ok(hello)
+    }
+}
+
+/// Exchanges hellos and compares. One round.
+pub fn handshake(channel: &mut Channel, ours: &Agreement) -> Result<()> {
+    let hello = ours.encode(PROTOCOL_VERSION, channel.party())?;
+    let theirs = channel.exchange(Kind::Handshake, &hello, SIZE).map_err(|e| match e {
+        Error::Peer(_) => Error::Handshake("the other side does not speak this protocol".into()),
+        e => e,
+    })?;
+    check(ours, &theirs, channel.party())
+}
+
+fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
+    let differ = |what: String| Err(Error::Handshake(what));
+    if theirs[..4] != MAGIC {
+        return differ("the other side does not speak this protocol".into());
+    }
+    let version = u16::from_le_bytes([theirs[4], theirs[5]]);
+    if version != PROTOCOL_VERSION {
+        return differ(format!("this is protocol version {PROTOCOL_VERSION}, the other side's is {version}"));
+    }
+    if theirs[6] != party.other() as u8 {
+        return differ(format!("both sides are the {party}"));
+    }
+    if theirs[8..TEXT_AT] != ours.program {
+        return differ(format!(
+            "the programs differ: this one is {}, the other side's is {} (both need the same model.pi)",
+            short(&ours.program),
+            short(&theirs[8..TEXT_AT])
+        ));
+    }
+    let text = &theirs[TEXT_AT..];
+    let text = &text[..usize::from(theirs[7]).min(text.len())];
+    if text != ours.parameters.as_bytes() {
+        return differ(format!(
+            "the security parameters differ: this side's are `{}`, the other's `{}`",
+            ours.parameters,
+            text.escape_ascii()
+        ));
+    }
+    Ok(())
+}
+
+fn short(digest: &[u8]) -> String {
+    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::memory_pair;
+    use std::time::Duration;
+
+    fn agreement() -> Agreement {
+        Agreement { program: [7; 32], parameters: "softspoken k=4".into() }
+    }
+
+    fn both(client: &Agreement, server: &Agreement) -> [Result<()>; 2] {
+        let (mut c, mut s) = memory_pair(Duration::from_secs(5));
+        std::thread::scope(|scope| {
+            let peer = scope.spawn(move || handshake(&mut s, server));
+            [handshake(&mut c, client), peer.join().unwrap()]
+        })
+    }
+
+    #[test]
+    fn those_who_agree_go_on() {
+        for result in both(&agreement(), &agreement()) {
+            result.unwrap();
+        }
+    }
+
+    #[test]
+    fn another_program_or_parameter_is_named_on_both_sides() {
+        let program = Agreement { program: [8; 32], ..agreement() };
+        let parameters = Agreement { parameters: "softspoken k=8".into(), ..agreement() };
+        for (other, says) in [(program, "programs differ"), (parameters, "parameters differ")] {
+            for result in both(&agreement(), &other) {
+                let error = result.unwrap_err();
+                assert!(matches!(&error, Error::Handshake(text) if text.contains(says)), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_version_role_or_protocol_is_refused() {
+        let ours = agreement();
+        let refused = |hello: &[u8], says: &str| {
+            let error = check(&ours, hello, Party::Client).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        };
+        refused(&ours.encode(2, Party::Server).unwrap(), "version 1, the other side's is 2");
+        refused(&ours.encode(1, Party::Client).unwrap(), "both sides are the client");
+        refused(&[0; SIZE], "does not speak");
+        let mut long = ours.encode(1, Party::Server).unwrap();
+        long[7] = 255;
+        refused(&long, "parameters differ");
+    }
+
+    #[test]
+    fn a_peer_that_speaks_something_else_is_a_handshake_error() {
+        let (mut c, mut s) = memory_pair(Duration::from_secs(5));
+        s.send(Kind::Open, b"GET / HTTP/1.1").unwrap();
+        assert!(matches!(handshake(&mut c, &agreement()), Err(Error::Handshake(_))));
+    }
+}

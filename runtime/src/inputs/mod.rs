@@ -1,0 +1,248 @@
+//! What the client brings: files on disk to the tensors that a program wants.
+//!
+//! ```text
+//!   x.npy  x.npz   array ──────────────────────┐
+//!                  bytes of pixels ──┐         ├──> samples: one tensor per input of the program, each
+//!   x.png  x.jpg   image ────────────┴─ (p / divisor - mean) / std ──┘
+//! ```
+//!
+//! An array holds one sample in the input's shape, or several along its first axis. A batch axis of extent one may be
+//! left out.
+
+mod image;
+mod npz;
+
+pub use image::Pixels;
+pub use npz::{read_npz, write_npz};
+
+use crate::error::{Error, Result};
+use picc_ir::Tensor;
+use picc_ir::npy::{Dtype, NpyArray};
+use picc_ir::program::{InputSpec, Layout, Preprocess};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One inference's inputs, by name.
+pub type Sample = BTreeMap<String, Tensor<f32>>;
+
+/// What the user says about images, instead of or on top of what the program says.
+#[derive(Clone, Debug, Default)]
+pub struct ImageOptions {
+    pub mean: Option<Vec<f32>>,
+    pub std: Option<Vec<f32>>,
+    pub divisor: Option<f32>,
+    pub layout: Option<Layout>,
+    pub bgr: Option<bool>,
+    /// Images of another size are scaled instead of refused.
+    pub resize: bool,
+}
+
+impl ImageOptions {
+    /// How pixels become this input, if either the program or the user says anything about it.
+    fn preprocess(&self, spec: &InputSpec) -> Option<Preprocess> {
+        let ImageOptions { mean, std, divisor, layout, bgr, .. } = self;
+        let said = mean.is_some() || std.is_some() || divisor.is_some() || layout.is_some() || bgr.is_some();
+        let base = match &spec.preprocess {
+            Some(p) => p.clone(),
+            None if said => Preprocess {
+                divisor: 1.0.into(),
+                mean: vec![0.0.into()],
+                std: vec![1.0.into()],
+                layout: Layout::Nchw,
+                bgr: false,
+            },
+            None => return None,
+        };
+        let floats = |given: &Option<Vec<f32>>, or| match given {
+            Some(v) => v.iter().map(|&v| v.into()).collect(),
+            None => or,
+        };
+        Some(Preprocess {
+            divisor: divisor.map_or(base.divisor, Into::into),
+            mean: floats(mean, base.mean),
+            std: floats(std, base.std),
+            layout: layout.unwrap_or(base.layout),
+            bgr: bgr.unwrap_or(base.bgr),
+        })
+    }
+}
+
+/// The samples in `path`, which is .npy, .npz, .png or .jpg.
+pub fn read_samples(path: &Path, specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
+    let extension = path.extension().map(|e| e.to_ascii_lowercase().to_string_lossy().into_owned());
+    let in_file = |e: Error| match e {
+        Error::Input(text) => Error::Input(format!("{}: {text}", path.display())),
+        e => e,
+    };
+    match extension.as_deref() {
+        Some("npy") => from_npy(&read(path)?, specs, options),
+        Some("npz") => from_npz(&read(path)?, specs, options),
+        Some("png" | "jpg" | "jpeg") => from_image(&read(path)?, specs, options),
+        _ => Err(Error::Input("inputs are .npy, .npz, .png or .jpg files".into())),
+    }
+    .map_err(in_file)
+}
+
+/// The bytes of a file that the user named.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+}
+
+fn only(specs: &[InputSpec]) -> Result<&InputSpec> {
+    match specs {
+        [one] => Ok(one),
+        several => Err(Error::Input(format!(
+            "the program has {} inputs ({}): give an .npz with an array for each",
+            several.len(),
+            names(several)
+        ))),
+    }
+}
+
+fn names(specs: &[InputSpec]) -> String {
+    specs.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn from_npy(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
+    let spec = only(specs)?;
+    let samples = array_samples(bytes, spec, options)?;
+    Ok(samples.into_iter().map(|t| Sample::from([(spec.name.clone(), t)])).collect())
+}
+
+fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
+    let mut arrays = read_npz(bytes)?;
+    if let ([spec], 1) = (specs, arrays.len()) {
+        // A single array may have any name.
+        arrays = arrays.into_values().map(|a| (spec.name.clone(), a)).collect();
+    }
+    let mut samples: Vec<Sample> = Vec::new();
+    for (i, spec) in specs.iter().enumerate() {
+        let array = arrays.get(&spec.name).ok_or_else(|| {
+            let held: Vec<&str> = arrays.keys().map(String::as_str).collect();
+            Error::Input(format!("no array called `{}` (there are: {})", spec.name, held.join(", ")))
+        })?;
+        let tensors = array_samples(array, spec, options)?;
+        if i == 0 {
+            samples.resize_with(tensors.len(), Sample::new);
+        } else if tensors.len() != samples.len() {
+            return Err(Error::Input(format!(
+                "`{}` holds {} samples, the inputs before it {}",
+                spec.name,
+                tensors.len(),
+                samples.len()
+            )));
+        }
+        for (sample, tensor) in samples.iter_mut().zip(tensors) {
+            sample.insert(spec.name.clone(), tensor);
+        }
+    }
+    Ok(samples)
+}
+
+fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
+    let spec = only(specs)?;
+    let preprocess = options.preprocess(spec).ok_or_else(|| {
+        Error::Input(
+            "the program does not say how pixels become its input: give --divisor, --mean, --std, --layout".into(),
+        )
+    })?;
+    let pixels = Pixels::decode(bytes, spec, &preprocess, options.resize)?;
+    Ok(vec![Sample::from([(spec.name.clone(), pixels.to_input(spec, &preprocess)?)])])
+}
+
+/// The samples of one array. Bytes are pixels if it is known how pixels become the input, and values otherwise.
+fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Result<Vec<Tensor<f32>>> {
+    let array = NpyArray::parse(bytes).map_err(|e| Error::Input(e.to_string()))?;
+    if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)) {
+        return image::array_of_pixels(&array.to_f32(), spec, &preprocess);
+    }
+    split(array.to_f32(), spec)
+}
+
+/// Cuts `[n, shape...]` (or one sample) into samples of the input's shape.
+fn split(array: Tensor<f32>, spec: &InputSpec) -> Result<Vec<Tensor<f32>>> {
+    let want = &spec.shape[..];
+    let unbatched = match want {
+        [1, rest @ ..] if !rest.is_empty() => rest,
+        whole => whole,
+    };
+    let given = &array.shape[..];
+    let count = if given == want || given == unbatched {
+        1
+    } else if given.len() == want.len() + 1 && &given[1..] == want
+        || given.len() == unbatched.len() + 1 && &given[1..] == unbatched
+    {
+        given[0]
+    } else {
+        return Err(Error::Input(format!(
+            "an array of shape {given:?} does not fit input `{}` of shape {want:?} (or several along a first axis)",
+            spec.name
+        )));
+    };
+    if count == 0 {
+        return Err(Error::Input("the array holds no sample".into()));
+    }
+    if let Some(v) = array.data.iter().find(|v| !v.is_finite()) {
+        return Err(Error::Input(format!("the array holds {v}")));
+    }
+    let len = array.data.len() / count;
+    Ok(array.data.chunks(len.max(1)).map(|c| Tensor::new(want, c.to_vec())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picc_ir::Shape;
+    use picc_ir::npy::write_f32;
+
+    fn spec(name: &str, shape: &[usize]) -> InputSpec {
+        InputSpec { name: name.into(), shape: Shape::from_slice(shape), frac_bits: 8, preprocess: None }
+    }
+
+    fn array(shape: &[usize]) -> Tensor<f32> {
+        Tensor::new(shape, (0..shape.iter().product()).map(|v: usize| v as f32).collect())
+    }
+
+    #[test]
+    fn one_sample_or_several_with_or_without_the_batch_axis() {
+        let spec = spec("x", &[1, 2, 3]);
+        for (shape, count) in [(&[1, 2, 3][..], 1), (&[2, 3], 1), (&[4, 2, 3], 4), (&[4, 1, 2, 3], 4)] {
+            let samples = split(array(shape), &spec).unwrap();
+            assert_eq!(samples.len(), count, "{shape:?}");
+            assert!(samples.iter().all(|t| t.shape == spec.shape));
+            assert_eq!(samples[count - 1].data[5], (count * 6 - 1) as f32);
+        }
+        for wrong in [&[3, 2][..], &[6], &[0, 2, 3], &[1, 1, 1, 2, 3]] {
+            assert!(matches!(split(array(wrong), &spec), Err(Error::Input(_))), "{wrong:?}");
+        }
+        assert!(split(Tensor::new(&[2, 3], vec![f32::NAN; 6]), &spec).is_err());
+    }
+
+    #[test]
+    fn an_npz_names_the_inputs_unless_there_is_only_one() {
+        let (x, y) = (write_f32(&array(&[2, 3])), write_f32(&array(&[2, 2])));
+        let npz = write_npz(&[("y".into(), y), ("x".into(), x.clone())]).unwrap();
+        let specs = [spec("x", &[1, 3]), spec("y", &[1, 2])];
+        let samples = from_npz(&npz, &specs, &ImageOptions::default()).unwrap();
+        assert_eq!((samples.len(), samples[1]["x"].data[0], samples[1]["y"].data[0]), (2, 3.0, 2.0));
+
+        let missing = from_npz(&npz, &[spec("x", &[1, 3]), spec("z", &[1])], &ImageOptions::default());
+        assert!(missing.unwrap_err().to_string().contains("no array called `z`"));
+        let any_name = write_npz(&[("arr_0".into(), x)]).unwrap();
+        assert_eq!(from_npz(&any_name, &specs[..1], &ImageOptions::default()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn bytes_are_pixels_only_if_somebody_says_how() {
+        let mut file = write_f32(&array(&[2, 2]));
+        let at = file.windows(3).position(|w| w == b"<f4").unwrap();
+        file[at..at + 3].copy_from_slice(b"|u1");
+        let end = file.len() - 16;
+        file.truncate(end);
+        file.extend_from_slice(&[0, 51, 102, 255]);
+        let spec = spec("x", &[1, 1, 2, 2]);
+        let said = ImageOptions { divisor: Some(255.0), ..ImageOptions::default() };
+        assert_eq!(array_samples(&file, &spec, &said).unwrap()[0].data, [0.0, 0.2, 0.4, 1.0]);
+        assert!(array_samples(&file, &spec, &ImageOptions::default()).is_err());
+    }
+}

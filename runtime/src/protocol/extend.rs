@@ -1,0 +1,54 @@
+//! The same signed value in a larger ring, where the sign is known.
+//!
+//! Paper: SIRNN (Rathee et al., S&P 2021), zero extension with known most significant bit. Adversary: semi-honest.
+//! Rounds: 2. Client 1 bit, server `to - from` bits, one COT: [`picc_ir::mpc::cost::extend`]. Leakage: none.
+//!
+//! For `0 <= x < 2^(m-1)` the sharing `x0 + x1 = x + w 2^m` wraps (w = 1) exactly if one of the shares has its most
+//! significant bit: without a wrap both are at most x, with one their sum is at least `2^m`. So
+//! `w = msb0 + (1 - msb0) msb1`, whose product is one correlated OT modulo `2^(to - from)`, and `x = x0 + x1 - w 2^m`.
+
+use super::{compare, low_mask, select, signed};
+use crate::error::Result;
+use crate::session::Session;
+use picc_ir::Party;
+
+/// What is known of the values of a ring of m bits. A value outside gives a wrong result, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// `0 <= x < 2^(m-1)`.
+    NonNegative,
+    /// `-2^(m-2) <= x < 2^(m-2)`: an offset of a quarter of the ring makes it non-negative. Needs m of at least 2.
+    Quarter,
+}
+
+/// Shares in the ring of `to` bits of the values that `x` shares in the ring of `from` bits, `from <= to`.
+pub fn extend(session: &mut Session, x: &[u64], from: u8, to: u8, range: Range) -> Result<Vec<u64>> {
+    if from == to {
+        return Ok(x.to_vec());
+    }
+    let server = session.party() == Party::Server;
+    let offset = if server { offset(from, range) } else { 0 };
+    let x: Vec<u64> = x.iter().map(|v| v.wrapping_add(offset) & low_mask(from.into())).collect();
+    let msb = compare::msb(&x, from);
+    let factor = if server { msb.not() } else { msb.clone() };
+    let mut out = select::product_of_bits(session, &factor, to - from)?;
+    for (i, wrap) in out.iter_mut().enumerate() {
+        let own = u64::from(server && msb.get(i));
+        let wrap_share = wrap.wrapping_add(own) << from;
+        *wrap = x[i].wrapping_sub(wrap_share).wrapping_sub(offset) & low_mask(to.into());
+    }
+    Ok(out)
+}
+
+fn offset(from: u8, range: Range) -> u64 {
+    match range {
+        Range::NonNegative => 0,
+        Range::Quarter => 1 << (from - 2),
+    }
+}
+
+/// The same signed value.
+#[must_use]
+pub fn ideal_extend(x: u64, from: u8, to: u8) -> u64 {
+    signed(x, from).cast_unsigned() & low_mask(to.into())
+}

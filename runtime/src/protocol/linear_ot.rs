@@ -1,0 +1,194 @@
+//! Convolution and matrix product of a shared value with the server's weights, by OT products.
+//!
+//! `x w = x_s w + x_c w`: the server computes the first term alone, the second is one [`super::product`]. Its scalars are
+//! the weights (`receiver` is the server, `weight_bits` choices each) or the client's share (`receiver` is the client,
+//! `ring` choices each); the optimizer takes the cheaper. Each scalar is used once, with all values that it meets in one
+//! row, and products with padding are left out. Adversary: semi-honest. Leakage: none; exact modulo `2^ring` for
+//! weights that fit `weight_bits` bits in two's complement. Bytes: [`picc_ir::mpc::cost::conv_ot`],
+//! [`picc_ir::mpc::cost::matmul_ot`].
+
+use super::linear::{hits, plain_conv, plain_matmul};
+use super::product;
+use crate::error::{Error, Result};
+use crate::session::Session;
+use picc_ir::Party;
+use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::mpc::cost::{ProductShape, conv_shape, matmul_shape};
+
+/// Shares of the convolution of the shared `x` with the server's `weights` (`Some` at the server, modulo `2^ring`).
+pub fn conv_ot(
+    session: &mut Session,
+    geom: &ConvGeom,
+    x: &[u64],
+    weights: Option<&[u64]>,
+    ring: u8,
+    weight_bits: u8,
+    receiver: Party,
+) -> Result<Vec<u64>> {
+    let [oh, ow] = geom.out_hw();
+    let lengths = (geom.n * geom.c_in * geom.h * geom.w, geom.c_out * geom.fan_in());
+    check(session.party(), "conv_ot", x, weights, lengths)?;
+    let shape = conv_shape(geom, ring, weight_bits, receiver);
+    let out = match weights {
+        Some(w) => plain_conv(geom, x, w, ring),
+        None => vec![0; geom.n * geom.c_out * oh * ow],
+    };
+    let mine = weights.unwrap_or(x);
+    match receiver {
+        Party::Server => cross_term(session, &shape, &ConvByWeight(*geom), mine, receiver, out),
+        Party::Client => cross_term(session, &shape, &ConvByInput::new(geom), mine, receiver, out),
+    }
+}
+
+/// Shares of the product of the shared `x` with the server's `weights` (`Some` at the server, modulo `2^ring`), which
+/// are the left factor if `weights_left`. Both have a matrix for each of the `batch`.
+pub fn matmul_ot(
+    session: &mut Session,
+    geom: &MatMulGeom,
+    x: &[u64],
+    weights: Option<&[u64]>,
+    ring: u8,
+    weight_bits: u8,
+    weights_left: bool,
+    receiver: Party,
+) -> Result<Vec<u64>> {
+    let (left, right) = (geom.batch * geom.rows * geom.inner, geom.batch * geom.inner * geom.cols);
+    let lengths = if weights_left { (right, left) } else { (left, right) };
+    check(session.party(), "matmul_ot", x, weights, lengths)?;
+    let shape = matmul_shape(geom, ring, weight_bits, weights_left, receiver);
+    let out = match weights {
+        Some(w) if weights_left => plain_matmul(geom, w, x, ring),
+        Some(w) => plain_matmul(geom, x, w, ring),
+        None => vec![0; geom.batch * geom.rows * geom.cols],
+    };
+    let rows = MatMulRows { geom: *geom, left_chooses: weights_left == (receiver == Party::Server) };
+    cross_term(session, &shape, &rows, weights.unwrap_or(x), receiver, out)
+}
+
+fn cross_term(
+    session: &mut Session,
+    shape: &ProductShape,
+    rows: &impl product::Rows,
+    mine: &[u64],
+    receiver: Party,
+    mut out: Vec<u64>,
+) -> Result<Vec<u64>> {
+    if session.party() == receiver {
+        let scalars = product::choose(session, shape, rows, mine)?;
+        product::receive(session, shape, rows, scalars, &mut out)?;
+    } else {
+        product::send(session, shape, rows, mine, &mut out)?;
+    }
+    Ok(out)
+}
+
+fn check(party: Party, name: &str, x: &[u64], w: Option<&[u64]>, (x_len, w_len): (usize, usize)) -> Result<()> {
+    let weights_fit = match (party, w) {
+        (Party::Server, Some(w)) => w.len() == w_len,
+        (Party::Client, None) => true,
+        _ => false,
+    };
+    if weights_fit && x.len() == x_len {
+        return Ok(());
+    }
+    Err(Error::Bug(format!("{name}: {x_len} values at both parties and {w_len} weights at the server expected")))
+}
+
+/// The weights choose: run by run the taps of the kernel, within a run the pairs of channels.
+struct ConvByWeight(ConvGeom);
+
+impl ConvByWeight {
+    /// Tap (i, j), output channel, input channel within the group.
+    fn place(&self, run: usize, scalar: usize) -> (usize, usize, usize, usize) {
+        let fan_in = self.0.c_in / self.0.groups;
+        (run / self.0.kw, run % self.0.kw, scalar / fan_in, scalar % fan_in)
+    }
+}
+
+impl product::Rows for ConvByWeight {
+    fn scalar(&self, run: usize, scalar: usize) -> usize {
+        let (i, j, co, ci) = self.place(run, scalar);
+        ((co * (self.0.c_in / self.0.groups) + ci) * self.0.kh + i) * self.0.kw + j
+    }
+
+    fn visit(&self, run: usize, scalar: usize, visit: &mut dyn FnMut(usize, usize)) {
+        let g = &self.0;
+        let [oh, ow] = g.out_hw();
+        let (i, j, co, ci) = self.place(run, scalar);
+        let c = co / (g.c_out / g.groups) * (g.c_in / g.groups) + ci;
+        for n in 0..g.n {
+            for (oy, y) in hits(g, 0, i) {
+                for (ox, x) in hits(g, 1, j) {
+                    visit(((n * g.c_in + c) * g.h + y) * g.w + x, ((n * g.c_out + co) * oh + oy) * ow + ox);
+                }
+            }
+        }
+    }
+}
+
+/// The input chooses: run by run the pixels, within a run the images and channels.
+struct ConvByInput {
+    geom: ConvGeom,
+    /// For each row of pixels: the taps and outputs that read it.
+    rows: Vec<Vec<(usize, usize)>>,
+    cols: Vec<Vec<(usize, usize)>>,
+}
+
+impl ConvByInput {
+    fn new(geom: &ConvGeom) -> ConvByInput {
+        let uses = |axis: usize, taps: usize, len: usize| {
+            let mut uses = vec![Vec::new(); len];
+            for tap in 0..taps {
+                hits(geom, axis, tap).for_each(|(o, p)| uses[p].push((tap, o)));
+            }
+            uses
+        };
+        ConvByInput { geom: *geom, rows: uses(0, geom.kh, geom.h), cols: uses(1, geom.kw, geom.w) }
+    }
+}
+
+impl product::Rows for ConvByInput {
+    fn scalar(&self, run: usize, scalar: usize) -> usize {
+        scalar * self.geom.h * self.geom.w + run
+    }
+
+    fn visit(&self, run: usize, scalar: usize, visit: &mut dyn FnMut(usize, usize)) {
+        let g = &self.geom;
+        let [oh, ow] = g.out_hw();
+        let (fan_in, per_group) = (g.c_in / g.groups, g.c_out / g.groups);
+        let (n, c) = (scalar / g.c_in, scalar % g.c_in);
+        let first = c / fan_in * per_group;
+        for co in first..first + per_group {
+            for &(i, oy) in &self.rows[run / g.w] {
+                for &(j, ox) in &self.cols[run % g.w] {
+                    let weight = ((co * fan_in + c % fan_in) * g.kh + i) * g.kw + j;
+                    visit(weight, ((n * g.c_out + co) * oh + oy) * ow + ox);
+                }
+            }
+        }
+    }
+}
+
+/// One run: the elements of the choosing factor in order. An element meets a row of the right or a column of the left.
+struct MatMulRows {
+    geom: MatMulGeom,
+    left_chooses: bool,
+}
+
+impl product::Rows for MatMulRows {
+    fn scalar(&self, _run: usize, scalar: usize) -> usize {
+        scalar
+    }
+
+    fn visit(&self, _run: usize, scalar: usize, visit: &mut dyn FnMut(usize, usize)) {
+        let &MatMulGeom { rows, inner, cols, .. } = &self.geom;
+        if self.left_chooses {
+            let (row, k) = (scalar / inner, scalar % inner);
+            let right = (row / rows * inner + k) * cols;
+            (0..cols).for_each(|c| visit(right + c, row * cols + c));
+        } else {
+            let (b, k, c) = (scalar / (inner * cols), scalar / cols % inner, scalar % cols);
+            (0..rows).for_each(|r| visit((b * rows + r) * inner + k, (b * rows + r) * cols + c));
+        }
+    }
+}

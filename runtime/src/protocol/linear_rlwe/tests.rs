@@ -1,0 +1,199 @@
+//! The protocol against its ideal functionality, and what a response may tell.
+
+use super::*;
+use crate::channel::memory_pair;
+use crate::crypto::rlwe::Csprng;
+use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::mpc::rlwe::{ConvPlan, MatMulPlan, WeightLayout};
+use std::time::Duration;
+
+pub(super) fn rng(seed: u64) -> Csprng {
+    let mut s = [0; 32];
+    s[..8].copy_from_slice(&seed.to_le_bytes());
+    Csprng::from_seed(s)
+}
+
+/// The ideal functionality's value, mod 2^64.
+fn conv(g: &ConvGeom, x: &[u64], w: &[i64]) -> Vec<u64> {
+    let [oh, ow] = g.out_hw();
+    let (cg, mg) = (g.c_in / g.groups, g.c_out / g.groups);
+    let mut y = Vec::new();
+    for n in 0..g.n {
+        for m in 0..g.c_out {
+            for oy in 0..oh {
+                for ox in 0..ow {
+                    let mut sum = 0u64;
+                    for c in 0..cg {
+                        for ky in 0..g.kh {
+                            for kx in 0..g.kw {
+                                let iy = (oy * g.stride[0] + ky * g.dilation[0]).wrapping_sub(g.pads[0]);
+                                let ix = (ox * g.stride[1] + kx * g.dilation[1]).wrapping_sub(g.pads[1]);
+                                if iy < g.h && ix < g.w {
+                                    let channel = m / mg * cg + c;
+                                    let pixel = x[((n * g.c_in + channel) * g.h + iy) * g.w + ix];
+                                    let weight = w[((m * cg + c) * g.kh + ky) * g.kw + kx];
+                                    sum = sum.wrapping_add(pixel.wrapping_mul(weight as u64));
+                                }
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+    }
+    y
+}
+
+fn random_words(n: usize, bits: u32, r: &mut Csprng) -> Vec<u64> {
+    (0..n).map(|_| r.next_u64() >> (64 - bits)).collect()
+}
+
+fn random_weights(n: usize, bits: u32, r: &mut Csprng) -> Vec<i64> {
+    (0..n).map(|_| (r.next_u64() as i64) >> (64 - bits)).collect()
+}
+
+/// Runs a layer; returns both shares and checks the traffic.
+fn run(weights: &PreparedLinear, x0: &[u64], x1: &[u64], seed: u64) -> (Vec<u64>, Vec<u64>) {
+    let plan = weights.plan();
+    let (mut cc, mut sc) = memory_pair(Duration::from_secs(60));
+    let sets = [plan.budget.set];
+    std::thread::scope(|s| {
+        let client = s.spawn(|| {
+            let mut r = rng(seed);
+            let client = RlweClient::setup(&mut cc, &sets, &mut r).unwrap();
+            assert_eq!(cc.start_node(), plan.setup_traffic());
+            let y = linear_client(&mut cc, &client, plan, x0, &mut r).unwrap();
+            assert_eq!(cc.meter().node(), plan.traffic());
+            y
+        });
+        let server = RlweServer::setup(&mut sc, &sets).unwrap();
+        assert_eq!(sc.start_node(), plan.setup_traffic());
+        let y1 = linear_server(&mut sc, &server, weights, x1, &mut rng(seed + 1)).unwrap();
+        assert_eq!(sc.meter().node(), plan.traffic());
+        (client.join().unwrap(), y1)
+    })
+}
+
+fn check_conv(g: &ConvGeom, ring_bits: u32, weight_bits: u32, seed: u64) {
+    let mut r = rng(seed);
+    let plan = ConvPlan::new(*g, ring_bits, weight_bits).unwrap();
+    let [inputs, len, _] = plan.linear.layer.lens();
+    let (x0, x1) = (random_words(inputs, ring_bits, &mut r), random_words(inputs, ring_bits, &mut r));
+    let w = random_weights(len, weight_bits, &mut r);
+    let limit = if seed.is_multiple_of(2) { 0 } else { u64::MAX };
+    let prepared = PreparedConv::within(&plan, &w, limit).unwrap();
+    let (y0, y1) = run(&prepared.linear, &x0, &x1, seed);
+    let x: Vec<u64> = x0.iter().zip(&x1).map(|(a, b)| a.wrapping_add(*b)).collect();
+    let mask = u64::MAX >> (64 - ring_bits);
+    let got: Vec<u64> = y0.iter().zip(&y1).map(|(a, b)| a.wrapping_add(*b) & mask).collect();
+    let want: Vec<u64> = conv(g, &x, &w).iter().map(|v| v & mask).collect();
+    assert!(got == want, "{g:?} l={ring_bits} {:?} {:?}", plan.linear.tiling, plan.linear.budget);
+}
+
+const BASE: ConvGeom = ConvGeom {
+    n: 1,
+    c_in: 3,
+    h: 9,
+    w: 8,
+    c_out: 4,
+    kh: 3,
+    kw: 3,
+    stride: [1, 1],
+    pads: [1, 1, 1, 1],
+    dilation: [1, 1],
+    groups: 1,
+};
+
+#[test]
+fn convolutions_equal_the_reference() {
+    let cases = [
+        BASE,
+        ConvGeom { stride: [2, 2], ..BASE },
+        ConvGeom { stride: [3, 2], pads: [0, 2, 1, 0], ..BASE },
+        ConvGeom { dilation: [2, 3], pads: [2, 3, 2, 3], ..BASE },
+        ConvGeom { dilation: [3, 1], stride: [2, 2], pads: [3, 0, 2, 2], kh: 2, ..BASE },
+        ConvGeom { n: 5, h: 5, w: 6, c_in: 2, ..BASE },
+        ConvGeom { kh: 1, kw: 1, pads: [0; 4], ..BASE },
+        ConvGeom { kh: 1, kw: 1, pads: [0; 4], stride: [2, 2], ..BASE },
+        ConvGeom { groups: 4, c_in: 8, c_out: 12, ..BASE },
+        ConvGeom { groups: 20, c_in: 20, c_out: 20, h: 7, w: 7, ..BASE },
+        ConvGeom { groups: 6, c_in: 6, c_out: 12, stride: [2, 2], n: 2, ..BASE },
+        ConvGeom { h: 70, w: 75, c_in: 2, c_out: 2, ..BASE },
+        ConvGeom { h: 65, w: 66, c_in: 1, c_out: 1, kh: 1, kw: 1, pads: [0; 4], ..BASE },
+        ConvGeom { h: 81, w: 90, c_in: 1, c_out: 3, kh: 7, kw: 7, pads: [3; 4], stride: [2, 2], ..BASE },
+        ConvGeom { h: 1, w: 1, pads: [1; 4], ..BASE },
+        ConvGeom { h: 2, w: 1, pads: [3, 3, 3, 3], ..BASE },
+        ConvGeom { h: 1, w: 5000, kh: 1, kw: 5, pads: [0, 2, 0, 2], c_in: 1, c_out: 1, ..BASE },
+        ConvGeom { c_in: 70, c_out: 90, h: 4, w: 4, ..BASE },
+    ];
+    for (i, g) in cases.iter().enumerate() {
+        check_conv(g, [8, 17, 25, 37, 41][i % 5], 12, i as u64);
+        check_conv(g, [37, 41, 64, 8, 30][i % 5], 8, 100 + i as u64);
+    }
+}
+
+#[test]
+fn random_convolutions_equal_the_reference() {
+    for seed in 0..40 {
+        let mut r = rng(1000 + seed);
+        let mut pick = |lo: usize, hi: usize| lo + r.next_u64() as usize % (hi - lo + 1);
+        let groups = pick(1, 3);
+        let (c_in, c_out) = (groups * pick(1, 5), groups * pick(1, 5));
+        let (kh, kw) = (pick(1, 4), pick(1, 4));
+        let dilation = [pick(1, 2), pick(1, 2)];
+        let extent = [(kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1];
+        let g = ConvGeom {
+            n: pick(1, 3),
+            c_in,
+            h: extent[0] + pick(0, 14),
+            w: extent[1] + pick(0, 14),
+            c_out,
+            kh,
+            kw,
+            stride: [pick(1, 3), pick(1, 3)],
+            pads: [pick(0, 3), pick(0, 3), pick(0, 3), pick(0, 3)],
+            dilation,
+            groups,
+        };
+        check_conv(&g, [8, 17, 25, 37, 41][seed as usize % 5], 4 + seed as u32 % 9, seed);
+    }
+}
+
+#[test]
+fn matrix_products_equal_the_reference() {
+    for (i, (batch, rows, inner, cols)) in
+        [(1, 1, 300, 70), (1, 5, 64, 33), (2, 3, 20, 10), (1, 1, 1, 1), (1, 200, 40, 3), (3, 1, 129, 65)]
+            .into_iter()
+            .enumerate()
+    {
+        for layout in [WeightLayout::InnerCols, WeightLayout::ColsInner] {
+            let ring_bits = [37, 8, 25, 41, 17, 64][i];
+            let mut r = rng(i as u64);
+            let plan = MatMulPlan::new(MatMulGeom { batch, rows, inner, cols }, layout, ring_bits, 12).unwrap();
+            let x0 = random_words(batch * rows * inner, ring_bits, &mut r);
+            let x1 = random_words(batch * rows * inner, ring_bits, &mut r);
+            let w = random_weights(batch * inner * cols, 12, &mut r);
+            let prepared = PreparedMatMul::new(&plan, &w).unwrap();
+            let (y0, y1) = run(&prepared.linear, &x0, &x1, 7);
+            let mask = u64::MAX >> (64 - ring_bits);
+            for b in 0..batch {
+                for row in 0..rows {
+                    for col in 0..cols {
+                        let mut want = 0u64;
+                        for k in 0..inner {
+                            let at = (b * rows + row) * inner + k;
+                            let weight = match layout {
+                                WeightLayout::InnerCols => w[(b * inner + k) * cols + col],
+                                WeightLayout::ColsInner => w[(b * cols + col) * inner + k],
+                            };
+                            want = want.wrapping_add(x0[at].wrapping_add(x1[at]).wrapping_mul(weight as u64));
+                        }
+                        let at = (b * rows + row) * cols + col;
+                        assert_eq!(y0[at].wrapping_add(y1[at]) & mask, want & mask);
+                    }
+                }
+            }
+        }
+    }
+}

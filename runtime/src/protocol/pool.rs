@@ -1,0 +1,142 @@
+//! Maxima over windows and over rows.
+//!
+//! A tournament of pairwise maxima ([`super::max`]): all pairs of one level of all windows in one batch. Windows that
+//! overlap share comparisons, and two-dimensional windows run as two passes of lines ([`PoolPlan`]). Adversary:
+//! semi-honest. Leakage: none; exact where any two values of a window differ by less than half the ring. Rounds and
+//! bytes: [`picc_ir::mpc::cost::max_pool`], [`picc_ir::mpc::cost::reduce_max`].
+
+use super::{low_mask, relu, signed};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use picc_ir::mpc::cost::{AxisWindows, LinePlan, PoolPlan};
+
+/// Shares of the maxima of all windows, `[planes, out_h, out_w]`, of shares `[planes, h, w]`. Padding never wins.
+pub fn max_pool(
+    session: &mut Session,
+    x: &[u64],
+    planes: usize,
+    vertical: &AxisWindows,
+    horizontal: &AxisWindows,
+    ring: u8,
+    radix: u8,
+) -> Result<Vec<u64>> {
+    let (h, w) = (vertical.len, horizontal.len);
+    if x.len() != planes * h * w {
+        return Err(Error::Bug(format!("max_pool: {} elements for {planes} planes of {h} x {w}", x.len())));
+    }
+    let plan = PoolPlan::new(vertical, horizontal)
+        .ok_or_else(|| Error::Program("max_pool: a window consists of padding only".to_owned()))?;
+    let (out_h, out_w) = (plan.rows.outputs.len(), plan.cols.outputs.len());
+    let mut out = vec![0; planes * out_h * out_w];
+    if plan.width_first {
+        let read = plan.rows.read();
+        let index = invert(&read, h);
+        let first = pass(session, &plan.cols, planes * read.len(), ring, radix, |line, col| {
+            x[(line / read.len() * h + read[line % read.len()]) * w + col]
+        })?;
+        let second = pass(session, &plan.rows, planes * out_w, ring, radix, |line, row| {
+            first[line % out_w][line / out_w * read.len() + index[row]]
+        })?;
+        for (i, out) in out.iter_mut().enumerate() {
+            let (plane, oy, ox) = (i / (out_h * out_w), i / out_w % out_h, i % out_w);
+            *out = second[oy][plane * out_w + ox];
+        }
+    } else {
+        let read = plan.cols.read();
+        let index = invert(&read, w);
+        let first = pass(session, &plan.rows, planes * read.len(), ring, radix, |line, row| {
+            x[(line / read.len() * h + row) * w + read[line % read.len()]]
+        })?;
+        let second = pass(session, &plan.cols, planes * out_h, ring, radix, |line, col| {
+            first[line % out_h][line / out_h * read.len() + index[col]]
+        })?;
+        for (i, out) in out.iter_mut().enumerate() {
+            let (plane, oy, ox) = (i / (out_h * out_w), i / out_w % out_h, i % out_w);
+            *out = second[ox][plane * out_h + oy];
+        }
+    }
+    Ok(out)
+}
+
+/// Where each position stands in `read`.
+fn invert(read: &[usize], len: usize) -> Vec<usize> {
+    let mut index = vec![0; len];
+    read.iter().enumerate().for_each(|(i, &p)| index[p] = i);
+    index
+}
+
+/// Runs a plan on `lines` lines at once; `at(line, position)` is the input. Result: for each window, a value a line.
+fn pass(
+    session: &mut Session,
+    plan: &LinePlan,
+    lines: usize,
+    ring: u8,
+    radix: u8,
+    at: impl Fn(usize, usize) -> u64,
+) -> Result<Vec<Vec<u64>>> {
+    let mut values: Vec<Vec<u64>> = vec![Vec::new(); plan.len];
+    for position in plan.read() {
+        values[position] = (0..lines).map(|line| at(line, position)).collect();
+    }
+    for level in &plan.levels {
+        let gather = |side: fn(&(usize, usize)) -> usize| {
+            level.iter().flat_map(|pair| values[side(pair)].iter().copied()).collect::<Vec<u64>>()
+        };
+        let (a, b) = (gather(|pair| pair.0), gather(|pair| pair.1));
+        let winners = relu::max(session, &a, &b, ring, radix)?;
+        values.extend(winners.chunks(lines.max(1)).map(<[u64]>::to_vec));
+    }
+    Ok(plan.outputs.iter().map(|&v| values[v].clone()).collect())
+}
+
+/// Shares of the maximum of each row of `x`, which is `[groups, len]`; `len` is at least 1.
+pub fn reduce_max(session: &mut Session, x: &[u64], len: usize, ring: u8, radix: u8) -> Result<Vec<u64>> {
+    let mut items: Vec<Vec<u64>> = (0..len).map(|i| x.iter().skip(i).step_by(len).copied().collect()).collect();
+    let groups = x.len() / len.max(1);
+    while items.len() > 1 {
+        let rest = if items.len() % 2 == 1 { items.pop() } else { None };
+        let a = items.iter().step_by(2).flatten().copied().collect::<Vec<_>>();
+        let b = items.iter().skip(1).step_by(2).flatten().copied().collect::<Vec<_>>();
+        let winners = relu::max(session, &a, &b, ring, radix)?;
+        items = winners.chunks(groups.max(1)).map(<[u64]>::to_vec).collect();
+        items.extend(rest);
+    }
+    Ok(items.pop().unwrap_or_default())
+}
+
+/// The maximum of each window, by definition.
+#[must_use]
+pub fn ideal_max_pool(
+    x: &[u64],
+    planes: usize,
+    vertical: &AxisWindows,
+    horizontal: &AxisWindows,
+    ring: u8,
+) -> Vec<u64> {
+    let taps = |axis: &AxisWindows, o: usize| -> Vec<usize> {
+        let all =
+            (0..axis.kernel).filter_map(|t| (o * axis.stride + t * axis.dilation).checked_sub(axis.pad_before));
+        all.filter(|&p| p < axis.len).collect()
+    };
+    let mut out = Vec::new();
+    for plane in 0..planes {
+        for oy in 0..vertical.count() {
+            for ox in 0..horizontal.count() {
+                let rows = taps(vertical, oy);
+                let cols = taps(horizontal, ox);
+                let window = rows.iter().flat_map(|r| {
+                    cols.iter().map(move |c| signed(x[(plane * vertical.len + r) * horizontal.len + c], ring))
+                });
+                out.push(window.max().unwrap_or(0).cast_unsigned() & low_mask(ring.into()));
+            }
+        }
+    }
+    out
+}
+
+/// The maximum of each row of `len` values.
+#[must_use]
+pub fn ideal_reduce_max(x: &[u64], len: usize, ring: u8) -> Vec<u64> {
+    let max = |row: &[u64]| row.iter().map(|&v| signed(v, ring)).max().unwrap_or(0).cast_unsigned();
+    x.chunks(len).map(|row| max(row) & low_mask(ring.into())).collect()
+}

@@ -1,0 +1,57 @@
+//! Truncation into a shorter ring: division by `2^s`, the quotient in the ring of `l - s` bits.
+//!
+//! Paper: SIRNN (Rathee et al., S&P 2021), truncate-and-reduce. Adversary: semi-honest. Leakage: none.
+//!
+//! Shifting both shares divides up to the carry out of the low s bits: with integers `x0 + x1 = 2^s (..) + low0 + low1`,
+//! `floor((x0 + x1) / 2^s) = floor(x0 / 2^s) + floor(x1 / 2^s) + [low0 + low1 >= 2^s]`. The wrap of the ring is a multiple
+//! of `2^(l-s)` and vanishes in the shorter ring, so neither form needs to know the sign or has a large error.
+//!
+//! * **faithful**: `floor((x + 2^(s-1)) / 2^s)`, bit-exact. The carry is a comparison of s bits and a B2A.
+//!   [`picc_ir::mpc::cost::trunc_faithful`].
+//! * **local**: no message. One party first adds `2^s - 1`, so the result is `ceil(x / 2^s)`, minus one if the low bits
+//!   carry: for uniform shares that has the probability `1 - frac`, where `frac = x / 2^s - floor(x / 2^s)`, and never
+//!   happens at `frac = 0`. So the result is `floor(x / 2^s)` or `ceil(x / 2^s)`, exact where x is a multiple of `2^s`,
+//!   with expectation exactly `x / 2^s`: below one ulp from the quotient, and -1, 0 or 1 ulp from the faithful result.
+
+use super::{compare, low_mask, select};
+use crate::error::Result;
+use crate::session::Session;
+use picc_ir::Party;
+
+/// Shares of `floor((x + 2^(shift-1)) / 2^shift)` modulo `2^(ring - shift)`. `shift < ring`.
+pub fn trunc_faithful(session: &mut Session, x: &[u64], ring: u8, shift: u8, radix: u8) -> Result<Vec<u64>> {
+    if shift == 0 {
+        return Ok(x.to_vec());
+    }
+    let half = if session.party() == Party::Server { 1 << (shift - 1) } else { 0 };
+    let x: Vec<u64> = x.iter().map(|v| v.wrapping_add(half) & low_mask(ring.into())).collect();
+    let carry = compare::carry(session, &x, shift, radix)?;
+    let mut out = select::b2a(session, &carry, ring - shift)?;
+    for (carry, x) in out.iter_mut().zip(&x) {
+        *carry = carry.wrapping_add(x >> shift) & low_mask((ring - shift).into());
+    }
+    Ok(out)
+}
+
+/// Shares of `floor(x / 2^shift)` or `ceil(x / 2^shift)` modulo `2^(ring - shift)`. `shift < ring`. No message.
+#[must_use]
+pub fn trunc_local(party: Party, x: &[u64], ring: u8, shift: u8) -> Vec<u64> {
+    let offset = if party == Party::Server { low_mask(shift.into()) } else { 0 };
+    x.iter().map(|v| (v.wrapping_add(offset) & low_mask(ring.into())) >> shift).collect()
+}
+
+/// `floor((x + 2^(shift-1)) / 2^shift)` modulo `2^(ring - shift)`.
+#[must_use]
+pub fn ideal_trunc(x: u64, ring: u8, shift: u8) -> u64 {
+    let half = if shift == 0 { 0 } else { 1 << (shift - 1) };
+    (x.wrapping_add(half) & low_mask(ring.into())) >> shift & low_mask((ring - shift).into())
+}
+
+/// The one or two values that [`trunc_local`] may give.
+#[must_use]
+pub fn ideal_trunc_local(x: u64, ring: u8, shift: u8) -> [u64; 2] {
+    let mask = low_mask((ring - shift).into());
+    let floor = x >> shift;
+    let up = u64::from(x & low_mask(shift.into()) != 0);
+    [floor & mask, floor.wrapping_add(up) & mask]
+}

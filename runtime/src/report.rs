@@ -1,0 +1,115 @@
+//! What a run took, measured beside predicted: totals, phases and one row a node.
+
+use picc_ir::cost::Traffic;
+use picc_ir::mpc::schedule::ProgramCost;
+use picc_ir::{Id, Party};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Called after each step of the schedule with the number of steps done in the session.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Traffic and time of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    pub traffic: Traffic,
+    pub time: Duration,
+}
+
+impl Spent {
+    fn add(&mut self, traffic: Traffic, time: Duration) {
+        self.traffic = self.traffic + traffic;
+        self.time += time;
+    }
+}
+
+/// What one party measured in a session. Nodes are added up over inferences.
+#[derive(Clone)]
+pub struct Record {
+    pub party: Party,
+    pub inferences: u64,
+    /// Handshake, base OTs, public key.
+    pub setup: Spent,
+    /// The client's requests, the end of the session included.
+    pub control: Spent,
+    /// Making correlated OTs.
+    pub extension: Spent,
+    pub nodes: Vec<Spent>,
+    steps: u64,
+    progress: Option<Progress>,
+}
+
+impl Record {
+    #[must_use]
+    pub fn new(party: Party, nodes: usize, progress: Option<Progress>) -> Record {
+        Record {
+            party,
+            inferences: 0,
+            setup: Spent::default(),
+            control: Spent::default(),
+            extension: Spent::default(),
+            nodes: vec![Spent::default(); nodes],
+            steps: 0,
+            progress,
+        }
+    }
+
+    pub(crate) fn extension(&mut self, traffic: Traffic, time: Duration) {
+        self.extension.add(traffic, time);
+    }
+
+    pub(crate) fn setup(&mut self, traffic: Traffic, time: Duration) {
+        self.setup.add(traffic, time);
+    }
+
+    pub(crate) fn control(&mut self, traffic: Traffic, time: Duration) {
+        self.control.add(traffic, time);
+    }
+
+    pub(crate) fn node(&mut self, id: Id, traffic: Traffic, time: Duration) {
+        self.nodes[id.index()].add(traffic, time);
+        self.steps += 1;
+        if let Some(progress) = &self.progress {
+            progress(self.steps);
+        }
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn total(&self) -> Spent {
+        let mut total = self.setup;
+        for spent in [&self.control, &self.extension].into_iter().chain(&self.nodes) {
+            total.add(spent.traffic, spent.time);
+        }
+        total
+    }
+
+    /// All but the setup.
+    #[must_use]
+    pub fn online(&self) -> Spent {
+        let (total, setup) = (self.total(), self.setup);
+        Spent {
+            traffic: Traffic {
+                client_to_server: total.traffic.client_to_server - setup.traffic.client_to_server,
+                server_to_client: total.traffic.server_to_client - setup.traffic.server_to_client,
+                rounds: total.traffic.rounds - setup.traffic.rounds,
+            },
+            time: total.time - setup.time,
+        }
+    }
+
+    /// Whether everything that was sent is what the program's cost says.
+    #[must_use]
+    pub fn is_as_predicted(&self, cost: &ProgramCost) -> bool {
+        self.total().traffic == cost.session(self.inferences)
+    }
+}
+
+/// Most memory that this process has held, in bytes, where the system says so.
+#[must_use]
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
