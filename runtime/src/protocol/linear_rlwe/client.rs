@@ -28,7 +28,7 @@ impl RlweClient {
         Ok(RlweClient { keys })
     }
 
-    fn key(&self, set: &ParamSet) -> Result<&SecretKey> {
+    pub(super) fn key(&self, set: &ParamSet) -> Result<&SecretKey> {
         let found = self.keys.iter().find(|k| k.ring().set() == set);
         found.ok_or_else(|| Error::Program(format!("no ring LWE key was set up for {}", set.name)))
     }
@@ -106,7 +106,7 @@ pub fn linear_client(
 }
 
 /// One input polynomial: the needed coefficients of `b`.
-fn encrypt(
+pub(super) fn encrypt(
     plan: &LinearPlan,
     key: &SecretKey,
     encoder: &Encoder,
