@@ -27,7 +27,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    pub compile: Option<Compile>,
+    pub compile: Compile,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,8 +42,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Compile {
     /// The trained model
-    #[arg(value_name = "MODEL.onnx")]
-    pub model: PathBuf,
+    #[arg(value_name = "MODEL.onnx", required = true)]
+    pub model: Option<PathBuf>,
     /// Where to write the program; the weights go beside it, as .piw
     #[arg(short, long, value_name = "MODEL.pi", required_unless_present = "emit")]
     pub output: Option<PathBuf>,

@@ -13,10 +13,10 @@ use picc_passes::{Compiled, Linear, Options};
 use std::path::Path;
 use std::time::Duration;
 
-pub fn run(args: &Compile) -> Result<(), Failure> {
+pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     let progress = spinner(args.quiet);
     progress.set_message("reading the model");
-    let imported = import(&args.model, &args.shapes)?;
+    let imported = import(model, &args.shapes)?;
     if args.emit == Some(Emit::Real) {
         progress.finish_and_clear();
         println!("{}", imported.graph);
@@ -27,8 +27,8 @@ pub fn run(args: &Compile) -> Result<(), Failure> {
         None => Vec::new(),
     };
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
-    let options = options(args, &imported)?;
-    let mut compiled = passes(&args.model, &imported, &options, &samples)?;
+    let options = options(model, args, &imported)?;
+    let mut compiled = passes(model, &imported, &options, &samples)?;
     compiled.program.notes.extend(imported.notes.iter().cloned());
     progress.finish_and_clear();
 
@@ -47,7 +47,7 @@ pub fn run(args: &Compile) -> Result<(), Failure> {
         eprintln!("warning: {warning}");
     }
     if !args.quiet && args.emit.is_none() {
-        print!("{}", table::summary(&compiled.program).map_err(|e| refused(&args.model, e))?);
+        print!("{}", table::summary(&compiled.program).map_err(|e| refused(model, e))?);
         for (output, ulps) in &compiled.report.likely_ulps {
             if *ulps > 0.0 {
                 println!("output `{output}`: off by at most {ulps:.0} ulps in all but one run in 10^8");
@@ -88,9 +88,9 @@ fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
 }
 
-fn options(args: &Compile, imported: &Imported) -> Result<Options, Failure> {
+fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options, Failure> {
     let labels = args.labels.as_deref().map(read_lines).transpose()?.unwrap_or_default();
-    let stem = args.model.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
     Ok(Options {
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,

@@ -40,10 +40,10 @@ impl fmt::Display for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match (cli.command, cli.compile) {
+    let result = match (cli.command, &cli.compile.model) {
         (Some(Command::Check(check)), _) => run_check(&check),
         (Some(Command::Inspect(inspect)), _) => inspect::run(&inspect),
-        (None, Some(compile)) => compile::run(&compile),
+        (None, Some(model)) => compile::run(model, &cli.compile),
         (None, None) => {
             Cli::command().error(ErrorKind::MissingRequiredArgument, "name a model, or a command").exit()
         }

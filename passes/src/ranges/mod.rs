@@ -101,13 +101,32 @@ fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
     let seen = facts.observed.map(|o| o.largest[id.index()] * MARGIN);
     let bound = match seen {
         Some(seen) if seen < proven.max_abs() => {
-            Bound { lo: lo.max(-seen), hi: hi.min(seen), source: Source::Calibrated }
+            within(lo, hi, seen, Source::Calibrated)
         }
         None if proven.max_abs() > facts.fallback => {
-            Bound { lo: lo.max(-facts.fallback), hi: hi.min(facts.fallback), source: Source::Assumed }
+            within(lo, hi, facts.fallback, Source::Assumed)
         }
         _ => return proven,
     };
     pair.clamp(bound.lo, bound.hi);
     bound
+}
+
+/// The interval cut to `[-most, most]`; all of that where earlier claims have made the two disjoint.
+fn within(lo: f32, hi: f32, most: f32, source: Source) -> Bound {
+    let (cut_lo, cut_hi) = (lo.max(-most), hi.min(most));
+    if cut_lo <= cut_hi { Bound { lo: cut_lo, hi: cut_hi, source } } else { Bound { lo: -most, hi: most, source } }
+}
+
+#[cfg(test)]
+mod within_tests {
+    use super::*;
+
+    #[test]
+    fn disjoint_claims_fall_back_to_the_whole_interval() {
+        let b = within(2236.0, 9000.0, 2045.0, Source::Assumed);
+        assert_eq!((b.lo, b.hi), (-2045.0, 2045.0));
+        let b = within(-1.0, 9000.0, 2045.0, Source::Assumed);
+        assert_eq!((b.lo, b.hi), (-1.0, 2045.0));
+    }
 }
