@@ -33,12 +33,13 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Appends a node; its type is inferred.
+    /// Appends a node; its type is inferred. Arguments must be in the graph already.
     pub fn add(&mut self, op: impl Into<Op>, args: &[Id], name: &str) -> Result<Id, TypeError> {
         let op = op.into();
         let ty = {
-            let tys: SmallVec<[&Ty; 4]> = args.iter().map(|id| &self.nodes[id.index()].ty).collect();
-            op.infer(&tys)?
+            let known = |id: &Id| self.nodes.get(id.index()).map(|n| &n.ty);
+            let tys: Option<SmallVec<[&Ty; 4]>> = args.iter().map(known).collect();
+            op.infer(&tys.ok_or_else(|| TypeError::new("an argument is not in the graph"))?)?
         };
         let id = Id(u32::try_from(self.nodes.len()).map_err(|_| TypeError::new("too many nodes"))?);
         self.nodes.push(Node { op, args: args.into(), ty, name: name.to_owned() });

@@ -4,15 +4,19 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod eval;
 pub mod geom;
 pub mod graph;
 pub mod mpc;
+pub mod npy;
 pub mod op;
 pub mod ops;
 mod party;
 pub mod program;
 pub mod tensor;
+pub mod text;
 pub mod ty;
+pub mod verify;
 pub mod weights;
 
 pub use graph::{Graph, Id, Node};
@@ -21,3 +25,4 @@ pub use party::Party;
 pub use program::Program;
 pub use tensor::Tensor;
 pub use ty::{Elem, Fixed, Owner, Shape, Ty, TypeError};
+pub use verify::{Stage, verify};

@@ -119,7 +119,10 @@ macro_rules! op_table {
     };
 }
 
+// The table below is the list of names: a second one here would say nothing.
+#[allow(clippy::wildcard_imports)]
 use crate::mpc::*;
+#[allow(clippy::wildcard_imports)]
 use crate::ops::*;
 
 op_table! {

@@ -1,9 +1,52 @@
 //! The program artefact `model.pi`: everything that both parties must agree on, and nothing that is secret.
+//!
+//! ```text
+//! PICC | version (u32, little endian) | body (postcard) | BLAKE3 of everything before
+//! ```
 
 use crate::graph::Graph;
-use crate::op::F32;
+use crate::op::{F32, Op};
+use crate::ops::Input;
 use crate::ty::Shape;
+use crate::verify::{Stage, Violation, verify};
 use serde::{Deserialize, Serialize};
+
+/// First bytes of a program.
+pub const MAGIC: [u8; 4] = *b"PICC";
+
+/// Version of the format; a reader takes no other.
+pub const VERSION: u32 = 1;
+
+/// Largest program that is read.
+pub const MAX_BYTES: usize = 256 << 20;
+
+const HEADER: usize = 8;
+const DIGEST: usize = 32;
+
+/// Why bytes are not a program that may be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    #[error("a program of {size} bytes is larger than {MAX_BYTES}")]
+    TooLarge { size: usize },
+    #[error("not a picc program (it does not start with PICC)")]
+    Magic,
+    #[error("format version {found}, this picc reads version {VERSION}: compile the model again")]
+    Version { found: u32 },
+    #[error("the program is cut short")]
+    Truncated,
+    #[error("the program is damaged: its digest does not match")]
+    Digest,
+    #[error("malformed program: {0}")]
+    Malformed(String),
+    #[error("{}", lines("the program must not be run", .0))]
+    Refused(Vec<Violation>),
+    #[error("{}", lines("the program contradicts its graph", .0))]
+    Interface(Vec<String>),
+}
+
+fn lines(title: &str, items: &[impl std::fmt::Display]) -> String {
+    items.iter().fold(format!("{title}:"), |text, item| format!("{text}\n  {item}"))
+}
 
 /// How a client turns an image into the model's input: recorded by picc, so that a client needs only the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,4 +96,98 @@ pub struct Program {
     pub softspoken_k: u8,
     /// Remarks for both parties: approximations, what the client computes itself, public constants.
     pub notes: Vec<String>,
+}
+
+impl Program {
+    /// The artefact's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.undigested();
+        let digest = blake3::hash(&bytes);
+        bytes.extend(digest.as_bytes());
+        bytes
+    }
+
+    /// Digest that ends the artefact; the weights file names it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        *blake3::hash(&self.undigested()).as_bytes()
+    }
+
+    fn undigested(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        // Fails for sequences of unknown length and for a full disk; there is neither.
+        postcard::to_extend(self, bytes).expect("every field has a postcard form")
+    }
+
+    /// Reads and verifies a program. It may come from anybody.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Program, ProgramError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ProgramError::TooLarge { size: bytes.len() });
+        }
+        if !bytes.starts_with(&MAGIC) {
+            return Err(if MAGIC.starts_with(bytes) { ProgramError::Truncated } else { ProgramError::Magic });
+        }
+        let version = bytes.get(MAGIC.len()..).and_then(<[u8]>::first_chunk).ok_or(ProgramError::Truncated)?;
+        let found = u32::from_le_bytes(*version);
+        if found != VERSION {
+            return Err(ProgramError::Version { found });
+        }
+        let (signed, digest) = bytes.split_last_chunk::<DIGEST>().ok_or(ProgramError::Truncated)?;
+        let body = signed.get(HEADER..).ok_or(ProgramError::Truncated)?;
+        if blake3::hash(signed) != *digest {
+            return Err(ProgramError::Digest);
+        }
+        let program: Program = postcard::from_bytes(body).map_err(|e| ProgramError::Malformed(e.to_string()))?;
+        program.check()?;
+        // Two byte strings for one program would give it two digests.
+        if program.undigested() != signed {
+            return Err(ProgramError::Malformed("not in canonical form".to_owned()));
+        }
+        Ok(program)
+    }
+
+    /// Verifies the graph and that the interface describes it.
+    pub fn check(&self) -> Result<(), ProgramError> {
+        verify(&self.graph, Stage::Mpc).map_err(ProgramError::Refused)?;
+        let mut wrong = Vec::new();
+        let nodes: Vec<&Input> = self
+            .graph
+            .nodes
+            .iter()
+            .filter_map(|node| if let Op::Input(input) = &node.op { Some(input) } else { None })
+            .collect();
+        for spec in &self.inputs {
+            let fits = |input: &&&Input| {
+                let frac_bits = input.ty.as_fixed().map(|f| f.frac_bits);
+                input.name == spec.name && input.ty.shape == spec.shape && frac_bits == Some(spec.frac_bits)
+            };
+            if !nodes.iter().any(|input| fits(&input)) {
+                wrong.push(format!("input `{}` is not in the graph in this form", spec.name));
+            }
+            if let Some(p) = &spec.preprocess
+                && (p.mean.len() != p.std.len() || p.mean.is_empty())
+            {
+                wrong.push(format!("input `{}`: one mean and one deviation for each channel", spec.name));
+            }
+        }
+        for (i, spec) in self.inputs.iter().enumerate() {
+            if self.inputs[..i].iter().any(|s| s.name == spec.name) {
+                wrong.push(format!("input `{}` is described twice", spec.name));
+            }
+        }
+        for input in nodes {
+            if !self.inputs.iter().any(|s| s.name == input.name) {
+                wrong.push(format!("input `{}` is not described", input.name));
+            }
+        }
+        if self.error_ulps.len() != self.graph.outputs.len() {
+            wrong.push(format!("{} error bounds for {} outputs", self.error_ulps.len(), self.graph.outputs.len()));
+        }
+        if !(1..=8).contains(&self.softspoken_k) {
+            wrong.push(format!("a SoftSpoken field of 2^{}", self.softspoken_k));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(ProgramError::Interface(wrong)) }
+    }
 }

@@ -1,1 +1,34 @@
-//! picc-passes
+//! The optimizer: a real-valued graph becomes a program that two parties run.
+//!
+//! ```text
+//! real graph -> canonicalize -> split off the client's part -> ranges -> quantize -> ring graph -> lower -> program
+//! ```
+//! Each pass is a pure function from graph to graph. Two invariants hold on the way: over the reals every pass up to
+//! quantization computes the same function (approximations are noted), and the mpc graph's meaning over the ring equals
+//! the ring graph's bit for bit.
+#![forbid(unsafe_code)]
+
+mod canonicalize;
+mod compile;
+mod depthwise;
+mod error;
+mod error_bound;
+#[cfg(test)]
+mod filetests;
+mod graph_edit;
+mod lower;
+mod lrn;
+mod quantize;
+mod ranges;
+mod report;
+mod tail;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use canonicalize::canonicalize;
+pub use compile::{Compiled, Linear, Options, compile};
+pub use error::CompileError;
+pub use ranges::{Bound, Source};
+pub use report::Report;

@@ -2,7 +2,10 @@
 
 use crate::Party;
 use crate::geom::ConvGeom;
+use crate::mpc::operands::{geometry_is, shared, weights};
 use crate::op::{Arity, OpDef};
+use crate::ops::Conv;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +24,15 @@ impl OpDef for ConvOt {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        weights(args[1], self.weight_bits)?;
+        let conv = Conv::of(&self.geom);
+        geometry_is(&self.geom, &conv.geom(&args[0].shape, &args[1].shape)?)?;
+        conv.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Conv::of(&self.geom).eval_ring(args, tys)
     }
 }

@@ -1,6 +1,9 @@
 //! `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the ring makes it so.
 
+use crate::mpc::operands::{differences_fit, shared};
 use crate::op::{Arity, OpDef};
+use crate::ops::Extend;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +21,15 @@ impl OpDef for ExtendOt {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = shared(args[0])?;
+        if f.lo < 0 {
+            differences_fit(f)?;
+        }
+        Extend { ring_bits: self.ring_bits }.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Extend { ring_bits: self.ring_bits }.eval_ring(args, tys)
     }
 }

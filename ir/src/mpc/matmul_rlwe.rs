@@ -1,7 +1,10 @@
 //! Matrix product with the server's weights under RLWE. See [`crate::mpc::rlwe`].
 
 use crate::geom::MatMulGeom;
+use crate::mpc::operands::{geometry_is, shared, weights};
 use crate::op::{Arity, OpDef};
+use crate::ops::MatMul;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +24,15 @@ impl OpDef for MatMulRlwe {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (x, w) = if self.weights_left { (args[1], args[0]) } else { (args[0], args[1]) };
+        shared(x)?;
+        weights(w, self.weight_bits)?;
+        geometry_is(&self.geom, &MatMul::geom(&args[0].shape, &args[1].shape)?)?;
+        MatMul {}.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        MatMul {}.eval_ring(args, tys)
     }
 }

@@ -1,6 +1,9 @@
 //! Maximum over `axes` as a tournament of log depth.
 
+use crate::mpc::operands::{differences_fit, radix_exists, shared};
 use crate::op::{Arity, OpDef};
+use crate::ops::ReduceMax;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,14 @@ pub struct ReduceMaxOt {
     pub radix: u8,
 }
 
+impl ReduceMaxOt {
+    /// What it computes.
+    #[must_use]
+    pub fn tensor_op(&self) -> ReduceMax {
+        ReduceMax { axes: self.axes.clone(), keep: self.keep }
+    }
+}
+
 impl OpDef for ReduceMaxOt {
     const NAME: &'static str = "reduce_max.ot";
 
@@ -19,7 +30,13 @@ impl OpDef for ReduceMaxOt {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        differences_fit(shared(args[0])?)?;
+        radix_exists(self.radix)?;
+        self.tensor_op().infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        self.tensor_op().eval_ring(args, tys)
     }
 }

@@ -1,6 +1,9 @@
 //! ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
 
+use crate::mpc::operands::{radix_exists, shared};
 use crate::op::{Arity, OpDef};
+use crate::ops::Relu;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +20,13 @@ impl OpDef for ReluOt {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        radix_exists(self.radix)?;
+        Relu {}.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Relu {}.eval_ring(args, tys)
     }
 }

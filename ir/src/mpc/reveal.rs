@@ -1,8 +1,10 @@
 //! The other party sends its share to `to`, which learns the value: the only operator that moves data towards a party.
 
 use crate::Party;
+use crate::mpc::operands::shared;
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::tensor::Tensor;
+use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// The other party sends its share to `to`, which learns the value: the only operator that moves data towards a party.
@@ -18,7 +20,15 @@ impl OpDef for Reveal {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        match self.to {
+            Party::Client => Ok(args[0].with_owner(Owner::Client)),
+            Party::Server => Err(TypeError::new("nothing is revealed to the server")),
+        }
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

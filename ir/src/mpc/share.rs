@@ -1,7 +1,9 @@
 //! The client's plain value becomes a sharing `(x, 0)`: no message.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::tensor::Tensor;
+use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// The client's plain value becomes a sharing `(x, 0)`: no message.
@@ -15,7 +17,15 @@ impl OpDef for Share {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        fixed(args[0])?;
+        if args[0].owner != Owner::Client {
+            return Err(TypeError::new(format!("needs the client's value, got {}", args[0])));
+        }
+        Ok(args[0].with_owner(Owner::Shared))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

@@ -1,6 +1,9 @@
 //! `trunc_reduce`, bit-exact: a comparison of the low `shift` bits and a B2A.
 
+use crate::mpc::operands::{radix_exists, shared};
 use crate::op::{Arity, OpDef};
+use crate::ops::TruncReduce;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +21,13 @@ impl OpDef for TruncReduceFaithful {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        radix_exists(self.radix)?;
+        TruncReduce { shift: self.shift }.infer(args)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        TruncReduce { shift: self.shift }.eval_ring(args, tys)
     }
 }

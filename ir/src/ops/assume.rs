@@ -1,7 +1,9 @@
 //! Claims that the value lies in `[lo, hi]` (from calibration data or a proof over the weights). Changes nothing else.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Fixed, Ty, TypeError, ring_limits};
 use serde::{Deserialize, Serialize};
 
 /// Claims that the value lies in `[lo, hi]` (from calibration data or a proof over the weights). Changes nothing else.
@@ -18,7 +20,23 @@ impl OpDef for Assume {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = fixed(args[0])?;
+        let (min, max) = ring_limits(f.ring_bits);
+        if self.lo > self.hi || self.lo < min || self.hi > max {
+            return Err(TypeError::new(format!(
+                "[{}, {}] is no range of a ring of {} bits",
+                self.lo, self.hi, f.ring_bits
+            )));
+        }
+        let (lo, hi) = (f.lo.max(self.lo), f.hi.min(self.hi));
+        if lo > hi {
+            return Err(TypeError::new(format!("[{}, {}] contradicts {}", self.lo, self.hi, args[0])));
+        }
+        Ok(args[0].with_elem(Elem::Fixed(Fixed { lo, hi, ..f })))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

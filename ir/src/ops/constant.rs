@@ -2,7 +2,9 @@
 
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::extent::checked_ty;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Values of a constant, row-major; one value stands for a whole tensor of it.
@@ -19,6 +21,15 @@ pub struct Const {
     pub value: ConstValue,
 }
 
+impl Const {
+    fn filled<T: Copy>(&self, values: Vec<T>) -> Tensor<T> {
+        match values[..] {
+            [one] => Tensor::full(&self.ty.shape, one),
+            _ => Tensor::new(&self.ty.shape, values),
+        }
+    }
+}
+
 impl OpDef for Const {
     const NAME: &'static str = "const";
 
@@ -27,6 +38,42 @@ impl OpDef for Const {
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+        if self.ty.owner != Owner::Public {
+            return Err(TypeError::new(format!("a constant is public, not {}", self.ty)));
+        }
+        let ty = checked_ty(&self.ty)?;
+        let count = match (&self.value, ty.elem) {
+            (ConstValue::Real(v), Elem::Real) => {
+                if !v.iter().all(|v| v.value().is_finite()) {
+                    return Err(TypeError::new("a constant is finite"));
+                }
+                v.len()
+            }
+            (ConstValue::Int(v), Elem::Fixed(f)) => {
+                if let Some(v) = v.iter().find(|v| !(f.lo..=f.hi).contains(v)) {
+                    return Err(TypeError::new(format!("{v} lies outside {ty}")));
+                }
+                v.len()
+            }
+            _ => return Err(TypeError::new(format!("values of another kind than {ty}"))),
+        };
+        if count != 1 && count != ty.len() {
+            return Err(TypeError::new(format!("{count} values for {ty}")));
+        }
+        Ok(ty)
+    }
+
+    fn eval_real(&self, _args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        match &self.value {
+            ConstValue::Real(v) => Ok(self.filled(v.iter().map(|v| v.value()).collect())),
+            ConstValue::Int(_) => Err(TypeError::new("a fixed-point constant is not real")),
+        }
+    }
+
+    fn eval_ring(&self, _args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        match &self.value {
+            ConstValue::Int(v) => Ok(self.filled(v.clone())),
+            ConstValue::Real(_) => Err(TypeError::new("a real constant is in no ring")),
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Elementwise quotient over the reals, with numpy broadcasting.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::{broadcast_shape, real};
+use crate::ops::strided::zip;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Elementwise quotient over the reals, with numpy broadcasting.
@@ -15,7 +18,12 @@ impl OpDef for Div {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (a, b) = (real(args[0])?, real(args[1])?);
+        Ok(Ty { shape: broadcast_shape(a, b)?, elem: Elem::Real, owner: a.owner.join(b.owner) })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        zip(args, |a, b| a / b)
     }
 }

@@ -1,6 +1,9 @@
 //! Broadcast to `shape` (numpy's rule).
 
 use crate::op::{Arity, OpDef};
+use crate::ops::extent::checked;
+use crate::ops::strided::{broadcast_strides, pick};
+use crate::tensor::{Tensor, broadcast};
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +20,20 @@ impl OpDef for Expand {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        let shape = checked(&self.shape)?;
+        match broadcast(&x.shape, &shape) {
+            Some(s) if s == shape => Ok(x.with_shape(&shape)),
+            _ => Err(TypeError::new(format!("{x} does not broadcast to {:?}", self.shape))),
+        }
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(pick(&args[0].data, &self.shape, 0, &broadcast_strides(&args[0].shape, &self.shape)))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(pick(&args[0].data, &self.shape, 0, &broadcast_strides(&args[0].shape, &self.shape)))
     }
 }

@@ -1,7 +1,10 @@
 //! The same signed value in a larger ring.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::ops::extent::ring_exists;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Fixed, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// The same signed value in a larger ring.
@@ -17,7 +20,16 @@ impl OpDef for Extend {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = fixed(args[0])?;
+        ring_exists(self.ring_bits)?;
+        if self.ring_bits <= f.ring_bits {
+            return Err(TypeError::new(format!("{} bits do not extend {}", self.ring_bits, args[0])));
+        }
+        Ok(args[0].with_elem(Elem::Fixed(Fixed { ring_bits: self.ring_bits, ..f })))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

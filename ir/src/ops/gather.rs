@@ -1,6 +1,11 @@
 //! Picks constant, public indices along `axis` (nearest-neighbour resize is two of these).
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::axis_of;
+use crate::ops::extent::checked;
+use crate::ops::number::Number;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +16,22 @@ pub struct Gather {
     pub indices: Vec<u32>,
 }
 
+impl Gather {
+    fn chosen<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let [outer, extent, inner] = around(&x.shape, self.axis);
+        let mut shape = x.shape.clone();
+        shape[self.axis] = self.indices.len();
+        let mut data = Vec::with_capacity(outer * self.indices.len() * inner);
+        for o in 0..outer {
+            for &k in &self.indices {
+                let at = (o * extent + k as usize) * inner;
+                data.extend_from_slice(&x.data[at..at + inner]);
+            }
+        }
+        Tensor::new(&shape, data)
+    }
+}
+
 impl OpDef for Gather {
     const NAME: &'static str = "gather";
 
@@ -18,7 +39,21 @@ impl OpDef for Gather {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let axis = axis_of(args[0], self.axis)?;
+        let mut shape = args[0].shape.clone();
+        if let Some(i) = self.indices.iter().find(|&&i| usize::try_from(i).map_or(true, |i| i >= shape[axis])) {
+            return Err(TypeError::new(format!("index {i} of axis {axis} of {}", args[0])));
+        }
+        shape[axis] = self.indices.len();
+        Ok(args[0].with_shape(&checked(&shape)?))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.chosen(args[0]))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.chosen(args[0]))
     }
 }

@@ -1,7 +1,8 @@
 //! A value that the client brings: owner `client`.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::extent::checked_ty;
+use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// A value that the client brings: owner `client`.
@@ -19,6 +20,9 @@ impl OpDef for Input {
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+        if self.ty.owner != Owner::Client {
+            return Err(TypeError::new(format!("an input is the client's, not {}", self.ty)));
+        }
+        checked_ty(&self.ty)
     }
 }

@@ -1,6 +1,10 @@
 //! Logarithm of softmax along `axis`, over the reals.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::axis_of;
+use crate::ops::elementwise::real;
+use crate::ops::strided::around;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +21,24 @@ impl OpDef for LogSoftmax {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        axis_of(args[0], self.axis)?;
+        real(args[0]).cloned()
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        let [outer, extent, inner] = around(&args[0].shape, self.axis);
+        let mut out = args[0].clone();
+        for o in 0..outer {
+            for i in 0..inner {
+                let at = |k: usize| (o * extent + k) * inner + i;
+                let max = (0..extent).map(|k| out.data[at(k)]).fold(f32::NEG_INFINITY, f32::max);
+                let sum: f32 = (0..extent).map(|k| (out.data[at(k)] - max).exp()).sum();
+                for k in 0..extent {
+                    out.data[at(k)] = out.data[at(k)] - max - sum.ln();
+                }
+            }
+        }
+        Ok(out)
     }
 }

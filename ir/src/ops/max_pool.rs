@@ -1,6 +1,10 @@
 //! Maximum over windows of the last two axes of `[n, c, h, w]`; padding never wins.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::number::Number;
+use crate::ops::pooling::pool;
+use crate::ops::window::Window;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +17,12 @@ pub struct MaxPool {
     pub dilation: [usize; 2],
 }
 
+impl MaxPool {
+    fn window(&self) -> Window {
+        Window { kernel: self.kernel, stride: self.stride, pads: self.pads, dilation: self.dilation }
+    }
+}
+
 impl OpDef for MaxPool {
     const NAME: &'static str = "max_pool";
 
@@ -20,7 +30,18 @@ impl OpDef for MaxPool {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let window = self.window();
+        let shape = window.pooled(args[0])?;
+        window.never_only_padding(&args[0].shape)?;
+        Ok(args[0].with_shape(&shape))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        pool(args[0], &self.window(), Number::LOWEST, Number::larger)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        pool(args[0], &self.window(), Number::LOWEST, Number::larger)
     }
 }

@@ -1,6 +1,10 @@
 //! Elementwise product with numpy broadcasting; fixed point: same ring, fraction bits add up.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::{broadcast_shape, product};
+use crate::ops::number::Number;
+use crate::ops::strided::zip;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +20,16 @@ impl OpDef for Mul {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (a, b) = (args[0], args[1]);
+        Ok(Ty { shape: broadcast_shape(a, b)?, elem: product(a, b, |p| p)?, owner: a.owner.join(b.owner) })
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        zip(args, Number::times)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        zip(args, Number::times)
     }
 }

@@ -1,6 +1,9 @@
 //! Elementwise negation. Local on shares.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::map_range;
+use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +18,15 @@ impl OpDef for Neg {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        Ok(map_range(args[0], Interval::negated))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(args[0].map(|v| -v))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.wrapping_neg()))
     }
 }

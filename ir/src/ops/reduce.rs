@@ -1,7 +1,11 @@
 //! The value mod a smaller ring. Local on shares. Exact when the range fits.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::ops::extent::ring_exists;
+use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// The value mod a smaller ring. Local on shares. Exact when the range fits.
@@ -17,7 +21,16 @@ impl OpDef for Reduce {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = fixed(args[0])?;
+        ring_exists(self.ring_bits)?;
+        if self.ring_bits >= f.ring_bits {
+            return Err(TypeError::new(format!("{} bits do not reduce {}", self.ring_bits, args[0])));
+        }
+        Ok(args[0].with_elem(Elem::Fixed(Interval::of(f).in_ring(self.ring_bits, f.frac_bits))))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].clone())
     }
 }

@@ -1,6 +1,10 @@
 //! Maximum over `axes`, which stay with extent 1 if `keep`.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::axes::reduced;
+use crate::ops::number::Number;
+use crate::ops::strided::fold;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +22,18 @@ impl OpDef for ReduceMax {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let (shape, _) = reduced(args[0], &self.axes, self.keep)?;
+        Ok(args[0].with_shape(&shape))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        let (shape, _) = reduced(tys[0], &self.axes, self.keep)?;
+        Ok(fold(args[0], &self.axes, &shape, Number::LOWEST, Number::larger))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        let (shape, _) = reduced(tys[0], &self.axes, self.keep)?;
+        Ok(fold(args[0], &self.axes, &shape, Number::LOWEST, Number::larger))
     }
 }

@@ -1,6 +1,10 @@
 //! Elementwise `max(x, 0)`.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::map_range;
+use crate::ops::interval::Interval;
+use crate::ops::number::Number;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +19,15 @@ impl OpDef for Relu {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        Ok(map_range(args[0], |x| x.maximum(Interval { lo: 0, hi: 0 })))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(args[0].map(|v| v.larger(0.0)))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.larger(0)))
     }
 }

@@ -1,7 +1,10 @@
 //! Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local on shares.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local on shares.
@@ -17,7 +20,18 @@ impl OpDef for Shl {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = fixed(args[0])?;
+        let frac = f.frac_bits.checked_add(self.bits).ok_or_else(|| TypeError::new("too many fraction bits"))?;
+        if self.bits >= f.ring_bits {
+            return Err(TypeError::new(format!("a shift by {} leaves nothing of {}", self.bits, args[0])));
+        }
+        let scale = 1i128 << self.bits;
+        let range = Interval::of(f).times(Interval { lo: scale, hi: scale });
+        Ok(args[0].with_elem(Elem::Fixed(range.in_ring(f.ring_bits, frac))))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(args[0].map(|v| v.wrapping_shl(u32::from(self.bits))))
     }
 }

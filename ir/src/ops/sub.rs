@@ -1,6 +1,10 @@
 //! Elementwise difference with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::infer_aligned;
+use crate::ops::number::Number;
+use crate::ops::strided::zip;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +19,15 @@ impl OpDef for Sub {
         Arity::Exactly(2)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        infer_aligned(args, |a, b| a.plus(b.negated()))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        zip(args, Number::minus)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        zip(args, Number::minus)
     }
 }

@@ -1,6 +1,11 @@
 //! Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a constant.
 
 use crate::op::{Arity, OpDef};
+use crate::ops::elementwise::map_range;
+use crate::ops::number::Number;
+use crate::ops::pooling::pool;
+use crate::ops::window::Window;
+use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +18,12 @@ pub struct SumPool {
     pub dilation: [usize; 2],
 }
 
+impl SumPool {
+    fn window(&self) -> Window {
+        Window { kernel: self.kernel, stride: self.stride, pads: self.pads, dilation: self.dilation }
+    }
+}
+
 impl OpDef for SumPool {
     const NAME: &'static str = "sum_pool";
 
@@ -20,7 +31,18 @@ impl OpDef for SumPool {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let window = self.window();
+        let shape = window.pooled(args[0])?;
+        let least = if window.is_padded() { 0 } else { window.taps() };
+        Ok(map_range(&args[0].with_shape(&shape), |x| x.summed_between(least, window.taps())))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        pool(args[0], &self.window(), Number::ZERO, Number::plus)
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        pool(args[0], &self.window(), Number::ZERO, Number::plus)
     }
 }

@@ -1,7 +1,10 @@
 //! Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x + 2^(shift-1)) / 2^shift)`.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::elementwise::fixed;
+use crate::ops::interval::Interval;
+use crate::tensor::Tensor;
+use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x + 2^(shift-1)) / 2^shift)`.
@@ -18,7 +21,19 @@ impl OpDef for TruncReduce {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let f = fixed(args[0])?;
+        if self.shift >= f.ring_bits || self.shift > f.frac_bits {
+            return Err(TypeError::new(format!("cannot truncate {} by {} bits", args[0], self.shift)));
+        }
+        let half = if self.shift == 0 { 0 } else { 1i128 << (self.shift - 1) };
+        let rounded = |v: i64| (i128::from(v) + half) >> self.shift;
+        let range = Interval { lo: rounded(f.lo), hi: rounded(f.hi) };
+        Ok(args[0].with_elem(Elem::Fixed(range.in_ring(f.ring_bits - self.shift, f.frac_bits - self.shift))))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        let half = if self.shift == 0 { 0 } else { 1i64 << (self.shift - 1) };
+        Ok(args[0].map(|v| v.wrapping_add(half) >> self.shift))
     }
 }

@@ -1,7 +1,8 @@
 //! A tensor of the server's weights file: owner `server`. Its values are never in the program.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::extent::checked_ty;
+use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// A tensor of the server's weights file: owner `server`. Its values are never in the program.
@@ -19,6 +20,9 @@ impl OpDef for Weight {
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+        if self.ty.owner != Owner::Server {
+            return Err(TypeError::new(format!("a weight is the server's, not {}", self.ty)));
+        }
+        checked_ty(&self.ty)
     }
 }

@@ -1,13 +1,30 @@
 //! `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
 
 use crate::op::{Arity, OpDef};
-use crate::ty::{Ty, TypeError};
+use crate::ops::axes::one_per_axis;
+use crate::ops::elementwise::map_range;
+use crate::ops::extent::checked;
+use crate::ops::interval::Interval;
+use crate::ops::number::Number;
+use crate::ops::strided::{Strides, place, signed_strides};
+use crate::tensor::Tensor;
+use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ZeroInsert {
     pub factor: Vec<usize>,
+}
+
+impl ZeroInsert {
+    fn spread<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let shape: Shape = x.shape.iter().zip(&self.factor).map(|(&d, &f)| (d - 1) * f + 1).collect();
+        // An axis of extent 1 is never stepped along, whatever its factor.
+        let steps: Strides =
+            signed_strides(&shape).iter().zip(&self.factor).map(|(s, &f)| s * f as isize).collect();
+        place(x, &shape, 0, &steps)
+    }
 }
 
 impl OpDef for ZeroInsert {
@@ -17,7 +34,22 @@ impl OpDef for ZeroInsert {
         Arity::Exactly(1)
     }
 
-    fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {
-        Err(TypeError::new("untyped"))
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let x = args[0];
+        one_per_axis("factor", self.factor.len(), x)?;
+        if self.factor.contains(&0) {
+            return Err(TypeError::new("factor 0"));
+        }
+        let spread = x.shape.iter().zip(&self.factor);
+        let shape: Shape = spread.map(|(&d, &f)| (d - 1).saturating_mul(f).saturating_add(1)).collect();
+        Ok(map_range(&x.with_shape(&checked(&shape)?), Interval::with_zero))
+    }
+
+    fn eval_real(&self, args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        Ok(self.spread(args[0]))
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Ok(self.spread(args[0]))
     }
 }

@@ -1,0 +1,10 @@
+//! The test ladder of picc-ir: types, evaluation, text, verifier, artefacts.
+
+mod artefacts;
+mod eval;
+mod linear;
+mod random;
+mod support;
+mod text;
+mod types;
+mod verifier;

@@ -1,0 +1,275 @@
+//! The pipeline: canonicalize, split off the client's part, bound, quantize, lower, check.
+
+use crate::canonicalize::canonicalize;
+use crate::depthwise::depthwise;
+use crate::error::{CompileError, Result};
+use crate::error_bound::{errors, likely_ulps, public_ulps};
+use crate::graph_edit::uses;
+use crate::lower::{Protocols, lower};
+use crate::lrn::{has_lrn, piecewise, with_windows};
+use crate::quantize::{Format, Plan, quantize};
+use crate::ranges::{Bound, Facts, Source, analyse, observe};
+use crate::report::Report;
+use crate::tail::split;
+use picc_ir::op::{F32, Op};
+use picc_ir::ops::Input;
+use picc_ir::program::{InputSpec, Preprocess, Program};
+use picc_ir::verify::{Stage, verify};
+use picc_ir::weights::{RealWeights, RingWeights};
+use picc_ir::{Graph, Tensor};
+use std::collections::BTreeMap;
+
+/// How the linear layers are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Linear {
+    #[default]
+    Auto,
+    Rlwe,
+    Ot,
+}
+
+/// What the user may choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Name of the model, for people.
+    pub model: String,
+    /// One ring for every value; `None`: each value in the shortest ring that holds it.
+    pub ring: Option<u8>,
+    /// Fraction bits of activations; 12 if not given.
+    pub frac: Option<u8>,
+    /// Fraction bits of weights.
+    pub weight_frac: u8,
+    /// Most bits of a weight, with its sign.
+    pub weight_bits: u8,
+    /// Bit-exact truncation: the program equals the reference in every bit, and costs more.
+    pub exact: bool,
+    pub linear: Linear,
+    /// Bits of a comparison's leaf, 1 to 4.
+    pub radix: u8,
+    /// Field size `2^k` of the SoftSpoken OT extension.
+    pub softspoken_k: u8,
+    /// How a client turns an image into the (first) input.
+    pub preprocess: Option<Preprocess>,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            model: String::new(),
+            ring: None,
+            frac: None,
+            weight_frac: 12,
+            weight_bits: 16,
+            exact: false,
+            linear: Linear::Auto,
+            radix: 4,
+            softspoken_k: 4,
+            preprocess: None,
+            labels: Vec::new(),
+        }
+    }
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// Public: what both parties run.
+    pub program: Program,
+    /// What the secure part computes, in the tensor dialect; its outputs are the revealed values.
+    pub ring_graph: Graph,
+    /// Secret: the server's.
+    pub weights: RingWeights,
+    pub report: Report,
+}
+
+/// Fraction bits if neither the options nor the input say otherwise.
+const FRAC: u8 = 12;
+/// Largest ring in which RLWE accumulates.
+const MAX_RLWE_RING: u8 = 44;
+const MAX_OT_RING: u8 = 60;
+/// Without calibration, values are taken to fit a ring of this many bits with the weights' fraction in it.
+const FALLBACK_RING: u8 = 37;
+/// Largest input if nothing at all is known about it.
+const FALLBACK_INPUT: f32 = 256.0;
+
+/// Compiles a real graph for two parties.
+///
+/// `calibration` holds inputs by name; their values bound what the program must hold. Without them the bounds come
+/// from interval analysis alone, which is loose for deep networks.
+///
+/// # Errors
+/// See [`CompileError`]: every variant names the ONNX node and the way out.
+pub fn compile(
+    graph: &Graph,
+    weights: &RealWeights,
+    options: &Options,
+    calibration: &[BTreeMap<String, Tensor<f32>>],
+) -> Result<Compiled> {
+    check(options)?;
+    let (graph, mut weights) = canonicalize(graph.clone(), weights.clone())?;
+    let mut split = split(&graph, &weights)?;
+    split.core = depthwise(&split.core, &mut weights)?;
+    let mut notes = split.notes;
+    let frac = options.frac.unwrap_or(FRAC);
+    let bounds_of = |graph: &Graph, warnings: &mut Vec<String>| -> Result<Vec<Bound>> {
+        let observed = observe(graph, &weights, calibration)?;
+        let inputs = input_ranges(graph, options, observed.as_ref().map(|o| &o.inputs), warnings);
+        let facts = Facts { inputs: &inputs, observed: observed.as_ref(), fallback: fallback(options, frac) };
+        let bounds = analyse(graph, &weights, &facts)?;
+        warn_about_ranges(graph, &bounds, facts.fallback, warnings);
+        Ok(bounds)
+    };
+    let mut core = split.core;
+    if has_lrn(&core) {
+        let (expanded, windows) = with_windows(&core)?;
+        let bounds = bounds_of(&expanded, &mut Vec::new())?;
+        let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
+        let (lines, approximations) = piecewise(&core, &largest)?;
+        core = lines;
+        notes.extend(approximations);
+    }
+    let mut warnings = Vec::new();
+    let bounds = bounds_of(&core, &mut warnings)?;
+
+    let format = Format {
+        frac,
+        uniform: options.ring,
+        weight_frac: options.weight_frac,
+        weight_bits: options.weight_bits,
+        input_frac: input_frac(&core, options),
+        max_ring: if options.linear == Linear::Ot { MAX_OT_RING } else { MAX_RLWE_RING },
+    };
+    let plan = Plan::new(&core, &weights, &bounds, &format)?;
+    let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
+    let protocols = Protocols { linear: options.linear, exact: options.exact, radix: options.radix };
+    let mpc = lower(&ring_graph, &split.tail, protocols)?;
+    checked(&ring_graph, Stage::Ring)?;
+    checked(&mpc, Stage::Mpc)?;
+
+    notes.extend(plan.notes.iter().cloned());
+    let errors = errors(&mpc, &ring_weights)?;
+    let outputs = mpc.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
+    let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
+    let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
+    let program = Program {
+        model: options.model.clone(),
+        inputs: input_specs(&mpc, options),
+        graph: mpc,
+        labels: options.labels.clone(),
+        error_ulps,
+        softspoken_k: options.softspoken_k,
+        notes,
+    };
+    let report = Report { warnings, likely_ulps };
+    Ok(Compiled { program, ring_graph, weights: ring_weights, report })
+}
+
+/// A graph that the verifier refuses is a bug of this crate, not of the model.
+fn checked(graph: &Graph, stage: Stage) -> Result<()> {
+    verify(graph, stage).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        CompileError::Internal(format!("the {stage} graph is refused: {}", lines.join("; ")))
+    })
+}
+
+/// Largest value that a ring of [`FALLBACK_RING`] bits leaves room for, at both fractions and with the spare bit.
+fn fallback(options: &Options, frac: u8) -> f32 {
+    let left = i32::from(FALLBACK_RING) - i32::from(options.weight_frac) - i32::from(frac) - 2;
+    (left.max(4) as f32).exp2() * 0.999
+}
+
+fn check(options: &Options) -> Result<()> {
+    let domain = |option, ok: bool, why: &str| {
+        if ok { Ok(()) } else { Err(CompileError::Options { option, why: why.to_owned() }) }
+    };
+    domain("ring", options.ring.is_none_or(|r| (8..=64).contains(&r)), "a ring has 8 to 64 bits")?;
+    domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
+    domain("weight_frac", (1..=24).contains(&options.weight_frac), "1 to 24 fraction bits")?;
+    domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
+    domain("radix", (1..=4).contains(&options.radix), "1 to 4 bits a leaf")?;
+    domain("softspoken_k", [1, 2, 4, 8].contains(&options.softspoken_k), "1, 2, 4 or 8")
+}
+
+fn inputs(graph: &Graph) -> impl Iterator<Item = &Input> {
+    graph.nodes.iter().filter_map(|n| match &n.op {
+        Op::Input(input) => Some(input),
+        _ => None,
+    })
+}
+
+/// Whether the images that the preprocessing yields are integers.
+fn is_integral(p: &Preprocess) -> bool {
+    let integer = |v: &F32| v.value().fract() == 0.0;
+    p.divisor.value() == 1.0 && p.mean.iter().all(integer) && p.std.iter().all(|s| s.value() == 1.0)
+}
+
+fn input_frac(graph: &Graph, options: &Options) -> BTreeMap<String, u8> {
+    let first = inputs(graph).next().filter(|_| options.preprocess.as_ref().is_some_and(is_integral));
+    first.map(|input| (input.name.clone(), 0)).into_iter().collect()
+}
+
+/// What preprocessing proves, else twice what calibration shows, else a guess.
+fn input_ranges(
+    graph: &Graph,
+    options: &Options,
+    observed: Option<&BTreeMap<String, (f32, f32)>>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, (f32, f32)> {
+    let mut ranges = BTreeMap::new();
+    for (i, input) in inputs(graph).enumerate() {
+        let seen = observed.and_then(|o| o.get(&input.name)).map(|&(lo, hi)| {
+            let most = 2.0 * lo.abs().max(hi.abs());
+            (-most, most)
+        });
+        let preprocessed = options.preprocess.as_ref().filter(|_| i == 0).map(pixel_range);
+        let range = preprocessed.or(seen).unwrap_or_else(|| {
+            warnings.push(format!(
+                "nothing is known about input `{}`: taken to lie within +-{FALLBACK_INPUT}; calibrate with real inputs",
+                input.name
+            ));
+            (-FALLBACK_INPUT, FALLBACK_INPUT)
+        });
+        ranges.insert(input.name.clone(), range);
+    }
+    ranges
+}
+
+/// Smallest and largest value that preprocessing makes of a pixel.
+fn pixel_range(p: &Preprocess) -> (f32, f32) {
+    let ends = p
+        .mean
+        .iter()
+        .zip(&p.std)
+        .flat_map(|(m, s)| [0.0, 255.0].map(|pixel: f32| (pixel / p.divisor.value() - m.value()) / s.value()));
+    ends.fold((0.0, 0.0), |(lo, hi): (f32, f32), v| (lo.min(v), hi.max(v)))
+}
+
+fn warn_about_ranges(graph: &Graph, bounds: &[Bound], fallback: f32, warnings: &mut Vec<String>) {
+    let uses = uses(graph);
+    let assumed: Vec<&str> = graph
+        .iter()
+        .filter(|(id, _)| bounds[id.index()].source == Source::Assumed && uses[id.index()] > 0)
+        .map(|(_, n)| n.name.as_str())
+        .collect();
+    if let Some(first) = assumed.first() {
+        warnings.push(format!(
+            "ranges of {} nodes (first `{first}`) are not proven: values are taken to stay below {fallback}; \
+             calibrate with real inputs",
+            assumed.len()
+        ));
+    }
+}
+
+fn input_specs(graph: &Graph, options: &Options) -> Vec<InputSpec> {
+    inputs(graph)
+        .enumerate()
+        .map(|(i, input)| InputSpec {
+            name: input.name.clone(),
+            shape: input.ty.shape.clone(),
+            frac_bits: input.ty.as_fixed().map_or(0, |f| f.frac_bits),
+            preprocess: options.preprocess.clone().filter(|_| i == 0),
+        })
+        .collect()
+}

@@ -1,0 +1,113 @@
+//! How large each value can get: proven from the weights, observed on calibration data, or assumed.
+
+mod calibrate;
+mod interval;
+
+pub(crate) use calibrate::{Observed, observe};
+
+use crate::error::{CompileError, Result};
+use crate::graph_edit::is_known;
+use interval::Pair;
+use picc_ir::op::Op;
+use picc_ir::weights::RealWeights;
+use picc_ir::{Graph, Id, Tensor, Ty};
+use std::collections::BTreeMap;
+
+/// Where a bound comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Interval analysis over the weights: holds for every input in the input's range.
+    Proven,
+    /// Twice the largest value that calibration data produced.
+    Calibrated,
+    /// Neither was available or small enough: values are taken to stay below a fixed scale.
+    Assumed,
+}
+
+/// The real values of a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    pub lo: f32,
+    pub hi: f32,
+    pub source: Source,
+}
+
+impl Bound {
+    #[must_use]
+    pub fn max_abs(&self) -> f32 {
+        self.lo.abs().max(self.hi.abs())
+    }
+}
+
+/// Calibrated values may get this much larger: one bit.
+const MARGIN: f32 = 2.0;
+
+/// What is known before the analysis.
+pub(crate) struct Facts<'a> {
+    /// Ranges of inputs, by name.
+    pub inputs: &'a BTreeMap<String, (f32, f32)>,
+    pub observed: Option<&'a Observed>,
+    /// Values above this are assumed not to occur if nothing else bounds them.
+    pub fallback: f32,
+}
+
+/// A bound for every node of a real graph, in its order.
+pub(crate) fn analyse(graph: &Graph, weights: &RealWeights, facts: &Facts) -> Result<Vec<Bound>> {
+    let mut last_use = vec![0; graph.nodes.len()];
+    for (id, node) in graph.iter() {
+        node.args.iter().for_each(|a| last_use[a.index()] = id.index());
+    }
+    let mut values: Vec<Option<Pair>> = vec![None; graph.nodes.len()];
+    let mut bounds = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.iter() {
+        let mut pair = match &node.op {
+            Op::Input(input) => {
+                let (lo, hi) = facts.inputs.get(&input.name).copied().unwrap_or((f32::MIN, f32::MAX));
+                Pair { lo: Tensor::full(&node.ty.shape, lo), hi: Tensor::full(&node.ty.shape, hi) }
+            }
+            _ if is_known(graph, id) => {
+                let values = crate::graph_edit::known(graph, weights, id)?;
+                Pair::exact(values.map(|t| t.into_owned()).unwrap_or_default())
+            }
+            _ => {
+                let args: Vec<&Pair> = node.args.iter().filter_map(|a| values[a.index()].as_ref()).collect();
+                let tys: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
+                let same = node.args.len() == 2 && node.args[0] == node.args[1];
+                interval::image(&node.op, &args, &tys, same).map_err(|source| CompileError::Type {
+                    node: node.name.clone(),
+                    op: node.op.name(),
+                    source,
+                })?
+            }
+        };
+        bounds.push(settle(&mut pair, id, is_known(graph, id), facts));
+        values[id.index()] = Some(pair);
+        for a in &node.args {
+            if last_use[a.index()] == id.index() && !matches!(graph.node(*a).op, Op::Input(_)) {
+                values[a.index()] = None;
+            }
+        }
+    }
+    Ok(bounds)
+}
+
+/// Takes the tightest of the three and makes the intervals agree with it.
+fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
+    let (lo, hi) = pair.hull();
+    let proven = Bound { lo, hi, source: Source::Proven };
+    if known {
+        return proven;
+    }
+    let seen = facts.observed.map(|o| o.largest[id.index()] * MARGIN);
+    let bound = match seen {
+        Some(seen) if seen < proven.max_abs() => {
+            Bound { lo: lo.max(-seen), hi: hi.min(seen), source: Source::Calibrated }
+        }
+        None if proven.max_abs() > facts.fallback => {
+            Bound { lo: lo.max(-facts.fallback), hi: hi.min(facts.fallback), source: Source::Assumed }
+        }
+        _ => return proven,
+    };
+    pair.clamp(bound.lo, bound.hi);
+    bound
+}

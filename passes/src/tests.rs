@@ -1,0 +1,162 @@
+//! Whole compilations against the interpreters.
+
+use crate::testing::{Net, max_difference, run_program, run_ring_graph};
+use crate::{CompileError, Linear, Options};
+use picc_ir::Id;
+use picc_ir::ops::*;
+
+/// Program close to the reals, and equal to its own ring graph bit for bit.
+fn agrees(net: &mut Net, options: &Options, tolerance: f32) {
+    let calibration = net.samples(4, 1.0);
+    let compiled = net.compile(options, &calibration);
+    for inputs in net.samples(3, 1.0) {
+        let real = net.real(&inputs);
+        let got = run_program(&compiled, &inputs);
+        for (r, g) in real.iter().zip(&got) {
+            let d = max_difference(r, g);
+            assert!(d <= tolerance, "off by {d}\n{:?}\n{:?}", net.graph, compiled.ring_graph);
+        }
+        let named: Vec<&String> = compiled.program.graph.outputs.iter().map(|(n, _)| n).collect();
+        for (name, ring) in run_ring_graph(&compiled, &inputs) {
+            if let Some(i) = named.iter().position(|n| **n == name) {
+                assert_eq!(ring, got[i], "mpc graph and ring graph differ");
+            }
+        }
+    }
+}
+
+fn mnist_like(seed: u64) -> Net {
+    let mut net = Net::new(seed);
+    let x = net.input(&[1, 1, 12, 12]);
+    let c = net.conv(x, 4, 3, 1, 1);
+    let c = net.bias(c);
+    let c = net.relu(c);
+    let c = net.max_pool(c, 2);
+    let c = net.conv(c, 6, 3, 1, 1);
+    let c = net.batch_norm(c);
+    let c = net.relu(c);
+    let c = net.average_pool(c, 2);
+    let y = net.gemm(c, 5);
+    net.output(y);
+    net
+}
+
+#[test]
+fn a_small_convolutional_net() {
+    for options in [
+        Options::default(),
+        Options { exact: true, linear: Linear::Ot, ..Options::default() },
+        Options { ring: Some(37), frac: Some(12), ..Options::default() },
+    ] {
+        agrees(&mut mnist_like(1), &options, 0.02);
+    }
+}
+
+#[test]
+fn random_nets() {
+    for seed in 0..40 {
+        let mut net = random_net(seed);
+        agrees(&mut net, &Options::default(), 0.05);
+    }
+}
+
+/// Grows a net with residual joins, concatenations, groups and odd scales.
+fn random_net(seed: u64) -> Net {
+    let mut net = Net::new(seed);
+    let x = net.input(&[1, 4, 8, 8]);
+    let mut values: Vec<Id> = vec![x];
+    for _ in 0..8 {
+        let x = values[net.rng.below(values.len())];
+        let shape = net.shape(x);
+        let y = match net.rng.below(12) {
+            0 | 1 => {
+                let groups = if shape[1].is_multiple_of(2) { 1 + net.rng.below(2) } else { 1 };
+                net.conv(x, 4, 3, 1, groups)
+            }
+            2 => net.conv(x, 4, 1, 1, 1),
+            3 => net.relu(x),
+            4 => net.batch_norm(x),
+            5 => net.bias(x),
+            6 if shape[2] >= 4 => net.max_pool(x, 2),
+            7 if shape[2] >= 4 => net.average_pool(x, 2),
+            8 => match values.iter().copied().find(|&v| v != x && net.shape(v) == shape) {
+                Some(other) => net.add(Add {}, &[x, other]),
+                None => net.relu(x),
+            },
+            9 => match values.iter().copied().find(|&v| v != x && net.shape(v)[2..] == shape[2..]) {
+                Some(other) => net.add(Concat { axis: 1 }, &[x, other]),
+                None => net.bias(x),
+            },
+            10 => match values.iter().copied().find(|&v| v != x && net.shape(v) == shape) {
+                Some(other) => net.add(Max {}, &[x, other]),
+                None => net.add(Neg {}, &[x]),
+            },
+            _ => {
+                let six = net.scalar(0.6);
+                let d = net.add(Sub {}, &[six, x]);
+                let d = net.relu(d);
+                net.add(Sub {}, &[six, d])
+            }
+        };
+        values.push(y);
+    }
+    let last = *values.last().unwrap();
+    let y = net.gemm(last, 3);
+    net.output(y);
+    net
+}
+
+#[test]
+fn softmax_is_the_clients() {
+    let mut net = Net::new(3);
+    let x = net.input(&[1, 6]);
+    let y = net.gemm(x, 4);
+    let y = net.add(Softmax { axis: 1 }, &[y]);
+    let hundred = net.scalar(100.0);
+    let y = net.add(Mul {}, &[y, hundred]);
+    net.output(y);
+    agrees(&mut net, &Options::default(), 0.2);
+    let compiled = net.compile(&Options::default(), &[]);
+    assert_eq!(compiled.program.notes.len(), 2, "{:?}", compiled.program.notes);
+}
+
+#[test]
+fn weights_after_softmax_are_refused() {
+    let mut net = Net::new(4);
+    let x = net.input(&[1, 6]);
+    let y = net.gemm(x, 4);
+    let y = net.add(Softmax { axis: 1 }, &[y]);
+    let y = net.gemm(y, 2);
+    net.output(y);
+    let refused = crate::compile(&net.graph, &net.weights, &Options::default(), &[]).map(|_| ());
+    assert!(matches!(refused, Err(CompileError::WeightsAfterReveal { .. })), "{refused:?}");
+}
+
+#[test]
+fn secret_products() {
+    let mut net = Net::new(5);
+    let x = net.input(&[1, 8]);
+    let a = net.gemm(x, 6);
+    let b = net.gemm(x, 6);
+    let c = net.add(Mul {}, &[a, b]);
+    let a = net.add(Reshape { shape: vec![2, 3] }, &[a]);
+    let c = net.add(Reshape { shape: vec![3, 2] }, &[c]);
+    let y = net.add(MatMul {}, &[a, c]);
+    net.output(y);
+    agrees(&mut net, &Options::default(), 0.02);
+}
+
+#[test]
+fn without_calibration() {
+    let net = mnist_like(7);
+    let compiled = net.compile(&Options::default(), &[]);
+    assert!(!compiled.report.warnings.is_empty());
+}
+
+#[test]
+fn a_ring_that_is_too_small_is_an_error() {
+    let net = mnist_like(8);
+    let options = Options { ring: Some(20), ..Options::default() };
+    let refused = crate::compile(&net.graph, &net.weights, &options, &[]).map(|_| ());
+    assert!(matches!(refused, Err(CompileError::RingTooSmall { .. })), "{refused:?}");
+}

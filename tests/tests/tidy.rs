@@ -1,0 +1,80 @@
+//! The rules of ARCHITECTURE.md that a program can check: which crate may see which, which module may see which, how
+//! large a file may be, and what no file may contain.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn sources(dir: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut stack = vec![root().join(dir)];
+    while let Some(path) = stack.pop() {
+        if path.is_dir() {
+            stack.extend(fs::read_dir(&path).expect("readable").map(|e| e.expect("entry").path()));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = fs::read_to_string(&path).expect("utf-8");
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "no sources under {dir}");
+    found
+}
+
+/// The crates of this workspace that `dir`'s manifest depends on, outside tests.
+fn workspace_dependencies(dir: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(dir).join("Cargo.toml")).expect("manifest");
+    let dependencies = manifest.split("[dependencies]").nth(1).expect("a dependency section");
+    let dependencies = dependencies.split("\n[").next().expect("its lines");
+    dependencies
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| name.starts_with("picc"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn crates_depend_one_way() {
+    assert_eq!(workspace_dependencies("ir"), Vec::<String>::new());
+    assert_eq!(workspace_dependencies("passes"), ["picc-ir"]);
+    assert_eq!(workspace_dependencies("compiler"), ["picc-ir", "picc-passes"]);
+    assert_eq!(workspace_dependencies("runtime"), ["picc-ir"], "the runtime is built without importer and optimizer");
+}
+
+#[test]
+fn modules_know_only_what_lies_below() {
+    for (module, forbidden) in [
+        ("runtime/src/crypto", ["crate::protocol", "crate::channel", "crate::exec", "std::net"].as_slice()),
+        ("runtime/src/protocol", &["crate::exec", "std::net", "TcpStream"]),
+        ("ir/src", &["std::net", "std::fs", "unsafe {"]),
+        ("passes/src", &["std::net", "unsafe {"]),
+        ("compiler/src", &["std::net", "unsafe {"]),
+    ] {
+        for (path, text) in sources(module) {
+            for word in forbidden {
+                assert!(!text.contains(word), "{} must not contain `{word}`", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for dir in ["ir", "passes", "compiler", "runtime", "examples", "tests"] {
+        for (path, text) in sources(dir) {
+            let lines = text.lines().count();
+            assert!(lines <= 450, "{} has {lines} lines: split it by concept", path.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_lives_where_it_may() {
+    for (path, text) in sources("runtime/src") {
+        let simd = path.components().any(|c| c.as_os_str() == "crypto" || c.as_os_str() == "ot");
+        assert!(simd || !text.contains("unsafe {"), "{}: unsafe outside the SIMD code", path.display());
+    }
+}
