@@ -125,4 +125,27 @@ mod tests {
             assert_uniform_messages(&[a.to_bytes(), b.to_bytes()]);
         }
     }
+
+    #[test]
+    fn a_message_of_the_wrong_length_is_the_peers_error() {
+        use crate::channel::Kind;
+        use crate::error::Error;
+        use crate::testing::{run_both, test_pair};
+        let (mut client, mut server) = test_pair(3);
+        let demand = cost::drelu(5, 16, 4).cots;
+        let (outcome, ()) = run_both(
+            &mut client,
+            &mut server,
+            |s| {
+                s.reserve(demand).unwrap();
+                drelu(s, &[1; 5], 16, 4)
+            },
+            |s| {
+                s.reserve(demand).unwrap();
+                s.channel.send(Kind::OtMessage, &[0; 3]).unwrap();
+                s.channel.flush().unwrap();
+            },
+        );
+        assert!(matches!(outcome, Err(Error::Peer(_))));
+    }
 }

@@ -16,7 +16,7 @@
 //! sent. To a receiver with `y != 0`, pad 0 is uniform and so is r; one with `y = 0` learns `f(0) + r`, its own share.
 //!
 //! ```text
-//!   of group of 64 elements: for each digit, for each element: [gt(1) .. gt(2^w - 1) | eq(1) .. eq(2^w - 1)]
+//!   a group of 64 elements: for each digit, for each element: [gt(1) .. gt(2^w - 1) | eq(1) .. eq(2^w - 1)]
 //! ```
 //! The lowest digit has no eq part.
 
