@@ -1,7 +1,7 @@
 //! The graph under construction: what operators' importers build with.
 
 use super::error::Cause;
-use super::known::{Data, Known, Value};
+use super::known::{Data, Known, Value, wrap};
 use super::{Limits, Options};
 use picc_ir::op::F32;
 use picc_ir::ops::{Add, Const, ConstValue, Expand, Max, Mul, Neg, Relu, Reshape, Sub, Transpose, Unary, Weight};
@@ -150,6 +150,9 @@ impl Importer {
 
     /// The operator's reference semantics on known values: over the reals, or over 64-bit integers.
     fn fold(&mut self, op: &Op, args: &[&Known]) -> Result<Known, Cause> {
+        if let Some(k) = args.iter().find(|k| k.is_empty()) {
+            return Err(Cause::malformed(format!("the constant `{}` is empty", k.name)));
+        }
         let floats: SmallVec<[&Tensor<f32>; 4]> =
             args.iter().filter_map(|k| if let Data::Float(t) = &k.data { Some(&**t) } else { None }).collect();
         let ints: SmallVec<[&Tensor<i64>; 4]> =
@@ -163,7 +166,8 @@ impl Importer {
         let data = if floats.len() == args.len() {
             Data::Float(Arc::new(op.eval_real(&floats, &tys)?))
         } else if ints.len() == args.len() {
-            Data::Int(Arc::new(op.eval_ring(&ints, &tys)?))
+            let wide = op.eval_ring(&ints, &tys)?;
+            Data::Int(Arc::new(wide.map(|&v| wrap(v, args[0].dtype))))
         } else {
             return Err(Cause::malformed("integers and floats are mixed"));
         };

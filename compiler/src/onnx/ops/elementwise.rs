@@ -153,8 +153,14 @@ pub fn min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, C
     one(combine(importer, node, minimum)?)
 }
 
-/// `min(a, b) = a - relu(a - b)`.
+/// `min(a, b) = a - relu(a - b)`; of constant integers, which may be unsigned, the smaller one.
 fn minimum(importer: &mut Importer, a: &Value, b: &Value) -> Result<Value, Cause> {
+    if let (Value::Known(x), Value::Known(y)) = (a, b)
+        && let (Data::Int(p), Data::Int(q)) = (&x.data, &y.data)
+    {
+        let smaller = broadcast_with(p, q, i64::min)?;
+        return importer.computed(Data::Int(Arc::new(smaller)), x.public && y.public, &[x, y]);
+    }
     let (a, b) = (bound(a), bound(b));
     let difference = importer.sub(&a, &b)?;
     let excess = importer.relu(&difference)?;
