@@ -1,7 +1,7 @@
 //! The graph under construction: what operators' importers build with.
 
 use super::error::Cause;
-use super::known::{Data, Known, Value};
+use super::known::{Data, Known, Value, wrap};
 use super::{Limits, Options};
 use picc_ir::op::F32;
 use picc_ir::ops::{Add, Const, ConstValue, Expand, Max, Mul, Neg, Relu, Reshape, Sub, Transpose, Unary, Weight};
@@ -10,6 +10,9 @@ use picc_ir::{Elem, Fixed, Graph, Id, Op, Owner, Shape, Tensor, Ty};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+/// Public values that are named in the notes; of more, the number.
+const MAX_LISTED: usize = 16;
 
 /// A graph that grows node by node. Operators on known values are computed at once instead.
 pub struct Importer {
@@ -27,6 +30,10 @@ pub struct Importer {
     pub(super) node: String,
     folded_elements: usize,
     derived: usize,
+    /// What of the model file becomes public, for the notes.
+    public: Vec<String>,
+    /// Quantized activations, which are clipped but not rounded.
+    pub(super) quantized: usize,
     /// Literals of one element are weights too.
     pub secret_literals: bool,
 }
@@ -45,13 +52,37 @@ impl Importer {
             node: String::new(),
             folded_elements: 0,
             derived: 0,
+            public: Vec::new(),
+            quantized: 0,
             secret_literals: options.secret_literals,
         }
     }
 
-    /// Drops what was only needed for building, so that weights are held once.
+    /// Records that something of the model file becomes public.
+    pub fn publish(&mut self, what: String) {
+        if !self.public.contains(&what) {
+            self.public.push(what);
+        }
+    }
+
+    /// Completes the notes and drops what was only needed for building, so that weights are held once.
     #[must_use]
     pub(super) fn finish(mut self) -> Importer {
+        if !self.public.is_empty() {
+            let shown = self.public.len().min(MAX_LISTED);
+            let more = match self.public.len() - shown {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            self.notes.push(format!("public, as part of the program: {}{more}", self.public[..shown].join(", ")));
+        }
+        if self.quantized > 0 {
+            let note = format!(
+                "{} quantized activations are read as real values, clipped to their range but not rounded",
+                self.quantized
+            );
+            self.notes.push(note);
+        }
         self.kept.clear();
         self.sources.clear();
         self
@@ -123,6 +154,9 @@ impl Importer {
             )));
         }
         let id = if known.public {
+            if let (&[v], false) = (&tensor.data[..], known.name.is_empty()) {
+                self.publish(format!("literal `{}` = {v}", known.name));
+            }
             self.append(constant(tensor).into(), &[])?
         } else {
             let name = self.weight_name(&known.name);
@@ -150,6 +184,9 @@ impl Importer {
 
     /// The operator's reference semantics on known values: over the reals, or over 64-bit integers.
     fn fold(&mut self, op: &Op, args: &[&Known]) -> Result<Known, Cause> {
+        if let Some(k) = args.iter().find(|k| k.is_empty()) {
+            return Err(Cause::malformed(format!("the constant `{}` is empty", k.name)));
+        }
         let floats: SmallVec<[&Tensor<f32>; 4]> =
             args.iter().filter_map(|k| if let Data::Float(t) = &k.data { Some(&**t) } else { None }).collect();
         let ints: SmallVec<[&Tensor<i64>; 4]> =
@@ -163,7 +200,8 @@ impl Importer {
         let data = if floats.len() == args.len() {
             Data::Float(Arc::new(op.eval_real(&floats, &tys)?))
         } else if ints.len() == args.len() {
-            Data::Int(Arc::new(op.eval_ring(&ints, &tys)?))
+            let wide = op.eval_ring(&ints, &tys)?;
+            Data::Int(Arc::new(wide.map(|&v| wrap(v, args[0].dtype))))
         } else {
             return Err(Cause::malformed("integers and floats are mixed"));
         };

@@ -112,3 +112,20 @@ pub struct Quantization {
     pub zero_point: Tensor<f32>,
     pub axis: i64,
 }
+
+/// The value as an integer of another width.
+#[must_use]
+pub fn wrap(v: i64, to: DataType) -> i64 {
+    match to {
+        DataType::BOOL => i64::from(v != 0),
+        DataType::UINT4 => v & 15,
+        DataType::INT4 => v << 60 >> 60,
+        DataType::INT8 => i64::from(v as i8),
+        DataType::UINT8 => i64::from(v as u8),
+        DataType::INT16 => i64::from(v as i16),
+        DataType::UINT16 => i64::from(v as u16),
+        DataType::INT32 => i64::from(v as i32),
+        DataType::UINT32 => i64::from(v as u32),
+        _ => v,
+    }
+}

@@ -16,7 +16,7 @@
 //! sent. To a receiver with `y != 0`, pad 0 is uniform and so is r; one with `y = 0` learns `f(0) + r`, its own share.
 //!
 //! ```text
-//!   of group of 64 elements: for each digit, for each element: [gt(1) .. gt(2^w - 1) | eq(1) .. eq(2^w - 1)]
+//!   a group of 64 elements: for each digit, for each element: [gt(1) .. gt(2^w - 1) | eq(1) .. eq(2^w - 1)]
 //! ```
 //! The lowest digit has no eq part.
 
@@ -81,6 +81,7 @@ pub(super) fn send(session: &mut Session, x: &[u64], plan: &Comparison) -> Resul
         send_group(hash, &table, plan, q, choices, x, group.words, message);
     });
     session.channel.send(Kind::OtMessage, &message)?;
+    session.channel.flush()?;
     Ok(shares)
 }
 

@@ -43,7 +43,16 @@ pub fn clip(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, 
         // The defaults are the largest finite numbers: no bound.
         (node.optional_float("min")?, node.optional_float("max")?)
     } else {
-        let bound = |k: Option<&Known>| k.map(|k| k.scalar("a bound")).transpose();
+        let mut bound = |k: Option<&Known>| -> Result<Option<f32>, Cause> {
+            match k {
+                None => Ok(None),
+                Some(k) => {
+                    let v = k.scalar("a bound")?;
+                    importer.publish(format!("bound {v}"));
+                    Ok(Some(v))
+                }
+            }
+        };
         (bound(node.optional_known(1, "min")?)?, bound(node.optional_known(2, "max")?)?)
     };
     let lo = lo.filter(|&v| v > f32::MIN);

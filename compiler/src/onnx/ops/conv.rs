@@ -152,8 +152,9 @@ fn transposed_pads(
     for i in 0..2 {
         let spread = hw[i].saturating_sub(1) * window.stride[i] + window.extent()[i];
         let signed = |v: usize| i64::try_from(v).unwrap_or(i64::MAX);
-        let total = (signed(spread) + output_padding[i] - signed(wanted[i])).max(0);
-        let half = total / 2;
+        // Negative where the output is larger than all windows together: zeros at the end.
+        let total = signed(spread) + output_padding[i] - signed(wanted[i]);
+        let half = total.div_euclid(2);
         let (begin, end) = if auto == AutoPad::SameUpper { (half, total - half) } else { (total - half, half) };
         pads[i] = begin;
         pads[i + 2] = end;

@@ -118,9 +118,12 @@ pub fn mean(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, 
 }
 
 /// A bound of one element is public, as a clip's.
-fn bound(value: &Value) -> Value {
+fn bound(importer: &mut Importer, value: &Value) -> Value {
     match value {
         Value::Known(k) if k.len() == 1 => {
+            if let Ok(v) = k.scalar("a bound") {
+                importer.publish(format!("bound {v}"));
+            }
             let mut k = k.clone();
             k.public = true;
             Value::Known(k)
@@ -135,7 +138,11 @@ pub fn max(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, C
 
 /// `max(a, 0)` is a ReLU, `max(a, c) = relu(a - c) + c`.
 fn maximum(importer: &mut Importer, a: &Value, b: &Value) -> Result<Value, Cause> {
-    let (a, b) = if matches!(a, Value::Known(_)) { (bound(b), bound(a)) } else { (bound(a), bound(b)) };
+    if let (Value::Known(_), Value::Known(_)) = (a, b) {
+        return importer.max(a, b);
+    }
+    let (a, b) = if matches!(a, Value::Known(_)) { (b, a) } else { (a, b) };
+    let (a, b) = (a.clone(), bound(importer, b));
     if let (Value::Node(_), Value::Known(k)) = (&a, &b)
         && k.len() == 1
         && k.shape().len() <= importer.shape(&a).len()
@@ -153,9 +160,21 @@ pub fn min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, C
     one(combine(importer, node, minimum)?)
 }
 
-/// `min(a, b) = a - relu(a - b)`.
+/// `min(a, b) = a - relu(a - b)`; of constant integers, which may be unsigned, the smaller one.
 fn minimum(importer: &mut Importer, a: &Value, b: &Value) -> Result<Value, Cause> {
-    let (a, b) = (bound(a), bound(b));
+    if let (Value::Known(x), Value::Known(y)) = (a, b)
+        && let (Data::Int(p), Data::Int(q)) = (&x.data, &y.data)
+    {
+        let smaller = broadcast_with(p, q, i64::min)?;
+        return importer.computed(Data::Int(Arc::new(smaller)), x.public && y.public, &[x, y]);
+    }
+    if let (Value::Known(_), Value::Known(_)) = (a, b) {
+        // Both are constants: nothing becomes public.
+        let (a, b) = (importer.neg(a)?, importer.neg(b)?);
+        let max = importer.max(&a, &b)?;
+        return importer.neg(&max);
+    }
+    let (a, b) = (bound(importer, a), bound(importer, b));
     let difference = importer.sub(&a, &b)?;
     let excess = importer.relu(&difference)?;
     importer.sub(&a, &excess)

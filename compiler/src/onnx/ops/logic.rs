@@ -142,7 +142,10 @@ pub fn modulo(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>
             // Without fmod the sign is the divisor's.
             if !fmod && r != 0 && (r < 0) != (y < 0) { r + y } else { r }
         })?)),
-        _ => Data::Float(Arc::new(broadcast_with(&a.to_float(), &b.to_float(), |x, y| x % y)?)),
+        _ => Data::Float(Arc::new(broadcast_with(&a.to_float(), &b.to_float(), |x, y| {
+            let r = x % y;
+            if !fmod && r != 0.0 && (r < 0.0) != (y < 0.0) { r + y } else { r }
+        })?)),
     };
     one(importer.computed(data, public, &[a, b])?)
 }

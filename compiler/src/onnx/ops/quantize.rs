@@ -87,6 +87,12 @@ fn quantized(importer: &mut Importer, x: &Value, q: Quantization, dtype: DataTyp
     let (&[scale], &[zero]) = (&q.scale.data[..], &q.zero_point.data[..]) else {
         return Err(Cause::unsupported("an activation quantized per channel", "quantize activations per tensor"));
     };
+    importer.quantized += 1;
+    importer.publish(format!(
+        "range [{}, {}] of a quantized activation",
+        (least - zero) * scale,
+        (most - zero) * scale
+    ));
     let clipped = clamp(importer, x, Some((least - zero) * scale), Some((most - zero) * scale))?;
     let id = importer.materialize(&clipped)?;
     Ok(Value::Quantized(id, Arc::new(q)))

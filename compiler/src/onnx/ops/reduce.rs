@@ -4,8 +4,9 @@ use super::elementwise::absolute;
 use super::one;
 use crate::onnx::error::Cause;
 use crate::onnx::importer::Importer;
-use crate::onnx::known::{Data, Value};
+use crate::onnx::known::{Data, Known, Value};
 use crate::onnx::node::{self, NodeView};
+use onnx_protobuf::tensor_proto::DataType;
 use picc_ir::ops::{ArgMax, ReduceMax, ReduceSum};
 use picc_ir::{Shape, Tensor};
 use std::sync::Arc;
@@ -54,9 +55,24 @@ fn max_of(importer: &mut Importer, node: &NodeView<'_>, x: &Value) -> Result<Val
 
 /// `-max(-x)`.
 pub fn min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
-    let negative = importer.neg(node.input(0)?)?;
+    let (x, dtype) = signed(node.input(0)?);
+    let negative = importer.neg(&x)?;
     let max = max_of(importer, node, &negative)?;
-    one(importer.neg(&max)?)
+    let mut min = importer.neg(&max)?;
+    if let (Value::Known(k), Some(dtype)) = (&mut min, dtype) {
+        k.dtype = dtype;
+    }
+    one(min)
+}
+
+/// Constant integers as 64-bit ones, which can be negated, and the type that they had.
+fn signed(x: &Value) -> (Value, Option<DataType>) {
+    match x {
+        Value::Known(k) if matches!(k.data, Data::Int(_)) => {
+            (Value::Known(Known { dtype: DataType::INT64, ..k.clone() }), Some(k.dtype))
+        }
+        other => (other.clone(), None),
+    }
 }
 
 pub fn l1(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
@@ -93,7 +109,7 @@ pub fn arg_max(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value
 }
 
 pub fn arg_min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
-    let negative = importer.neg(node.input(0)?)?;
+    let negative = importer.neg(&signed(node.input(0)?).0)?;
     arg_max_of(importer, node, &negative)
 }
 

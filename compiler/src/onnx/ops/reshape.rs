@@ -3,7 +3,7 @@
 use super::one;
 use crate::onnx::error::Cause;
 use crate::onnx::importer::Importer;
-use crate::onnx::known::{Data, Known, Value};
+use crate::onnx::known::{Data, Known, Value, wrap};
 use crate::onnx::node::{self, NodeView, extent};
 use onnx_protobuf::tensor_proto::DataType;
 use protobuf::Enum;
@@ -139,18 +139,4 @@ fn convert(importer: &mut Importer, x: &Value, to: DataType) -> Result<Vec<Value
         (Data::Float(t), false) => Data::Int(Arc::new(t.map(|&v| wrap(v as i64, to)))),
     };
     one(Value::Known(Known { data, dtype: to, ..known.clone() }))
-}
-
-/// The value as an integer of another width.
-fn wrap(v: i64, to: DataType) -> i64 {
-    match to {
-        DataType::BOOL => i64::from(v != 0),
-        DataType::INT8 => i64::from(v as i8),
-        DataType::UINT8 => i64::from(v as u8),
-        DataType::INT16 => i64::from(v as i16),
-        DataType::UINT16 => i64::from(v as u16),
-        DataType::INT32 => i64::from(v as i32),
-        DataType::UINT32 => i64::from(v as u32),
-        _ => v,
-    }
 }
