@@ -78,7 +78,7 @@ impl Layer {
         if dims.iter().chain(&steps).chain(&g.pads).any(|&d| d > MAX_DIM) {
             return Err(PlanError::TooLarge("dimension"));
         }
-        if g.c_in % g.groups != 0 || g.c_out % g.groups != 0 {
+        if !g.c_in.is_multiple_of(g.groups) || !g.c_out.is_multiple_of(g.groups) {
             return Err(PlanError::Geometry("groups must divide the channels"));
         }
         if g.kh.checked_mul(g.kw).is_none_or(|t| t > MAX_TAPS) {

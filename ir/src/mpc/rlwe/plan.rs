@@ -258,3 +258,101 @@ impl MatMulPlan {
         self.linear.setup_traffic()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: ConvGeom = ConvGeom {
+        n: 1,
+        c_in: 64,
+        h: 56,
+        w: 56,
+        c_out: 64,
+        kh: 3,
+        kw: 3,
+        stride: [1, 1],
+        pads: [1; 4],
+        dilation: [1, 1],
+        groups: 1,
+    };
+
+    #[test]
+    fn plans_are_deterministic_and_cheaper_than_the_published_ones() {
+        // Megabytes of Cheetah's own measurements.
+        let gemm = MatMulGeom { batch: 1, rows: 1, inner: 2048, cols: 1001 };
+        let plans = [
+            (Layer::conv(&BASE), 7.25),
+            (Layer::conv(&ConvGeom { c_out: 256, kh: 1, kw: 1, pads: [0; 4], ..BASE }), 17.0),
+            (Layer::conv(&ConvGeom { c_in: 512, c_out: 512, h: 7, w: 7, ..BASE }), 16.4),
+            (Layer::matmul(&gemm, WeightLayout::InnerCols), 2.05),
+        ];
+        for (layer, megabytes) in plans {
+            let layer = layer.unwrap();
+            let plan = LinearPlan::search(&layer, 37, 12).unwrap();
+            assert_eq!(plan, LinearPlan::search(&layer, 37, 12).unwrap());
+            assert!((plan.traffic().total() as f64) < megabytes * 1e6);
+            assert_eq!(plan.traffic().rounds, 2);
+        }
+    }
+
+    #[test]
+    fn hostile_geometry_is_an_error() {
+        let big = usize::MAX;
+        let hostile = [
+            ConvGeom { n: 0, ..BASE },
+            ConvGeom { n: big, ..BASE },
+            ConvGeom { groups: 3, ..BASE },
+            ConvGeom { groups: big, ..BASE },
+            ConvGeom { h: big, w: big, ..BASE },
+            ConvGeom { pads: [big; 4], ..BASE },
+            ConvGeom { pads: [1 << 24; 4], ..BASE },
+            ConvGeom { kh: big, kw: big, ..BASE },
+            ConvGeom { kh: 57, kw: 99, ..BASE },
+            ConvGeom { dilation: [big, 1], ..BASE },
+            ConvGeom { stride: [0, 1], ..BASE },
+            ConvGeom { c_in: 1 << 24, c_out: 1 << 24, ..BASE },
+            ConvGeom { h: 1 << 14, w: 1 << 14, c_in: 1, c_out: 64, pads: [0; 4], kh: 8, kw: 8, ..BASE },
+            ConvGeom {
+                h: 1 << 20,
+                w: 1,
+                kh: 2,
+                kw: 1,
+                pads: [0; 4],
+                dilation: [1 << 19, 1],
+                c_in: 1,
+                c_out: 1,
+                ..BASE
+            },
+        ];
+        for g in hostile {
+            assert!(ConvPlan::new(g, 37, 12).is_err(), "{g:?}");
+        }
+        assert_eq!(ConvPlan::new(BASE, 65, 12), Err(PlanError::RingBits(65)));
+        assert_eq!(ConvPlan::new(BASE, 37, 0), Err(PlanError::WeightBits(0)));
+        let huge = MatMulGeom { batch: big, rows: big, inner: 2, cols: 2 };
+        assert!(MatMulPlan::new(huge, WeightLayout::InnerCols, 37, 12).is_err());
+    }
+
+    #[test]
+    fn no_two_needed_outputs_and_no_two_sent_coefficients_share_a_position() {
+        let pads = [[1; 4], [3; 4], [0, 2, 1, 0], [0; 4]];
+        for (i, pads) in pads.into_iter().enumerate() {
+            for (h, w) in [(1, 1), (2, 7), (9, 3)] {
+                let g = ConvGeom { n: 3, c_in: 4, c_out: 6, h: h + 2, w: w + 2, pads, groups: 1 + i % 2, ..BASE };
+                let plan = ConvPlan::new(g, 37, 12).unwrap().linear;
+                let mut written = vec![false; plan.layer.lens()[2]];
+                for p in plan.response_polynomials() {
+                    let mut at: Vec<u32> = plan.response_elements(&p).iter().map(|e| e.0).collect();
+                    plan.response_elements(&p).iter().for_each(|e| written[e.1] = true);
+                    at.sort_unstable();
+                    assert!(at.windows(2).all(|w| w[0] < w[1]) && at.iter().all(|&a| a < 4096));
+                }
+                assert!(written.into_iter().all(|w| w), "every output is produced");
+                for p in plan.request_polynomials() {
+                    assert!(plan.request_positions(&p).windows(2).all(|w| w[0] < w[1]));
+                }
+            }
+        }
+    }
+}

@@ -14,7 +14,7 @@ const FINALISTS: usize = 12;
 /// Candidates that are estimated, at most, for one ring dimension.
 const MAX_CANDIDATES: usize = 400_000;
 /// Polynomials of a request or a response, at most.
-const MAX_POLYNOMIALS: u64 = 1 << 20;
+const MAX_POLYNOMIALS: u64 = 1 << 18;
 
 /// The cheapest plan of a layer.
 pub(super) fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<LinearPlan, PlanError> {
@@ -25,6 +25,11 @@ pub(super) fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<
         return Err(PlanError::WeightBits(weight_bits));
     }
     let mut too_large = false;
+    let not_eligible = PlanError::NotEligible { ring_bits, weight_bits, fan_in: layer.fan_in };
+    // A kernel wider than the largest ring; everything below may now multiply extents.
+    if layer.extent.iter().any(|&e| e > 8192) {
+        return Err(not_eligible);
+    }
     for degree in [4096, 8192] {
         let mut finalists = Vec::<(u64, Tiling, Budget)>::new();
         candidates(layer, degree, &mut |tiling| {
@@ -61,7 +66,7 @@ pub(super) fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<
     if too_large {
         return Err(PlanError::TooLarge("number of polynomials"));
     }
-    Err(PlanError::NotEligible { ring_bits, weight_bits, fan_in: layer.fan_in })
+    Err(not_eligible)
 }
 
 struct Counts {
@@ -121,6 +126,9 @@ fn candidates(layer: &Layer, degree: usize, visit: &mut impl FnMut(Tiling)) {
         let (channels, outputs) = (groups * layer.channels, groups * layer.outputs);
         for rows in part_sizes(oh, degree) {
             for cols in part_sizes(ow, degree) {
+                if rows * cols > degree || visited >= MAX_CANDIDATES {
+                    continue;
+                }
                 let whole = rows == oh && cols == ow;
                 for images in part_sizes(if whole { layer.images } else { 1 }, degree) {
                     let tile = Tiling::new(layer, groups, images, rows, cols);

@@ -12,6 +12,8 @@
 //! coefficient at `s + tap + c' channel_stride + (m - m') B`. For `m' = m` that is the pixel meant. Otherwise the
 //! position lies outside the polynomial's pixels, or among their shared zeros, when
 //! `(M_w - 1) B + used <= N`, where `used` is one more than the last position of a pixel: [`Tiling::fits`].
+//! Shared zeros never exceed `out - 1` or `extent - 1`, so that distinct taps, and distinct outputs, have distinct
+//! positions.
 //! All positions that any of this reads are sent ([`Tiling::touched`]); what is not sent the server takes as zero.
 
 use super::Layer;

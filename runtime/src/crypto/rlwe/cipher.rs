@@ -1,6 +1,6 @@
 //! Keys and the halves of ciphertexts. A ciphertext `(a, b)` has phase `b + a s`.
 //!
-//! Figure numbers do not apply: this is the symmetric ring LWE encryption of Brakerski and Vaikuntanathan with the
+//! This is the symmetric ring LWE encryption of Brakerski and Vaikuntanathan with the
 //! public-key encryption of zero of Lyubashevsky, Peikert and Regev for re-randomization.
 
 use super::modulus::{Factor, below};
@@ -13,7 +13,10 @@ use zeroize::Zeroize;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Hiding {
     Full,
-    /// Shows what goes wrong.
+    /// Re-randomized only, to measure the noise.
+    #[cfg(test)]
+    Unflooded,
+    /// Neither, to show what goes wrong.
     #[cfg(test)]
     None,
 }
@@ -70,6 +73,21 @@ impl SecretKey {
             words.iter_mut().for_each(|w| *w = below(p - *w, p));
         }
         self.ring.coeff(a)
+    }
+
+    /// `b + a s`, the message with its noise.
+    #[cfg(test)]
+    pub fn phase(&self, a: Poly<Coeff>, mut b: Poly<Coeff>) -> Poly<Coeff> {
+        let mut a = self.ring.ntt(a);
+        self.ring.mul(&mut a, &self.s);
+        let a = self.ring.coeff(a);
+        for (i, t) in self.ring.tables().iter().enumerate() {
+            let range = i * self.ring.degree()..(i + 1) * self.ring.degree();
+            for at in range {
+                b.words_mut()[at] = t.modulus().add(b.words()[at], a.words()[at]);
+            }
+        }
+        b
     }
 
     /// `a s mod 2^bits` for coefficients `a` modulo `2^bits`.

@@ -63,7 +63,7 @@ mod tests {
                     for (i, r) in encoder.encode(&ring, m, &mut rng).enumerate() {
                         poly.words_mut()[i * set.degree] = r;
                     }
-                    let exact = q * u128::from(m) >> bits;
+                    let exact = (q * u128::from(m)) >> bits;
                     let got = ring.compose(&poly, 0, set.primes.len());
                     assert!(got == exact || got == exact + 1, "{got} {exact}");
                 }

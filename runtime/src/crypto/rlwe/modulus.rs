@@ -137,7 +137,9 @@ mod tests {
             let m = Modulus::new(p);
             let edges =
                 [0u128, 1, u128::from(p) - 1, u128::from(p), u128::from(2 * p), 1 << 52, 1 << 104, u128::MAX];
-            for v in edges.into_iter().chain((0..200).map(|i| (0x9e37_79b9_7f4a_7c15_u128 << i % 64) * 77_777 * i))
+            for v in edges
+                .into_iter()
+                .chain((0..200).map(|i| (0x9e37_79b9_7f4a_7c15_u128 << (i % 64)).wrapping_mul(77_777 * i)))
             {
                 assert_eq!(u128::from(m.reduce(v)), v % u128::from(p));
                 let s = v as i128;

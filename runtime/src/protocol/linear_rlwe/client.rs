@@ -5,6 +5,7 @@ use crate::crypto::rlwe::{BitReader, BitWriter, Csprng, Encoder, Ring, SecretKey
 use crate::error::{Error, Result};
 use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, ParamSet, RequestPolynomial, ResponsePolynomial};
 use rayon::prelude::*;
+use zeroize::Zeroize;
 
 /// The client's secret keys, one per parameter set of the program. Wiped when dropped.
 pub struct RlweClient {
@@ -28,7 +29,7 @@ impl RlweClient {
         Ok(RlweClient { keys })
     }
 
-    fn key(&self, set: &ParamSet) -> Result<&SecretKey> {
+    pub(super) fn key(&self, set: &ParamSet) -> Result<&SecretKey> {
         let found = self.keys.iter().find(|k| k.ring().set() == set);
         found.ok_or_else(|| Error::Program(format!("no ring LWE key was set up for {}", set.name)))
     }
@@ -106,7 +107,7 @@ pub fn linear_client(
 }
 
 /// One input polynomial: the needed coefficients of `b`.
-fn encrypt(
+pub(super) fn encrypt(
     plan: &LinearPlan,
     key: &SecretKey,
     encoder: &Encoder,
@@ -133,6 +134,8 @@ fn encrypt(
             ring.residues(&b, at).for_each(|r| bits.push(u128::from(r), budget.set.prime_bits));
         }
     }
+    // What was not sent is the key's product without an error.
+    b.zeroize();
     bits.finish()
 }
 
@@ -142,7 +145,7 @@ fn decrypt(plan: &LinearPlan, key: &SecretKey, p: &ResponsePolynomial, bytes: &[
     let (k, d) = (budget.response_bits, budget.response_drop);
     let mut bits = BitReader::new(bytes);
     let a: Vec<u128> = (0..budget.set.degree).map(|_| bits.pull(k)).collect();
-    let masks = key.unmask(&a, k);
+    let mut masks = key.unmask(&a, k);
     let (shift, mask) = (k - budget.ring_bits, u64::MAX >> (64 - budget.ring_bits));
     let shares = plan
         .response_elements(p)
@@ -152,6 +155,7 @@ fn decrypt(plan: &LinearPlan, key: &SecretKey, p: &ResponsePolynomial, bytes: &[
             (index, ((phase + (1 << (shift - 1))) >> shift) as u64 & mask)
         })
         .collect();
+    masks.zeroize();
     if !bits.padding_is_zero() {
         return Err(Error::Peer("padding of a ciphertext is not zero".to_owned()));
     }

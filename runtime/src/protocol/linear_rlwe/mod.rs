@@ -25,6 +25,8 @@ mod prepared;
 mod server;
 
 #[cfg(test)]
+mod privacy_tests;
+#[cfg(test)]
 mod tests;
 
 pub use client::{RlweClient, conv_client, linear_client, matmul_client};

@@ -42,7 +42,7 @@ impl RlweServer {
         Ok(RlweServer { keys })
     }
 
-    fn key(&self, set: &ParamSet) -> Result<&PublicKey> {
+    pub(super) fn key(&self, set: &ParamSet) -> Result<&PublicKey> {
         let found = self.keys.iter().find(|k| k.ring().set() == set);
         found.ok_or_else(|| Error::Program(format!("no ring LWE key was set up for {}", set.name)))
     }
@@ -178,7 +178,7 @@ pub(super) fn add_message(
     }
 }
 
-struct Ciphertext {
+pub(super) struct Ciphertext {
     a: Poly<Ntt>,
     b: Poly<Ntt>,
 }
@@ -189,12 +189,12 @@ struct Made {
     share: Vec<(usize, u64)>,
 }
 
-struct Job<'a> {
-    plan: &'a LinearPlan,
-    key: &'a PublicKey,
-    encoder: Encoder,
-    share: &'a [u64],
-    hiding: Hiding,
+pub(super) struct Job<'a> {
+    pub(super) plan: &'a LinearPlan,
+    pub(super) key: &'a PublicKey,
+    pub(super) encoder: Encoder,
+    pub(super) share: &'a [u64],
+    pub(super) hiding: Hiding,
 }
 
 /// Values that are accumulated at a time, so that the sums stay in the first cache.
@@ -202,7 +202,7 @@ const CHUNK: usize = 256;
 
 impl Job<'_> {
     /// Parses `b`, adds the server's share, transforms.
-    fn receive(
+    pub(super) fn receive(
         &self,
         p: &RequestPolynomial,
         seed: &[u8; 32],
@@ -257,37 +257,57 @@ impl Job<'_> {
         p: &ResponsePolynomial,
         rng: &mut Csprng,
     ) -> Made {
+        let elements = self.plan.response_elements(p);
+        let (a, b, share) = self.hidden(row, ciphertexts, &elements, rng);
+        let (ring, budget) = (self.key.ring(), &self.plan.budget);
+        let mut bits = BitWriter::with_capacity(self.plan.response_bytes(p) as usize);
+        let (a_bits, b_bits) = (budget.response_bits, budget.response_bits - budget.response_drop);
+        let round = |fraction: u128, bits: u32| fraction.wrapping_add(1 << (127 - bits)) >> (128 - bits);
+        (0..ring.degree()).for_each(|at| bits.push(round(ring.fraction(&a, at), a_bits), a_bits));
+        elements.iter().for_each(|&(at, _)| bits.push(round(ring.fraction(&b, at as usize), b_bits), b_bits));
+        Made { bytes: bits.finish(), share }
+    }
+
+    /// The response before it is switched, and the server's share of it.
+    pub(super) fn hidden(
+        &self,
+        row: &[Weight],
+        ciphertexts: &[Ciphertext],
+        elements: &[(u32, usize)],
+        rng: &mut Csprng,
+    ) -> (Poly<Coeff>, Poly<Coeff>, Vec<(usize, u64)>) {
         let (ring, budget) = (self.key.ring(), &self.plan.budget);
         let n = ring.degree();
         let (mut a, mut b) = self.products(row, ciphertexts);
-        let hide = self.hiding == Hiding::Full;
-        if hide {
+        let (randomize, flood) = match self.hiding {
+            Hiding::Full => (true, true),
+            #[cfg(test)]
+            Hiding::Unflooded => (true, false),
+            #[cfg(test)]
+            Hiding::None => (false, false),
+        };
+        if randomize {
             self.key.randomize(&mut a, &mut b, rng);
         }
         let (mut a, mut b) = (ring.coeff(a), ring.coeff(b));
-        if hide {
+        if randomize {
             (0..n).for_each(|at| add_error(ring, &mut a, at, rng.error()));
         }
-        let elements = self.plan.response_elements(p);
         let mask = u64::MAX >> (64 - budget.ring_bits);
         let mut share = Vec::with_capacity(elements.len());
-        for &(at, element) in &elements {
+        for &(at, element) in elements {
             let at = at as usize;
             let r = rng.next_u64() & mask;
             share.push((element, r));
-            let noise = if hide { i128::from(rng.error()) + rng.flood(budget.flood_bits) } else { 0 };
+            let error = if randomize { i128::from(rng.error()) } else { 0 };
+            let noise = error + if flood { rng.flood(budget.flood_bits) } else { 0 };
             for (i, e) in self.encoder.encode(ring, r.wrapping_neg() & mask, rng).enumerate() {
                 let m = ring.tables()[i].modulus();
                 let word = &mut b.words_mut()[i * n + at];
                 *word = m.add(m.add(*word, e), m.reduce_signed(noise));
             }
         }
-        let mut bits = BitWriter::with_capacity(self.plan.response_bytes(p) as usize);
-        let (a_bits, b_bits) = (budget.response_bits, budget.response_bits - budget.response_drop);
-        let round = |fraction: u128, bits: u32| fraction.wrapping_add(1 << (127 - bits)) >> (128 - bits);
-        (0..n).for_each(|at| bits.push(round(ring.fraction(&a, at), a_bits), a_bits));
-        elements.iter().for_each(|&(at, _)| bits.push(round(ring.fraction(&b, at as usize), b_bits), b_bits));
-        Made { bytes: bits.finish(), share }
+        (a, b, share)
     }
 
     fn products(&self, row: &[Weight], ciphertexts: &[Ciphertext]) -> (Poly<Ntt>, Poly<Ntt>) {

@@ -1,7 +1,7 @@
 //! The protocol against its ideal functionality, and what a response may tell.
 
 use super::*;
-use crate::channel::memory_pair;
+use crate::channel::{Kind, memory_pair};
 use crate::crypto::rlwe::Csprng;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::rlwe::{ConvPlan, MatMulPlan, WeightLayout};
@@ -45,16 +45,16 @@ fn conv(g: &ConvGeom, x: &[u64], w: &[i64]) -> Vec<u64> {
     y
 }
 
-fn random_words(n: usize, bits: u32, r: &mut Csprng) -> Vec<u64> {
+pub(super) fn random_words(n: usize, bits: u32, r: &mut Csprng) -> Vec<u64> {
     (0..n).map(|_| r.next_u64() >> (64 - bits)).collect()
 }
 
-fn random_weights(n: usize, bits: u32, r: &mut Csprng) -> Vec<i64> {
+pub(super) fn random_weights(n: usize, bits: u32, r: &mut Csprng) -> Vec<i64> {
     (0..n).map(|_| (r.next_u64() as i64) >> (64 - bits)).collect()
 }
 
 /// Runs a layer; returns both shares and checks the traffic.
-fn run(weights: &PreparedLinear, x0: &[u64], x1: &[u64], seed: u64) -> (Vec<u64>, Vec<u64>) {
+pub(super) fn run(weights: &PreparedLinear, x0: &[u64], x1: &[u64], seed: u64) -> (Vec<u64>, Vec<u64>) {
     let plan = weights.plan();
     let (mut cc, mut sc) = memory_pair(Duration::from_secs(60));
     let sets = [plan.budget.set];
@@ -91,7 +91,7 @@ fn check_conv(g: &ConvGeom, ring_bits: u32, weight_bits: u32, seed: u64) {
     assert!(got == want, "{g:?} l={ring_bits} {:?} {:?}", plan.linear.tiling, plan.linear.budget);
 }
 
-const BASE: ConvGeom = ConvGeom {
+pub(super) const BASE: ConvGeom = ConvGeom {
     n: 1,
     c_in: 3,
     h: 9,
@@ -196,4 +196,75 @@ fn matrix_products_equal_the_reference() {
             }
         }
     }
+}
+
+/// All weights of the largest magnitude and all inputs alike: the largest sums and the largest noise.
+#[test]
+fn extreme_weights_decode() {
+    for (g, ring_bits) in [
+        (ConvGeom { c_in: 64, c_out: 8, ..BASE }, 37),
+        (ConvGeom { c_in: 200, c_out: 200, h: 2, w: 2, ..BASE }, 41),
+        (ConvGeom { c_in: 16, c_out: 2, ..BASE }, 64),
+    ] {
+        let plan = ConvPlan::new(g, ring_bits, 12).unwrap();
+        let [inputs, len, _] = plan.linear.layer.lens();
+        let mask = u64::MAX >> (64 - ring_bits);
+        for (w, x) in [(-2048, 0), (2047, mask), (-2048, mask / 2 + 1), (2048, 12345)] {
+            let weights = vec![w; len];
+            let prepared = PreparedConv::new(&plan, &weights).unwrap();
+            let x1 = random_words(inputs, ring_bits, &mut rng(9));
+            let x0: Vec<u64> = x1.iter().map(|v| x.wrapping_sub(*v) & mask).collect();
+            let (y0, y1) = run(&prepared.linear, &x0, &x1, 5);
+            let want = conv(&g, &vec![x; inputs], &weights);
+            assert!(y0.iter().zip(&y1).zip(want).all(|((a, b), w)| a.wrapping_add(*b) & mask == w & mask));
+        }
+    }
+}
+
+#[test]
+fn malformed_messages_are_the_peers_fault() {
+    let plan = ConvPlan::new(BASE, 37, 12).unwrap().linear;
+    let [inputs, weights, _] = plan.layer.lens();
+    let prepared = PreparedLinear::new(plan.clone(), &vec![1; weights], u64::MAX).unwrap();
+    let sets = [plan.budget.set];
+    let key_bytes = (plan.setup_traffic().client_to_server - 8) as usize;
+    let request = plan.requests[0].bytes as usize;
+    let serve = |key: Option<Vec<u8>>, kind: Kind, request: Vec<u8>| {
+        let (mut cc, mut sc) = memory_pair(Duration::from_secs(5));
+        let mut r = rng(1);
+        match key {
+            Some(key) => cc.send(Kind::PublicKey, &key).unwrap(),
+            None => drop(RlweClient::setup(&mut cc, &sets, &mut r).unwrap()),
+        }
+        cc.send(kind, &request).unwrap();
+        let server = RlweServer::setup(&mut sc, &sets)?;
+        linear_server(&mut sc, &server, &prepared, &vec![0; inputs], &mut r)
+    };
+    let is_peer = |r: crate::Result<Vec<u64>>| matches!(r, Err(crate::Error::Peer(_)));
+    assert!(serve(None, Kind::Ciphertext, vec![0; request]).is_ok());
+    assert!(is_peer(serve(None, Kind::Ciphertext, vec![0xff; request])));
+    assert!(is_peer(serve(None, Kind::Ciphertext, vec![0; request - 1])));
+    assert!(is_peer(serve(None, Kind::Ciphertext, vec![0; request + 1])));
+    assert!(is_peer(serve(None, Kind::Open, vec![0; request])));
+    assert!(is_peer(serve(Some(vec![0xff; key_bytes]), Kind::Ciphertext, vec![0; request])));
+    assert!(is_peer(serve(Some(vec![0; key_bytes - 1]), Kind::Ciphertext, vec![0; request])));
+
+    let (mut cc, mut sc) = memory_pair(Duration::from_secs(5));
+    let client = RlweClient::setup(&mut cc, &sets, &mut rng(2)).unwrap();
+    sc.send(Kind::Ciphertext, &vec![0xff; plan.responses[0].bytes as usize]).unwrap();
+    let r = linear_client(&mut cc, &client, &plan, &vec![0; inputs], &mut rng(3));
+    assert!(r.is_ok() || is_peer(r), "any bits but the padding are a ciphertext");
+    sc.send(Kind::Ciphertext, &[0; 3]).unwrap();
+    assert!(is_peer(linear_client(&mut cc, &client, &plan, &vec![0; inputs], &mut rng(3))));
+}
+
+#[test]
+fn shares_and_weights_of_wrong_sizes_are_refused() {
+    let plan = ConvPlan::new(BASE, 37, 12).unwrap();
+    let [_, len, _] = plan.linear.layer.lens();
+    assert!(PreparedConv::new(&plan, &vec![0; len - 1]).is_err());
+    assert!(PreparedConv::new(&plan, &vec![2049; len]).is_err());
+    let (mut cc, _sc) = memory_pair(Duration::from_secs(5));
+    let client = RlweClient::setup(&mut cc, &[plan.linear.budget.set], &mut rng(2)).unwrap();
+    assert!(conv_client(&mut cc, &client, &plan, &[0; 3], &mut rng(3)).is_err());
 }

@@ -1,7 +1,12 @@
 //! AVX-512 IFMA: eight lanes of 52-bit multiply-add. Bounds as in [`super::super::ntt`]; lane for lane the portable code.
 
 use super::super::ntt::NttTable;
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512i, _mm256_loadu_si256, _mm512_add_epi64, _mm512_and_si512, _mm512_castsi256_si512, _mm512_loadu_si512,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_min_epu64, _mm512_permutex2var_epi64,
+    _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_setr_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm512_sub_epi64,
+};
 
 struct Lanes {
     p: __m512i,
