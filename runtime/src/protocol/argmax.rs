@@ -81,3 +81,44 @@ pub fn ideal_argmax(x: &[u64], len: usize, ring: u8, last: bool) -> Vec<u64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, open};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn argmax_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for (groups, len) in [(1, 1), (1, 2), (7, 3), (2, 10), (64, 5), (1, 1000)] {
+            for (ring, radix, index_bits) in [(8, 4, 10), (25, 4, 32), (37, 3, 10), (64, 1, 64)] {
+                for last in [false, true] {
+                    let mut x = pair.samples_below(groups * len, ring - 1, ring);
+                    // Ties, also of the maximum.
+                    for i in 0..x.len() {
+                        if i % 3 == 2 {
+                            x[i] = x[i / 2];
+                        }
+                    }
+                    let shares = pair.share(&x, ring);
+                    let out = pair.run(cost::argmax(groups as u64, len as u64, ring, index_bits, radix), |s| {
+                        argmax(s, &shares[s.party() as usize], len, ring, index_bits, last, radix)
+                    });
+                    assert_eq!(open(&out, index_bits), ideal_argmax(&x, len, ring, last), "{groups} x {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_equal_gives_the_first_or_the_last() {
+        let mut pair = Pair::new(2);
+        for (last, expect) in [(false, 0), (true, 8)] {
+            let shares = pair.share(&[77; 9], 20);
+            let out = pair
+                .run(cost::argmax(1, 9, 20, 4, 4), |s| argmax(s, &shares[s.party() as usize], 9, 20, 4, last, 4));
+            assert_eq!(open(&out, 4), [expect]);
+        }
+    }
+}

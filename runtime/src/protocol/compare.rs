@@ -58,3 +58,71 @@ pub(super) fn msb(x: &[u64], ring: u8) -> BitVec {
 pub fn ideal_drelu(x: u64, ring: u8) -> bool {
     signed(x, ring) >= 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RADICES, RINGS, SIZES, assert_uniform_messages, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn greater_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for bits in [1, 2, 3, 4, 5, 7, 8, 11, 13, 24, 31, 36, 63, 64] {
+            for radix in RADICES {
+                for n in [1, 7, 64, 200] {
+                    let mut x: Vec<u64> = pair.rng.words(n).iter().map(|v| v & low_mask(bits.into())).collect();
+                    let y: Vec<u64> = pair.rng.words(n).iter().map(|v| v & low_mask(bits.into())).collect();
+                    // Equal, off by one, and equal above the lowest digit.
+                    for (i, x) in x.iter_mut().enumerate() {
+                        match i % 5 {
+                            0 => *x = y[i],
+                            1 => *x = (y[i] + u64::from(y[i] < low_mask(bits.into()))) & low_mask(bits.into()),
+                            2 => *x = y[i] ^ 1,
+                            _ => (),
+                        }
+                    }
+                    for sender in Party::BOTH {
+                        let cost = cost::greater(n as u64, bits, radix, sender);
+                        let [a, b] = pair.run(cost, |s| {
+                            let mine = if s.party() == sender { &x } else { &y };
+                            greater(s, mine, bits, radix, sender)
+                        });
+                        let ideal: Vec<bool> = x.iter().zip(&y).map(|(x, y)| y > x).collect();
+                        assert_eq!(a.xor(&b).iter().collect::<Vec<_>>(), ideal, "{bits} bits, radix {radix}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn drelu_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(2);
+        for ring in RINGS.into_iter().chain([1, 2]) {
+            for radix in RADICES {
+                for n in SIZES {
+                    let x = pair.samples(n, ring);
+                    let shares = pair.share(&x, ring);
+                    let [a, b] = pair.run(cost::drelu(n as u64, ring, radix), |s| {
+                        drelu(s, &shares[s.party() as usize], ring, radix)
+                    });
+                    let ideal: Vec<bool> = x.iter().map(|x| ideal_drelu(*x, ring)).collect();
+                    assert_eq!(a.xor(&b).iter().collect::<Vec<_>>(), ideal, "ring {ring}, radix {radix}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_and_shares_are_uniform() {
+        // Constant inputs: whatever is uniform is so because of the masks.
+        let n = 4096;
+        for value in [0, u64::MAX] {
+            let x = vec![value & low_mask(20); n];
+            let ([a, b], messages) = record(cost::drelu(n as u64, 20, 4), |s| drelu(s, &x, 20, 4));
+            assert_uniform_messages(&messages);
+            assert_uniform_messages(&[a.to_bytes(), b.to_bytes()]);
+        }
+    }
+}

@@ -52,3 +52,42 @@ fn offset(from: u8, range: Range) -> u64 {
 pub fn ideal_extend(x: u64, from: u8, to: u8) -> u64 {
     signed(x, from).cast_unsigned() & low_mask(to.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RINGS, SIZES, assert_uniform_messages, open, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn extend_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for from in [2, 3, 8, 12, 17, 25, 32, 37, 60, 63, 64] {
+            for to in RINGS.into_iter().chain([from, from + 1]).filter(|to| *to >= from && *to <= 64) {
+                for n in SIZES {
+                    for range in [Range::NonNegative, Range::Quarter] {
+                        let x: Vec<u64> = match range {
+                            Range::NonNegative => {
+                                pair.samples(n, from).iter().map(|x| x & low_mask(u32::from(from) - 1)).collect()
+                            }
+                            Range::Quarter => pair.samples_below(n, from - 1, from),
+                        };
+                        let shares = pair.share(&x, from);
+                        let out = pair.run(cost::extend(n as u64, from, to), |s| {
+                            extend(s, &shares[s.party() as usize], from, to, range)
+                        });
+                        let ideal: Vec<u64> = x.iter().map(|x| ideal_extend(*x, from, to)).collect();
+                        assert_eq!(open(&out, to), ideal, "{from} to {to}, {range:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_are_uniform() {
+        let x = vec![0; 4096];
+        let (_, messages) = record(cost::extend(4096, 20, 32), |s| extend(s, &x, 20, 32, Range::Quarter));
+        assert_uniform_messages(&messages);
+    }
+}

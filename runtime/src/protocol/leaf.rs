@@ -81,6 +81,7 @@ pub(super) fn send(session: &mut Session, x: &[u64], plan: &Comparison) -> Resul
         send_group(hash, &table, plan, q, choices, x, group.words, message);
     });
     session.channel.send(Kind::OtMessage, &message)?;
+    session.channel.flush()?;
     Ok(shares)
 }
 

@@ -192,3 +192,91 @@ impl product::Rows for MatMulRows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, assert_uniform_messages, open, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    fn geom(c: [usize; 4], k: [usize; 3], stride: [usize; 2], pads: [usize; 4], dilation: [usize; 2]) -> ConvGeom {
+        let ([n, c_in, h, w], [c_out, kh, kw]) = (c, k);
+        ConvGeom { n, c_in, h, w, c_out, kh, kw, stride, pads, dilation, groups: 1 }
+    }
+
+    #[test]
+    fn conv_equals_the_ideal_at_its_price() {
+        let cases = [
+            geom([1, 1, 1, 1], [1, 1, 1], [1, 1], [0; 4], [1, 1]),
+            geom([1, 3, 6, 5], [4, 3, 3], [1, 1], [1; 4], [1, 1]),
+            geom([2, 2, 7, 8], [3, 3, 2], [2, 3], [1, 0, 2, 1], [1, 2]),
+            geom([1, 2, 6, 6], [2, 1, 1], [2, 2], [0; 4], [1, 1]),
+            ConvGeom { groups: 2, ..geom([2, 4, 5, 4], [6, 3, 3], [1, 1], [1; 4], [1, 1]) },
+            ConvGeom { groups: 4, ..geom([1, 4, 5, 5], [4, 3, 3], [2, 2], [1; 4], [1, 1]) },
+        ];
+        let mut pair = Pair::new(1);
+        for g in cases {
+            for (ring, weight_bits) in [(8, 8), (17, 4), (32, 8), (64, 1)] {
+                for receiver in Party::BOTH {
+                    let x = pair.samples(g.n * g.c_in * g.h * g.w, ring);
+                    let w = pair.samples_below(g.c_out * g.fan_in(), weight_bits, ring);
+                    let xs = pair.share(&x, ring);
+                    let out = pair.run(cost::conv_ot(&g, ring, weight_bits, receiver), |s| {
+                        let weights = (s.party() == Party::Server).then_some(w.as_slice());
+                        conv_ot(s, &g, &xs[s.party() as usize], weights, ring, weight_bits, receiver)
+                    });
+                    assert_eq!(open(&out, ring), plain_conv(&g, &x, &w, ring), "{g:?} ring {ring} {receiver}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn matmul_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(2);
+        for (batch, rows, inner, cols) in [(1, 1, 1, 1), (1, 1, 40, 10), (2, 3, 4, 5), (3, 7, 1, 2)] {
+            let g = MatMulGeom { batch, rows, inner, cols };
+            for (ring, weight_bits) in [(8, 8), (25, 6), (37, 8), (64, 64)] {
+                for (receiver, weights_left) in Party::BOTH.into_iter().flat_map(|p| [(p, false), (p, true)]) {
+                    let (left, right) = (batch * rows * inner, batch * inner * cols);
+                    let (x_len, w_len) = if weights_left { (right, left) } else { (left, right) };
+                    let x = pair.samples(x_len, ring);
+                    let w = pair.samples_below(w_len, weight_bits, ring);
+                    let xs = pair.share(&x, ring);
+                    let cost = cost::matmul_ot(&g, ring, weight_bits, weights_left, receiver);
+                    let out = pair.run(cost, |s| {
+                        let weights = (s.party() == Party::Server).then_some(w.as_slice());
+                        let x = &xs[s.party() as usize];
+                        matmul_ot(s, &g, x, weights, ring, weight_bits, weights_left, receiver)
+                    });
+                    let ideal =
+                        if weights_left { plain_matmul(&g, &w, &x, ring) } else { plain_matmul(&g, &x, &w, ring) };
+                    assert_eq!(open(&out, ring), ideal, "{g:?} ring {ring} {receiver} left {weights_left}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_conv_is_the_definition() {
+        let g = ConvGeom { groups: 2, ..geom([1, 2, 3, 3], [2, 2, 2], [1, 2], [1, 0, 0, 1], [1, 1]) };
+        let x: Vec<u64> = (1..=18).collect();
+        let w: Vec<u64> = (1..=8).collect();
+        // By hand: group 0 reads 1..9 with weights 1 2 / 3 4, group 1 reads 10..18 with 5 6 / 7 8.
+        let expect = [11, 9, 37, 21, 67, 33, 158, 84, 319, 165, 397, 201];
+        assert_eq!(plain_conv(&g, &x, &w, 16), expect);
+    }
+
+    #[test]
+    fn messages_are_uniform() {
+        let g = MatMulGeom { batch: 1, rows: 16, inner: 16, cols: 16 };
+        let x = vec![1; 256];
+        for receiver in Party::BOTH {
+            let (_, messages) = record(cost::matmul_ot(&g, 20, 4, false, receiver), |s| {
+                let weights = (s.party() == Party::Server).then_some(x.as_slice());
+                matmul_ot(s, &g, &x, weights, 20, 4, false, receiver)
+            });
+            assert_uniform_messages(&messages);
+        }
+    }
+}

@@ -42,6 +42,8 @@ mod product;
 mod relu;
 mod reveal;
 mod select;
+#[cfg(test)]
+mod testing;
 mod trunc;
 
 pub use argmax::argmax;

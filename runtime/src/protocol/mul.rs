@@ -77,3 +77,63 @@ pub fn mul_server(
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RINGS, SIZES, assert_balanced, assert_uniform_messages, open, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn mul_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for ring in RINGS.into_iter().chain([1, 2]) {
+            for n in SIZES {
+                let (x, y) = (pair.samples(n, ring), pair.samples(n, ring));
+                let (xs, ys) = (pair.share(&x, ring), pair.share(&y, ring));
+                let out = pair.run(cost::mul(n as u64, ring), |s| {
+                    mul(s, &xs[s.party() as usize], &ys[s.party() as usize], ring)
+                });
+                assert_eq!(open(&out, ring), local(&x, &y, ring), "ring {ring}");
+            }
+        }
+    }
+
+    #[test]
+    fn mul_server_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(2);
+        for ring in RINGS {
+            for weight_bits in [1, 2, 8, ring] {
+                for (n, receiver) in SIZES.into_iter().flat_map(|n| Party::BOTH.map(|p| (n, p))) {
+                    let (x, w) = (pair.samples(n, ring), pair.samples_below(n, weight_bits, ring));
+                    let xs = pair.share(&x, ring);
+                    let cost = cost::mul_server(n as u64, ring, weight_bits, receiver);
+                    let out = pair.run(cost, |s| {
+                        let weights = (s.party() == Party::Server).then_some(w.as_slice());
+                        mul_server(s, &xs[s.party() as usize], weights, ring, weight_bits, receiver)
+                    });
+                    assert_eq!(open(&out, ring), local(&x, &w, ring), "ring {ring}, weights {weight_bits}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_and_shares_are_uniform() {
+        // The messages of one element fill 17 whole bytes.
+        let x = vec![3; 4096];
+        let ([client, server], messages) = record(cost::mul(4096, 16), |s| mul(s, &x, &x, 16));
+        assert_uniform_messages(&messages);
+        assert_balanced(&client, 16, "the client's share");
+        assert_balanced(&server, 16, "the server's share");
+    }
+
+    #[test]
+    fn weights_at_the_wrong_party_are_a_bug() {
+        let out = Pair::new(3).run(cost::trunc_local(), |s| {
+            let weights = (s.party() == Party::Client).then_some([1].as_slice());
+            Ok(matches!(mul_server(s, &[1], weights, 8, 8, Party::Server), Err(Error::Bug(_))))
+        });
+        assert_eq!(out, [true, true]);
+    }
+}

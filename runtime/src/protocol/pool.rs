@@ -140,3 +140,67 @@ pub fn ideal_reduce_max(x: &[u64], len: usize, ring: u8) -> Vec<u64> {
     let max = |row: &[u64]| row.iter().map(|&v| signed(v, ring)).max().unwrap_or(0).cast_unsigned();
     x.chunks(len).map(|row| max(row) & low_mask(ring.into())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, open};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    fn axis(len: usize, kernel: usize, stride: usize, dilation: usize, pads: (usize, usize)) -> AxisWindows {
+        AxisWindows { len, kernel, stride, dilation, pad_before: pads.0, pad_after: pads.1 }
+    }
+
+    #[test]
+    fn max_pool_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        let square = |a: AxisWindows| (a, a);
+        let cases = [
+            square(axis(8, 2, 2, 1, (0, 0))),
+            square(axis(9, 3, 2, 1, (0, 0))),
+            square(axis(7, 3, 2, 1, (1, 1))),
+            square(axis(6, 3, 1, 1, (1, 1))),
+            square(axis(7, 5, 1, 1, (2, 2))),
+            square(axis(4, 4, 4, 1, (0, 0))),
+            square(axis(5, 1, 1, 1, (0, 0))),
+            (axis(6, 3, 2, 1, (0, 1)), axis(11, 2, 3, 2, (1, 0))),
+            (axis(12, 1, 1, 1, (0, 0)), axis(5, 3, 1, 2, (2, 2))),
+            (axis(3, 3, 1, 1, (0, 0)), axis(40, 2, 2, 1, (0, 0))),
+        ];
+        for (vertical, horizontal) in cases {
+            for (planes, ring, radix) in [(1, 8, 4), (3, 17, 3), (2, 32, 4), (5, 64, 2)] {
+                let x = pair.samples_below(planes * vertical.len * horizontal.len, ring - 1, ring);
+                let shares = pair.share(&x, ring);
+                let cost = cost::max_pool(planes as u64, &vertical, &horizontal, ring, radix).unwrap();
+                let out = pair.run(cost, |s| {
+                    max_pool(s, &shares[s.party() as usize], planes, &vertical, &horizontal, ring, radix)
+                });
+                let ideal = ideal_max_pool(&x, planes, &vertical, &horizontal, ring);
+                assert_eq!(open(&out, ring), ideal, "{vertical:?} {horizontal:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_of_padding_only_is_refused() {
+        let bad = axis(1, 2, 1, 1, (2, 0));
+        let mut pair = Pair::new(2);
+        let out = pair.run(cost::trunc_local(), |s| Ok(max_pool(s, &[1], 1, &bad, &bad, 8, 4).is_err()));
+        assert_eq!(out, [true, true]);
+    }
+
+    #[test]
+    fn reduce_max_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(3);
+        for (groups, len) in [(1, 1), (1, 2), (7, 3), (2, 10), (64, 5), (3, 33)] {
+            for (ring, radix) in [(8, 4), (25, 4), (37, 3), (64, 1)] {
+                let x = pair.samples_below(groups * len, ring - 1, ring);
+                let shares = pair.share(&x, ring);
+                let out = pair.run(cost::reduce_max(groups as u64, len as u64, ring, radix), |s| {
+                    reduce_max(s, &shares[s.party() as usize], len, ring, radix)
+                });
+                assert_eq!(open(&out, ring), ideal_reduce_max(&x, len, ring), "{groups} x {len}");
+            }
+        }
+    }
+}

@@ -27,3 +27,28 @@ pub fn reveal(session: &mut Session, share: &[u64], ring: u8, to: Party) -> Resu
     x.iter_mut().zip(share).for_each(|(x, s)| *x = x.wrapping_add(*s) & low_mask(ring.into()));
     Ok(Some(x))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RINGS, SIZES};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn only_the_named_party_learns() {
+        let mut pair = Pair::new(1);
+        for ring in RINGS {
+            for n in SIZES.into_iter().chain([0]) {
+                for to in Party::BOTH {
+                    let x = pair.samples(n, ring);
+                    let shares = pair.share(&x, ring);
+                    let out = pair.run(cost::reveal(n as u64, ring, to), |s| {
+                        reveal(s, &shares[s.party() as usize], ring, to)
+                    });
+                    assert!(out[to as usize].as_ref() == Some(&x));
+                    assert!(out[to.other() as usize].is_none());
+                }
+            }
+        }
+    }
+}

@@ -74,3 +74,64 @@ pub(super) fn product_of_bits(session: &mut Session, own: &BitVec, width: u8) ->
     };
     Ok(shares.swap_remove(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RINGS, SIZES, assert_balanced, assert_uniform_messages, open, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn mux_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for ring in RINGS.into_iter().chain([1]) {
+            for n in SIZES {
+                let (x, index) = (pair.samples(n, ring), pair.samples(n, 10));
+                let (xs, indices) = (pair.share(&x, ring), pair.share(&index, 10));
+                let bits = [BitVec::random(n, &mut pair.rng), BitVec::random(n, &mut pair.rng)];
+                let b = bits[0].xor(&bits[1]);
+                let select =
+                    |x: &[u64]| x.iter().enumerate().map(|(i, v)| v * u64::from(b.get(i))).collect::<Vec<_>>();
+
+                let shares = pair.run(cost::mux(n as u64, &[ring]), |s| {
+                    let me = s.party() as usize;
+                    Ok(mux(s, &bits[me], &[(&xs[me], ring)])?.swap_remove(0))
+                });
+                assert_eq!(open(&shares, ring), select(&x));
+
+                let [a, b] = pair.run(cost::mux(n as u64, &[ring, 10]), |s| {
+                    let me = s.party() as usize;
+                    mux(s, &bits[me], &[(&xs[me], ring), (&indices[me], 10)])
+                });
+                assert_eq!(open(&[a[0].clone(), b[0].clone()], ring), select(&x));
+                assert_eq!(open(&[a[1].clone(), b[1].clone()], 10), select(&index));
+            }
+        }
+    }
+
+    #[test]
+    fn b2a_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(2);
+        for ring in RINGS.into_iter().chain([1, 2]) {
+            for n in SIZES {
+                let bits = [BitVec::random(n, &mut pair.rng), BitVec::random(n, &mut pair.rng)];
+                let shares = pair.run(cost::b2a(n as u64, ring), |s| b2a(s, &bits[s.party() as usize], ring));
+                let ideal: Vec<u64> = bits[0].xor(&bits[1]).iter().map(u64::from).collect();
+                assert_eq!(open(&shares, ring), ideal, "ring {ring}");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_and_shares_are_uniform() {
+        let n = 4096;
+        for bit in [false, true] {
+            let b: BitVec = (0..n).map(|_| bit).collect();
+            let x = vec![5; n];
+            let ([client, server], messages) = record(cost::mux(n as u64, &[20]), |s| mux(s, &b, &[(&x, 20)]));
+            assert_uniform_messages(&messages);
+            assert_balanced(&client[0], 20, "the client's share");
+            assert_balanced(&server[0], 20, "the server's share");
+        }
+    }
+}

@@ -55,3 +55,94 @@ pub fn ideal_trunc_local(x: u64, ring: u8, shift: u8) -> [u64; 2] {
     let up = u64::from(x & low_mask(shift.into()) != 0);
     [floor & mask, floor.wrapping_add(up) & mask]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Pair, RADICES, RINGS, SIZES, assert_uniform_messages, open, record};
+    use super::*;
+    use picc_ir::mpc::cost;
+
+    #[test]
+    fn faithful_truncation_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(1);
+        for ring in RINGS {
+            for shift in [0, 1, 2, 5, ring / 2, ring - 1] {
+                for radix in RADICES {
+                    for n in SIZES {
+                        let x = pair.samples(n, ring);
+                        let shares = pair.share(&x, ring);
+                        let cost = cost::trunc_faithful(n as u64, ring, shift, radix);
+                        let out =
+                            pair.run(cost, |s| trunc_faithful(s, &shares[s.party() as usize], ring, shift, radix));
+                        let ideal: Vec<u64> = x.iter().map(|x| ideal_trunc(*x, ring, shift)).collect();
+                        assert_eq!(open(&out, ring - shift), ideal, "ring {ring}, shift {shift}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ideal_rounds_to_nearest() {
+        for x in -128i64..128 {
+            for shift in 1..7u8 {
+                let rounded = (x + (1 << (shift - 1))) >> shift;
+                let expect = rounded.cast_unsigned() & low_mask((8 - shift).into());
+                assert_eq!(ideal_trunc(x.cast_unsigned() & 0xff, 8, shift), expect);
+            }
+        }
+    }
+
+    /// All sharings of all values of a small ring.
+    #[test]
+    fn local_truncation_errs_exactly_as_stated() {
+        let ring = 7;
+        for shift in 1..ring {
+            let (modulus, out_mask) = (1u64 << ring, low_mask((ring - shift).into()));
+            for x in 0..modulus {
+                let allowed = ideal_trunc_local(x, ring, shift);
+                let mut ups = 0;
+                for client in 0..modulus {
+                    let server = x.wrapping_sub(client) & (modulus - 1);
+                    let y = trunc_local(Party::Client, &[client], ring, shift)[0]
+                        .wrapping_add(trunc_local(Party::Server, &[server], ring, shift)[0])
+                        & out_mask;
+                    assert!(allowed.contains(&y), "{x} >> {shift} gave {y}");
+                    ups += u64::from(y != allowed[0]);
+                    let off = signed_difference(y, ideal_trunc(x, ring, shift), ring - shift);
+                    assert!(off.abs() <= 1 || ring - shift == 1, "{off} ulp");
+                }
+                // The expectation is the quotient: up as often as its fraction says.
+                assert_eq!(ups << shift, (x & low_mask(shift.into())) << ring);
+            }
+        }
+    }
+
+    fn signed_difference(a: u64, b: u64, ring: u8) -> i64 {
+        super::super::signed(a.wrapping_sub(b), ring)
+    }
+
+    #[test]
+    fn local_truncation_holds_in_every_ring() {
+        let mut pair = Pair::new(2);
+        for ring in RINGS {
+            for shift in [0, 1, 5, ring / 2, ring - 1] {
+                let x = pair.samples(1000, ring);
+                let shares = pair.share(&x, ring);
+                let out = pair.run(cost::trunc_local(), |s| {
+                    Ok(trunc_local(s.party(), &shares[s.party() as usize], ring, shift))
+                });
+                for (x, y) in x.iter().zip(open(&out, ring - shift)) {
+                    assert!(ideal_trunc_local(*x, ring, shift).contains(&y), "ring {ring}, shift {shift}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_are_uniform() {
+        let x = vec![0; 4096];
+        let (_, messages) = record(cost::trunc_faithful(4096, 30, 12, 4), |s| trunc_faithful(s, &x, 30, 12, 4));
+        assert_uniform_messages(&messages);
+    }
+}

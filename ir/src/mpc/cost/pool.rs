@@ -19,6 +19,25 @@ pub struct AxisWindows {
 }
 
 impl AxisWindows {
+    /// The windows along the height and along the width of images of `[h, w]`; `pads` are top, left, bottom, right.
+    #[must_use]
+    pub fn of_pool(
+        [h, w]: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        pads: [usize; 4],
+        dilation: [usize; 2],
+    ) -> [AxisWindows; 2] {
+        [(h, 0), (w, 1)].map(|(len, axis)| AxisWindows {
+            len,
+            kernel: kernel[axis],
+            stride: stride[axis],
+            dilation: dilation[axis],
+            pad_before: pads[axis],
+            pad_after: pads[axis + 2],
+        })
+    }
+
     /// Number of windows.
     #[must_use]
     pub fn count(&self) -> usize {
