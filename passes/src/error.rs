@@ -15,10 +15,10 @@ pub enum CompileError {
 
     /// The client would have to compute with the server's weights.
     #[error(
-        "node `{node}` ({op}) uses the server's weights after `{after}`, which only the client can compute on what \
-         it has learned; cut the model before `{after}`, or replace `{after}` by relu or max"
+        "node `{node}` ({op}) uses secret values after node `{after}` ({after_op}), which only the client can \
+         compute, on what it has learned; end the model before `{after}`, or replace {after_op} by relu or max"
     )]
-    WeightsAfterReveal { node: String, op: &'static str, after: String },
+    WeightsAfterReveal { node: String, op: &'static str, after: String, after_op: String },
 
     /// A value does not fit the ring that was asked for.
     #[error("node `{node}`: values need a ring of {needed} bits, there are {ring}; {way_out}")]

@@ -160,9 +160,8 @@ fn tail_starts(graph: &Graph) -> Result<Vec<Option<Id>>> {
             return Err(CompileError::WeightsAfterReveal {
                 node: node.name.clone(),
                 op: node.op.name(),
-                after: format!("{}` ({})", graph.node(after).name, describe(&graph.node(after).op))
-                    .trim_end_matches('`')
-                    .to_owned(),
+                after: graph.node(after).name.clone(),
+                after_op: describe(&graph.node(after).op),
             });
         }
         starts.push(after.or(starts_here.then_some(id)));

@@ -31,7 +31,7 @@ const MAX_OT_RING: u8 = 60;
 /// Shorter rings save nothing worth a special case.
 const MIN_RING: u8 = 8;
 /// Weights and constants keep at least this many significant bits if they are small.
-const SIGNIFICANT: i32 = 8;
+const SIGNIFICANT: i32 = 10;
 /// Units of the last place by which truncations may push a value over its proven bound.
 const SLACK: f64 = 16.0;
 /// Fewer than this is not a model any more.
