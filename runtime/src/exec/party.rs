@@ -71,7 +71,10 @@ fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -
     let start = Instant::now();
     let party = channel.party();
     channel.start_node();
-    handshake(&mut channel, &exe.agreement())?;
+    handshake(&mut channel, &exe.agreement()).map_err(|e| match e {
+        Error::Handshake(_) => e,
+        e => e.at_node("handshake", party),
+    })?;
     record.setup(channel.start_node(), start.elapsed());
     let start = Instant::now();
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
@@ -130,8 +133,9 @@ impl<'a> ClientSession<'a> {
         let start = Instant::now();
         let channel = &mut self.session.channel;
         channel.start_node();
-        channel.send(Kind::Control, &what)?;
-        channel.flush()?;
+        let party = channel.party();
+        channel.send(Kind::Control, &what).map_err(|e| e.at_node("request", party))?;
+        channel.flush().map_err(|e| e.at_node("request", party))?;
         self.record.control(channel.meter().node(), start.elapsed());
         Ok(())
     }
@@ -183,13 +187,15 @@ pub fn serve_session(
     loop {
         let start = Instant::now();
         session.channel.start_node();
-        let said = session.channel.recv(Kind::Control, INFER.len())?;
+        let party = session.party();
+        let said = session.channel.recv(Kind::Control, INFER.len()).map_err(|e| e.at_node("request", party))?;
         record.control(session.channel.meter().node(), start.elapsed());
         if said == END {
             return Ok(record);
         }
         if said != INFER {
-            return Err(Error::Peer(format!("unknown request {}", said[0])));
+            let unknown = Error::Peer(format!("unknown request {}", said[0]));
+            return Err(unknown.at_node("request", party));
         }
         let secrets = Secrets::Weights(&model.weights, &model.prepared);
         Run::new(exe, secrets).run(&mut session, &mut rlwe, &mut record)?;

@@ -1,6 +1,8 @@
 //! Small programs built by hand, with weights and inputs, and both parties run on them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod wire;
+
 use picc_ir::eval::{Value, run_ring};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::*;
