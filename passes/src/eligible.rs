@@ -18,9 +18,7 @@ impl Layer<'_> {
     /// Under RLWE, if there are parameters for this ring and these weights.
     pub fn rlwe(&self, args: [&Ty; 2], weight_bits: u8) -> Result<Option<Op>, TypeError> {
         let op: Op = match *self {
-            Layer::Conv(conv) => {
-                ConvRlwe { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits }.into()
-            }
+            Layer::Conv(conv) => ConvRlwe { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits }.into(),
             Layer::MatMul { weights_left } => {
                 let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
                 MatMulRlwe { geom, weight_bits, weights_left }.into()

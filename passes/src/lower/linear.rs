@@ -57,7 +57,8 @@ impl Lowering {
                     node: name.to_owned(),
                     op: op.name(),
                     why: format!("no RLWE parameters fit weights of {weight_bits} bits in {}", tys[0]),
-                    way_out: "give a smaller ring, fewer fraction bits, or choose OT for the linear layers".to_owned(),
+                    way_out: "give a smaller ring, fewer fraction bits, or choose OT for the linear layers"
+                        .to_owned(),
                 });
             }
         }

@@ -1,9 +1,9 @@
 //! Emits the ring graph that a [`Plan`] describes.
 
-use super::Form;
 use super::known::Knowns;
 use super::plan::{Format, Plan, factor, too_uniform};
 use super::rings::sum_ring;
+use super::{Form, bits_for};
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, is_known, prune};
 use picc_ir::op::Op;
@@ -287,6 +287,16 @@ impl Quantizer<'_> {
             return Ok(x);
         }
         let name = self.name(id);
+        if lo > hi {
+            // What is assumed without calibration contradicts what the types prove.
+            let least = f.lo.unsigned_abs().min(f.hi.unsigned_abs());
+            return Err(CompileError::RingTooSmall {
+                node: name,
+                needed: bits_for(least as f64) + 2,
+                ring: x.ring,
+                way_out: "calibrate with real inputs".to_owned(),
+            });
+        }
         self.add(Assume { lo, hi }, &[x.id], &name)
     }
 

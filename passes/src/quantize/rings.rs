@@ -7,6 +7,8 @@
 //! * a product is truncated into the ring that its users want, as it may choose the ring that it accumulates in;
 //! * a value is extended once, to the largest ring that any user wants, and reduced for the others: a skip connection
 //!   past a convolution costs nothing beyond the convolution's own extension.
+//!
+//! With `--ring` there is one ring for everything and nothing to decide.
 
 use super::bits_for;
 use super::plan::{Format, MAX_OT_RING, Product, too_uniform};
@@ -52,15 +54,20 @@ pub(super) fn rings(graph: &Graph, bits: &[u8], format: &Format) -> Result<Vec<u
         return Ok(vec![ring; graph.nodes.len()]);
     }
     let biased = biased(graph);
-    let needs: Vec<u8> =
-        graph.iter().map(|(id, _)| if biased[id.index()] { 0 } else { MIN_RING.max(bits[id.index()] + 2) }).collect();
+    let needs: Vec<u8> = graph
+        .iter()
+        .map(|(id, _)| if biased[id.index()] { 0 } else { MIN_RING.max(bits[id.index()] + 2) })
+        .collect();
     let mut ring = vec![0; graph.nodes.len()];
     let mut wanted = vec![0; graph.nodes.len()];
+    let extended = extended(graph);
     for (id, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
         let i = id.index();
         let args = || node.args.iter().filter(|&&a| !is_known(graph, a)).map(|a| a.index());
         ring[i] = if compares(&node.op) {
-            args().map(|a| needs[a]).fold(needs[i], u8::max)
+            let own = args().map(|a| needs[a]).fold(needs[i], u8::max);
+            // One bit more costs no more than an extension that nobody else needs, and saves its rounds.
+            if !extended[i] && wanted[i] == own + 1 { wanted[i] } else { own }
         } else {
             needs[i].max(wanted[i])
         };
@@ -77,9 +84,7 @@ pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -
     for (i, node) in graph.nodes.iter().enumerate().rev() {
         let wanted = match (&node.op, product[i]) {
             (_, Some(product)) => product.ring,
-            (Op::SumPool(_) | Op::ReduceSum(_), None) => {
-                sum_ring(ring[node.args[0].index()], ring[i], demand[i])
-            }
+            (Op::SumPool(_) | Op::ReduceSum(_), None) => sum_ring(ring[node.args[0].index()], ring[i], demand[i]),
             (
                 Op::Neg(_)
                 | Op::Reshape(_)
@@ -103,6 +108,21 @@ pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -
 /// be extended anyway, the one that the result is wanted in.
 pub(super) fn sum_ring(arg: u8, result: u8, wanted: u8) -> u8 {
     if arg >= result { result } else { result.max(wanted) }
+}
+
+/// Values that are extended for a product or a sum over windows, so that joins find them in a larger ring.
+fn extended(graph: &Graph) -> Vec<bool> {
+    let mut extended = vec![false; graph.nodes.len()];
+    for (i, node) in graph.nodes.iter().enumerate().rev() {
+        let here = match &node.op {
+            Op::Conv(_) | Op::MatMul(_) | Op::Mul(_) | Op::SumPool(_) | Op::ReduceSum(_) => true,
+            op => passes_ring(op) && !compares(op) && !matches!(op, Op::Add(_) | Op::Sub(_)) && extended[i],
+        };
+        if here {
+            node.args.iter().for_each(|a| extended[a.index()] = true);
+        }
+    }
+    extended
 }
 
 /// Products that only a bias is added to: nobody looks at them before.
