@@ -9,7 +9,7 @@ use crate::lower::{Protocols, lower};
 use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, Source, analyse, observe};
-use crate::report::Report;
+use crate::report::{Report, price, ranges};
 use crate::tail::split;
 use picc_ir::op::{F32, Op};
 use picc_ir::ops::Input;
@@ -86,9 +86,6 @@ pub struct Compiled {
 
 /// Fraction bits if neither the options nor the input say otherwise.
 const FRAC: u8 = 12;
-/// Largest ring in which RLWE accumulates.
-const MAX_RLWE_RING: u8 = 44;
-const MAX_OT_RING: u8 = 60;
 /// Without calibration, values are taken to fit a ring of this many bits with the weights' fraction in it.
 const FALLBACK_RING: u8 = 37;
 /// Largest input if nothing at all is known about it.
@@ -139,11 +136,12 @@ pub fn compile(
         weight_frac: options.weight_frac,
         weight_bits: options.weight_bits,
         input_frac: input_frac(&core, options),
-        max_ring: if options.linear == Linear::Ot { MAX_OT_RING } else { MAX_RLWE_RING },
+        linear: options.linear,
     };
     let plan = Plan::new(&core, &weights, &bounds, &format)?;
     let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
-    let protocols = Protocols { linear: options.linear, exact: options.exact, radix: options.radix };
+    let Options { linear, exact, radix, softspoken_k, .. } = *options;
+    let protocols = Protocols { linear, exact, radix, softspoken_k };
     let mpc = lower(&ring_graph, &split.tail, protocols)?;
     checked(&ring_graph, Stage::Ring)?;
     checked(&mpc, Stage::Mpc)?;
@@ -162,7 +160,9 @@ pub fn compile(
         softspoken_k: options.softspoken_k,
         notes,
     };
-    let report = Report { warnings, likely_ulps };
+    let (rows, cost) = price(&program)?;
+    let ranges = ranges(&core, &bounds);
+    let report = Report { warnings, likely_ulps, ranges, rows, cost };
     Ok(Compiled { program, ring_graph, weights: ring_weights, report })
 }
 

@@ -11,6 +11,7 @@
 mod canonicalize;
 mod compile;
 mod depthwise;
+mod eligible;
 mod error;
 mod error_bound;
 #[cfg(test)]
@@ -31,4 +32,4 @@ pub use canonicalize::canonicalize;
 pub use compile::{Compiled, Linear, Options, compile};
 pub use error::CompileError;
 pub use ranges::{Bound, Source};
-pub use report::Report;
+pub use report::{Report, Row};

@@ -1,5 +1,13 @@
 //! What the compiler tells the user beside the program.
 
+use crate::error::{CompileError, Result};
+use crate::graph_edit::is_known;
+use crate::ranges::Bound;
+use picc_ir::cost::Cost;
+use picc_ir::mpc::schedule::{ProgramCost, schedule, scheduled_cost};
+use picc_ir::program::Program;
+use picc_ir::{Graph, Id, Ty};
+
 /// Findings and figures of one compilation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -7,4 +15,47 @@ pub struct Report {
     /// For each output, how many units of the last place it is off at most in all but about one run in 10^8: six
     /// standard deviations, errors of truncations taken as independent.
     pub likely_ulps: Vec<(String, f64)>,
+    /// What bounds the values of each node of the (canonical) model. Secret: finer than what the program says.
+    pub ranges: Vec<(String, Bound)>,
+    /// One for each node of the program, in its order.
+    pub rows: Vec<Row>,
+    /// The whole program: setup, extension of correlated OTs, messages.
+    pub cost: ProgramCost,
+}
+
+/// What one node of the program costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub id: Id,
+    /// ONNX node that it came from.
+    pub node: String,
+    pub op: &'static str,
+    pub ty: Ty,
+    /// Its own messages and the correlated OTs that it consumes; nothing for local work.
+    pub cost: Cost,
+}
+
+/// Exact cost of a program, in all and for each node.
+pub(crate) fn price(program: &Program) -> Result<(Vec<Row>, ProgramCost)> {
+    let fail = |e: picc_ir::TypeError| CompileError::Internal(format!("the program has no price: {e}"));
+    let schedule = schedule(&program.graph).map_err(fail)?;
+    let row = |(id, node): (Id, &picc_ir::Node)| Row {
+        id,
+        node: node.name.clone(),
+        op: node.op.name(),
+        ty: node.ty.clone(),
+        cost: Cost::default(),
+    };
+    let mut rows: Vec<Row> = program.graph.iter().map(row).collect();
+    for step in &schedule.steps {
+        let cost = &mut rows[step.node.index()].cost;
+        *cost = *cost + step.cost;
+    }
+    Ok((rows, scheduled_cost(program, &schedule).map_err(fail)?))
+}
+
+/// Bounds of the values that are computed, by ONNX node.
+pub(crate) fn ranges(graph: &Graph, bounds: &[Bound]) -> Vec<(String, Bound)> {
+    let computed = graph.iter().filter(|(id, _)| !is_known(graph, *id));
+    computed.map(|(id, node)| (node.name.clone(), bounds[id.index()])).collect()
 }

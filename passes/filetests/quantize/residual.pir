@@ -1,4 +1,4 @@
-# Both summands and the sum share a ring, so that nothing is extended for the join.
+# The skip connection reads the convolution's extension, reduced: nothing is extended for the join.
 %0 = input {"name":"x"} : client [1x2x4x4] real
 %1 = weight {"name":"w"} : server [2x2x3x3] real
 %2 = conv {"dilation":[1,1],"groups":1,"pads":[1,1,1,1],"stride":[1,1]} %0 %1 ; name "a"

@@ -2,11 +2,11 @@
 
 use super::Lowering;
 use crate::Linear;
+use crate::eligible::Layer;
 use crate::error::{CompileError, Result};
-use picc_ir::mpc::{ConvOt, ConvRlwe, MatMulOt, MatMulRlwe};
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, Expand, MatMul};
-use picc_ir::{Fixed, Id, Owner, Party, Ty};
+use picc_ir::{Fixed, Id, Owner, Ty};
 
 /// Bits of a signed weight whose range the type states.
 fn weight_bits(ty: &Ty) -> u8 {
@@ -25,13 +25,7 @@ impl Lowering {
                 way_out: "use weights that the server knows".to_owned(),
             });
         }
-        let fail = |source| CompileError::Type { node: name.to_owned(), op: "conv", source };
-        let geom = conv.geom(&self.ty(x).shape, &self.ty(w).shape).map_err(fail)?;
-        let weight_bits = weight_bits(self.ty(w));
-        let op: Op = match self.protocols.linear {
-            Linear::Auto | Linear::Rlwe => ConvRlwe { geom, weight_bits }.into(),
-            Linear::Ot => ConvOt { geom, weight_bits, receiver: Party::Server }.into(),
-        };
+        let op = self.protocol(&Layer::Conv(conv), &conv.clone().into(), [x, w], w, name)?;
         self.b.add(op, args, name)
     }
 
@@ -43,18 +37,33 @@ impl Lowering {
         };
         let mut args = args.to_vec();
         self.common_batch(&mut args, name)?;
-        let (w, fail) = (if weights_left { args[0] } else { args[1] }, |source| CompileError::Type {
-            node: name.to_owned(),
-            op: "matmul",
-            source,
-        });
-        let geom = MatMul::geom(&self.ty(args[0]).shape, &self.ty(args[1]).shape).map_err(fail)?;
-        let weight_bits = weight_bits(self.ty(w));
-        let op: Op = match self.protocols.linear {
-            Linear::Auto | Linear::Rlwe => MatMulRlwe { geom, weight_bits, weights_left }.into(),
-            Linear::Ot => MatMulOt { geom, weight_bits, weights_left, receiver: Party::Server }.into(),
-        };
+        let w = if weights_left { args[0] } else { args[1] };
+        let layer = Layer::MatMul { weights_left };
+        let op = self.protocol(&layer, &MatMul {}.into(), [args[0], args[1]], w, name)?;
         self.b.add(op, &args, name)
+    }
+
+    /// The protocol that the options ask for, or the one that can.
+    fn protocol(&self, layer: &Layer, op: &Op, args: [Id; 2], w: Id, name: &str) -> Result<Op> {
+        let fail = |source| CompileError::Type { node: name.to_owned(), op: op.name(), source };
+        let weight_bits = weight_bits(self.ty(w));
+        let tys = [self.ty(args[0]), self.ty(args[1])];
+        if self.protocols.linear != Linear::Ot {
+            if let Some(rlwe) = layer.rlwe(tys, weight_bits).map_err(fail)? {
+                return Ok(rlwe);
+            }
+            if self.protocols.linear == Linear::Rlwe {
+                return Err(CompileError::Unsupported {
+                    node: name.to_owned(),
+                    op: op.name(),
+                    why: format!("no RLWE parameters fit weights of {weight_bits} bits in {}", tys[0]),
+                    way_out: "give a smaller ring, fewer fraction bits, or choose OT for the linear layers"
+                        .to_owned(),
+                });
+            }
+        }
+        let ty = op.infer(&tys).map_err(fail)?;
+        layer.ot(tys, &ty, weight_bits, self.protocols.softspoken_k).map_err(fail)
     }
 
     /// Protocols take no broadcast of batches, except that a right factor may have none.

@@ -22,6 +22,8 @@ pub(crate) struct Protocols {
     /// Bit-exact truncation.
     pub exact: bool,
     pub radix: u8,
+    /// Field size of the OT extension, which prices OT products.
+    pub softspoken_k: u8,
 }
 
 /// Lowers the secure part and appends the client's part, whose inputs are named like the outputs of `ring`.

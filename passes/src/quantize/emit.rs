@@ -1,8 +1,9 @@
 //! Emits the ring graph that a [`Plan`] describes.
 
-use super::Form;
 use super::known::Knowns;
-use super::plan::{Format, Plan, factor, sum_ring, too_uniform};
+use super::plan::{Format, Plan, factor, too_uniform};
+use super::rings::sum_ring;
+use super::{Form, bits_for};
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, is_known, prune};
 use picc_ir::op::Op;
@@ -108,14 +109,17 @@ impl Quantizer<'_> {
                 let x = self.operand(node.args[0], ring)?;
                 self.add(node.op.clone(), &[x.id], name)
             }
-            Op::Concat(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
-                let args = node.args.iter().map(|&a| self.settled_or_known(a, id)).collect::<Result<Vec<Id>>>()?;
-                let y = self.add(node.op.clone(), &args, name)?;
-                self.claim(y, id)
+            // Where users extend the whole, the parts are extended instead, for all users of each.
+            Op::Concat(_) => {
+                let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
+                self.elementwise(id, ring)
+            }
+            Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
+                self.elementwise(id, self.plan.ring[id.index()])
             }
             Op::ArgMax(_) => {
-                let x = self.settled(node.args[0])?;
-                self.add(node.op.clone(), &[x.id], name)
+                let x = self.joined(node.args[0], self.plan.ring[id.index()])?;
+                self.add(node.op.clone(), &[x], name)
             }
             Op::Weight(_)
             | Op::Const(_)
@@ -201,23 +205,37 @@ impl Quantizer<'_> {
         let (x, y) = match (raw(self, a), raw(self, b)) {
             (Some(x), None) if known_b => (x.id, self.knowns.quantized(&mut self.b, b, x.ring, x.frac, false)?),
             (None, Some(y)) if known_a => (self.knowns.quantized(&mut self.b, a, y.ring, y.frac, false)?, y.id),
-            (Some(x), Some(y)) if (x.ring, x.frac) == (y.ring, y.frac) => (x.id, y.id),
-            _ => (self.settled_or_known(a, id)?, self.settled_or_known(b, id)?),
+            (Some(x), Some(y)) if x.frac == y.frac => {
+                let ring = x.ring.min(y.ring);
+                (self.reduced(x, ring, &node.name)?.id, self.reduced(y, ring, &node.name)?.id)
+            }
+            _ => {
+                let ring = self.plan.ring[id.index()];
+                (self.joined(a, ring)?, self.joined(b, ring)?)
+            }
         };
         let sum = self.add(node.op.clone(), &[x, y], &node.name)?;
         if sum.frac > self.format.frac { Ok(sum) } else { self.claim(sum, id) }
     }
 
-    fn settled_or_known(&mut self, arg: Id, user: Id) -> Result<Id> {
-        if is_known(self.graph, arg) {
-            let ring = self.plan.ring[user.index()];
-            self.knowns.quantized(&mut self.b, arg, ring, self.format.frac, false)
-        } else {
-            Ok(self.settled(arg)?.id)
-        }
+    fn elementwise(&mut self, id: Id, ring: u8) -> Result<Form> {
+        let node = self.graph.node(id);
+        let args = node.args.iter().map(|&a| self.joined(a, ring)).collect::<Result<Vec<Id>>>()?;
+        let y = self.add(node.op.clone(), &args, &node.name)?;
+        self.claim(y, id)
     }
 
-    /// The value in the ring of its class, at the common fraction (an index stays an integer).
+    /// An argument in `ring` at the common fraction.
+    fn joined(&mut self, arg: Id, ring: u8) -> Result<Id> {
+        if is_known(self.graph, arg) {
+            return self.knowns.quantized(&mut self.b, arg, ring, self.format.frac, false);
+        }
+        let native = self.native(arg)?;
+        let base = if native.frac == self.format.frac && native.ring >= ring { native } else { self.settled(arg)? };
+        Ok(self.converted(base, arg, ring)?.id)
+    }
+
+    /// The value in its ring, at the common fraction (an index stays an integer).
     fn settled(&mut self, id: Id) -> Result<Form> {
         if let Some(&form) = self.settled.get(&id) {
             return Ok(form);
@@ -269,6 +287,16 @@ impl Quantizer<'_> {
             return Ok(x);
         }
         let name = self.name(id);
+        if lo > hi {
+            // What is assumed without calibration contradicts what the types prove.
+            let least = f.lo.unsigned_abs().min(f.hi.unsigned_abs());
+            return Err(CompileError::RingTooSmall {
+                node: name,
+                needed: bits_for(least as f64) + 2,
+                ring: x.ring,
+                way_out: "calibrate with real inputs".to_owned(),
+            });
+        }
         self.add(Assume { lo, hi }, &[x.id], &name)
     }
 
@@ -276,15 +304,19 @@ impl Quantizer<'_> {
     fn operand(&mut self, id: Id, ring: u8) -> Result<Form> {
         let native = self.native(id)?;
         let base = if native.frac <= self.format.frac { native } else { self.settled(id)? };
+        self.converted(base, id, ring)
+    }
+
+    fn converted(&mut self, mut x: Form, id: Id, ring: u8) -> Result<Form> {
         let name = self.name(id);
-        let mut x = base;
         if x.ring < ring {
             let wide = ring.max(self.plan.demand[id.index()]);
             x = self.add(Extend { ring_bits: wide }, &[x.id], &name)?;
         }
-        if x.ring > ring {
-            x = self.add(Reduce { ring_bits: ring }, &[x.id], &name)?;
-        }
-        Ok(x)
+        self.reduced(x, ring, &name)
+    }
+
+    fn reduced(&mut self, x: Form, ring: u8, name: &str) -> Result<Form> {
+        if x.ring > ring { self.add(Reduce { ring_bits: ring }, &[x.id], name) } else { Ok(x) }
     }
 }

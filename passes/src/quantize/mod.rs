@@ -11,6 +11,7 @@
 mod emit;
 mod known;
 mod plan;
+mod rings;
 
 pub(crate) use emit::quantize;
 pub(crate) use plan::{Format, Plan};

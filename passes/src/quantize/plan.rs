@@ -1,11 +1,10 @@
-//! Which ring each value lives in, decided before anything is emitted.
-//!
-//! Values that a join or an elementwise operation connects share one ring, the largest that any of them needs: an
-//! `extend` costs an OT for each element, a bit more in a comparison costs less.
+//! What is decided before anything is emitted: the rings (see [`super::rings`]) and the fractions of weights.
 
-use super::bits_for;
+use super::{bits_for, rings};
+use crate::Linear;
+use crate::eligible::{Layer, operands};
 use crate::error::{CompileError, Result};
-use crate::graph_edit::{is_known, known, uses};
+use crate::graph_edit::{is_known, known};
 use crate::ranges::Bound;
 use picc_ir::op::Op;
 use picc_ir::weights::RealWeights;
@@ -22,18 +21,16 @@ pub(crate) struct Format {
     pub weight_bits: u8,
     /// Fraction bits of inputs that differ from `frac`, by name.
     pub input_frac: std::collections::BTreeMap<String, u8>,
-    /// Largest ring in which a linear layer may accumulate.
-    pub max_ring: u8,
+    /// How linear layers will be computed.
+    pub linear: Linear,
 }
 
 /// Largest ring of products that need no RLWE.
-const MAX_OT_RING: u8 = 60;
-/// Shorter rings save nothing worth a special case.
-const MIN_RING: u8 = 8;
+pub(super) const MAX_OT_RING: u8 = 60;
+/// Rings up to here usually have RLWE parameters; for messages only.
+const MAX_RLWE_RING: u8 = 44;
 /// Weights and constants keep at least this many significant bits if they are small.
 const SIGNIFICANT: i32 = 10;
-/// Units of the last place by which truncations may push a value over its proven bound.
-const SLACK: f64 = 16.0;
 /// Fewer than this is not a model any more.
 const MIN_SIGNIFICANT: i32 = 4;
 
@@ -48,18 +45,19 @@ pub(crate) struct Product {
 pub(crate) struct Plan {
     /// Magnitudes are at most `2^bits - 1` at the common fraction.
     pub bits: Vec<u8>,
+    /// Where the value lives at the common fraction.
     pub ring: Vec<u8>,
     /// For products.
     pub product: Vec<Option<Product>>,
-    /// Largest ring in which a user wants the value.
+    /// Largest ring in which a user wants the value: it is extended to this one, once.
     pub demand: Vec<u8>,
     pub notes: Vec<String>,
 }
 
 impl Plan {
     pub fn new(graph: &Graph, weights: &RealWeights, bounds: &[Bound], format: &Format) -> Result<Plan> {
-        let bits = magnitudes(graph, bounds, format)?;
-        let ring = rings(graph, &bits, format)?;
+        let bits = rings::magnitudes(graph, bounds, format)?;
+        let ring = rings::rings(graph, &bits, format)?;
         let mut plan = Plan {
             bits,
             ring,
@@ -76,7 +74,7 @@ impl Plan {
                 check_ring(&node.name, ring, MAX_OT_RING.max(format.uniform.unwrap_or(0)), format)?;
             }
         }
-        plan.demand = demands(graph, &plan);
+        plan.demand = rings::demands(graph, &plan.ring, &plan.product);
         Ok(plan)
     }
 
@@ -111,23 +109,58 @@ impl Plan {
             Some(ring) => i32::from(ring),
             None => i32::from(self.ring[id.index()]) + (input + frac - target).max(0),
         };
-        let limit = if format.uniform.is_some() { 64 } else { i32::from(format.max_ring) };
-        let mut frac = wanted;
-        let least = (MIN_SIGNIFICANT - exponent(largest)).max(0);
-        while ring(frac) > limit && frac > least {
-            frac -= 1;
-        }
-        if ring(frac) > limit {
-            check_ring(&node.name, u8::try_from(ring(frac)).unwrap_or(u8::MAX), format.max_ring, format)?;
-        }
+        // Bits of the weights, their sign included, at a fraction.
+        let weight_bits = |frac: i32| bits_for(f64::from(largest) * f64::from(frac).exp2() + 0.5).max(1) + 1;
+        let fits = |frac: i32| {
+            let ring = u8::try_from(ring(frac)).unwrap_or(u8::MAX);
+            let most = format.uniform.unwrap_or(MAX_OT_RING);
+            ring <= most && (!rlwe_only(&node.op, format) || rlwe_fits(graph, id, (x, w), ring, weight_bits(frac)))
+        };
+        let least = (MIN_SIGNIFICANT - exponent(largest)).max(0).min(wanted);
+        let frac = (least..=wanted).rev().find(|&frac| fits(frac));
+        let Some(frac) = frac else {
+            return Err(CompileError::RingTooSmall {
+                node: node.name.clone(),
+                needed: u32::try_from(ring(least)).unwrap_or(u32::MAX),
+                ring: format.uniform.unwrap_or(MAX_RLWE_RING),
+                way_out: format!(
+                    "give fewer fraction bits than {}, calibrate with real inputs for tighter ranges, or choose OT \
+                     for the linear layers",
+                    format.frac
+                ),
+            });
+        };
         if frac < wanted {
             self.notes.push(format!(
-                "weights of node `{}` have {frac} fraction bits instead of {wanted}: the ring of {limit} bits holds no more",
+                "weights of node `{}` have {frac} fraction bits instead of {wanted}: its ring holds no more",
                 node.name
             ));
         }
         let byte = |v: i32| u8::try_from(v).unwrap_or(u8::MAX);
         Ok(Product { factor_frac: byte(frac), ring: byte(ring(frac)) })
+    }
+}
+
+/// Whether a layer must fit RLWE: with `Auto` OT products take what does not, once fewer bits do not help either.
+fn rlwe_only(op: &Op, format: &Format) -> bool {
+    let layer = matches!(op, Op::Conv(_) | Op::MatMul(_));
+    layer && format.uniform.is_none() && format.linear != Linear::Ot
+}
+
+fn rlwe_fits(graph: &Graph, id: Id, (x, w): (Id, Id), ring: u8, weight_bits: u32) -> bool {
+    let node = graph.node(id);
+    let weights_left = node.args[0] == w;
+    let layer = match &node.op {
+        Op::Conv(conv) => Layer::Conv(conv),
+        _ => Layer::MatMul { weights_left },
+    };
+    let Ok(weight_bits) = u8::try_from(weight_bits.min(32)) else { return false };
+    let (first, second) = if weights_left { (w, x) } else { (x, w) };
+    let tys = operands([&graph.ty(first).shape, &graph.ty(second).shape], weights_left, ring, weight_bits);
+    match layer.rlwe([&tys[0], &tys[1]], weight_bits) {
+        Ok(op) => op.is_some(),
+        // Batches that must be expanded first: the expanded layer is decided when it is lowered.
+        Err(_) => ring <= MAX_RLWE_RING,
     }
 }
 
@@ -175,51 +208,6 @@ fn constant_frac(values: &[f32], largest: f32) -> i32 {
     (0..=good).find(|&k| exact(k)).unwrap_or(good)
 }
 
-fn magnitudes(graph: &Graph, bounds: &[Bound], format: &Format) -> Result<Vec<u8>> {
-    let scale = f64::from(format.frac).exp2();
-    let mut all = Vec::with_capacity(bounds.len());
-    for (id, node) in graph.iter() {
-        let largest = f64::from(bounds[id.index()].max_abs());
-        let bits = bits_for(largest * scale + SLACK);
-        if bits + 2 > u32::from(MAX_OT_RING) && !is_known(graph, id) {
-            return Err(CompileError::RingTooSmall {
-                node: node.name.clone(),
-                needed: bits + 2,
-                ring: MAX_OT_RING,
-                way_out: "calibrate with real inputs, or normalise the input".to_owned(),
-            });
-        }
-        all.push(u8::try_from(bits).unwrap_or(u8::MAX));
-    }
-    Ok(all)
-}
-
-fn rings(graph: &Graph, bits: &[u8], format: &Format) -> Result<Vec<u8>> {
-    if let Some(ring) = format.uniform {
-        for (id, node) in graph.iter().filter(|(id, _)| !is_known(graph, *id)) {
-            let needed = u32::from(bits[id.index()]) + 2;
-            if needed > u32::from(ring) {
-                return Err(too_uniform(&node.name, needed, ring));
-            }
-        }
-        return Ok(vec![ring; graph.nodes.len()]);
-    }
-    let mut classes = Classes::new(graph.nodes.len());
-    for (id, node) in graph.iter() {
-        if keeps_ring(&node.op) {
-            node.args.iter().filter(|&&a| !is_known(graph, a)).for_each(|&a| classes.join(id, a));
-        }
-    }
-    let uses = uses(graph);
-    let biased = biased(graph, &uses);
-    let mut ring = vec![MIN_RING; graph.nodes.len()];
-    for (id, _) in graph.iter().filter(|(id, _)| !is_known(graph, *id) && !biased[id.index()]) {
-        let class = classes.root(id);
-        ring[class] = ring[class].max(bits[id.index()] + 2);
-    }
-    Ok(graph.iter().map(|(id, _)| ring[classes.root(id)]).collect())
-}
-
 pub(super) fn too_uniform(node: &str, needed: u32, ring: u8) -> CompileError {
     CompileError::RingTooSmall {
         node: node.to_owned(),
@@ -227,91 +215,5 @@ pub(super) fn too_uniform(node: &str, needed: u32, ring: u8) -> CompileError {
         ring,
         way_out: "give a larger --ring or fewer --frac bits, or leave --ring away for a ring for each value"
             .to_owned(),
-    }
-}
-
-/// Products that only a bias is added to: nobody looks at them before.
-fn biased(graph: &Graph, uses: &[usize]) -> Vec<bool> {
-    let mut biased = vec![false; graph.nodes.len()];
-    for (_, node) in graph.iter() {
-        if let (Op::Add(_), &[y, b]) = (&node.op, &node.args[..])
-            && is_known(graph, b)
-            && uses[y.index()] == 1
-            && matches!(graph.node(y).op, Op::Conv(_) | Op::MatMul(_) | Op::Mul(_))
-        {
-            biased[y.index()] = true;
-        }
-    }
-    biased
-}
-
-/// Result and arguments stand in one ring.
-fn keeps_ring(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Add(_)
-            | Op::Sub(_)
-            | Op::Neg(_)
-            | Op::Concat(_)
-            | Op::Slice(_)
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Expand(_)
-            | Op::Gather(_)
-            | Op::ZeroInsert(_)
-            | Op::Relu(_)
-            | Op::Max(_)
-            | Op::MaxPool(_)
-            | Op::ReduceMax(_)
-            | Op::ArgMax(_)
-    )
-}
-
-/// For each node the largest ring that a product or a sum of windows wants it in.
-fn demands(graph: &Graph, plan: &Plan) -> Vec<u8> {
-    let mut demand = vec![0; graph.nodes.len()];
-    for i in (0..graph.nodes.len()).rev() {
-        let node = &graph.nodes[i];
-        let wanted = match (&node.op, plan.product[i]) {
-            (_, Some(product)) => product.ring,
-            (Op::SumPool(_) | Op::ReduceSum(_), None) => {
-                sum_ring(plan.ring[node.args[0].index()], plan.ring[i], demand[i])
-            }
-            (Op::Neg(_), None)
-            | (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Gather(_), None)
-            | (Op::Pad(_) | Op::Expand(_) | Op::ZeroInsert(_), None) => plan.ring[i].max(demand[i]),
-            _ => plan.ring[i],
-        };
-        node.args.iter().for_each(|a| demand[a.index()] = demand[a.index()].max(wanted));
-    }
-    demand
-}
-
-/// Ring in which windows are summed: that of the result if the argument has as many bits, else, as the argument must
-/// be extended anyway, the one that the result is wanted in.
-pub(crate) fn sum_ring(arg: u8, result: u8, wanted: u8) -> u8 {
-    if arg >= result { result } else { result.max(wanted) }
-}
-
-/// Union-find.
-struct Classes(Vec<usize>);
-
-impl Classes {
-    fn new(n: usize) -> Classes {
-        Classes((0..n).collect())
-    }
-
-    fn root(&self, id: Id) -> usize {
-        let mut i = id.index();
-        while self.0[i] != i {
-            i = self.0[i];
-        }
-        i
-    }
-
-    fn join(&mut self, a: Id, b: Id) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b)] = a.min(b);
     }
 }

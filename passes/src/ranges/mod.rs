@@ -100,12 +100,8 @@ fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
     }
     let seen = facts.observed.map(|o| o.largest[id.index()] * MARGIN);
     let bound = match seen {
-        Some(seen) if seen < proven.max_abs() => {
-            within(lo, hi, seen, Source::Calibrated)
-        }
-        None if proven.max_abs() > facts.fallback => {
-            within(lo, hi, facts.fallback, Source::Assumed)
-        }
+        Some(seen) if seen < proven.max_abs() => within(lo, hi, seen, Source::Calibrated),
+        None if proven.max_abs() > facts.fallback => within(lo, hi, facts.fallback, Source::Assumed),
         _ => return proven,
     };
     pair.clamp(bound.lo, bound.hi);

@@ -1,0 +1,166 @@
+//! Which ring each value lives in.
+//!
+//! Three facts decide: a comparison costs several bytes for each bit of its ring; an extension costs one OT for each
+//! element, whatever the distance; a reduction is free. So
+//!
+//! * comparisons run in the shortest ring that holds what is compared;
+//! * a product is truncated into the ring that its users want, as it may choose the ring that it accumulates in;
+//! * a value is extended once, to the largest ring that any user wants, and reduced for the others: a skip connection
+//!   past a convolution costs nothing beyond the convolution's own extension.
+//!
+//! With `--ring` there is one ring for everything and nothing to decide.
+
+use super::bits_for;
+use super::plan::{Format, MAX_OT_RING, Product, too_uniform};
+use crate::error::{CompileError, Result};
+use crate::graph_edit::{is_known, uses};
+use crate::ranges::Bound;
+use picc_ir::Graph;
+use picc_ir::op::Op;
+
+/// Shorter rings save nothing worth a special case.
+const MIN_RING: u8 = 8;
+/// Units of the last place by which truncations may push a value over its proven bound.
+const SLACK: f64 = 16.0;
+
+/// Bits of each value beside its sign, at the common fraction.
+pub(super) fn magnitudes(graph: &Graph, bounds: &[Bound], format: &Format) -> Result<Vec<u8>> {
+    let scale = f64::from(format.frac).exp2();
+    let mut all = Vec::with_capacity(bounds.len());
+    for (id, node) in graph.iter() {
+        let bits = bits_for(f64::from(bounds[id.index()].max_abs()) * scale + SLACK);
+        if bits + 2 > u32::from(MAX_OT_RING) && !is_known(graph, id) {
+            return Err(CompileError::RingTooSmall {
+                node: node.name.clone(),
+                needed: bits + 2,
+                ring: MAX_OT_RING,
+                way_out: "calibrate with real inputs, or normalise the input".to_owned(),
+            });
+        }
+        all.push(u8::try_from(bits).unwrap_or(u8::MAX));
+    }
+    Ok(all)
+}
+
+/// The ring of each value, with one spare bit: differences do not wrap, and an offset makes the sign known.
+pub(super) fn rings(graph: &Graph, bits: &[u8], format: &Format) -> Result<Vec<u8>> {
+    if let Some(ring) = format.uniform {
+        for (id, node) in graph.iter().filter(|(id, _)| !is_known(graph, *id)) {
+            let needed = u32::from(bits[id.index()]) + 2;
+            if needed > u32::from(ring) {
+                return Err(too_uniform(&node.name, needed, ring));
+            }
+        }
+        return Ok(vec![ring; graph.nodes.len()]);
+    }
+    let biased = biased(graph);
+    let needs: Vec<u8> = graph
+        .iter()
+        .map(|(id, _)| if biased[id.index()] { 0 } else { MIN_RING.max(bits[id.index()] + 2) })
+        .collect();
+    let mut ring = vec![0; graph.nodes.len()];
+    let mut wanted = vec![0; graph.nodes.len()];
+    let extended = extended(graph);
+    for (id, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
+        let i = id.index();
+        let args = || node.args.iter().filter(|&&a| !is_known(graph, a)).map(|a| a.index());
+        ring[i] = if compares(&node.op) {
+            let own = args().map(|a| needs[a]).fold(needs[i], u8::max);
+            // One bit more costs no more than an extension that nobody else needs, and saves its rounds.
+            if !extended[i] && wanted[i] == own + 1 { wanted[i] } else { own }
+        } else {
+            needs[i].max(wanted[i])
+        };
+        if passes_ring(&node.op) {
+            args().for_each(|a| wanted[a] = wanted[a].max(ring[i]));
+        }
+    }
+    Ok(ring)
+}
+
+/// For each node the largest ring that a user wants it in.
+pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -> Vec<u8> {
+    let mut demand = vec![0; graph.nodes.len()];
+    for (i, node) in graph.nodes.iter().enumerate().rev() {
+        let wanted = match (&node.op, product[i]) {
+            (_, Some(product)) => product.ring,
+            (Op::SumPool(_) | Op::ReduceSum(_), None) => sum_ring(ring[node.args[0].index()], ring[i], demand[i]),
+            (
+                Op::Neg(_)
+                | Op::Reshape(_)
+                | Op::Transpose(_)
+                | Op::Slice(_)
+                | Op::Gather(_)
+                | Op::Pad(_)
+                | Op::Expand(_)
+                | Op::ZeroInsert(_)
+                | Op::Concat(_),
+                None,
+            ) => ring[i].max(demand[i]),
+            _ => ring[i],
+        };
+        node.args.iter().for_each(|a| demand[a.index()] = demand[a.index()].max(wanted));
+    }
+    demand
+}
+
+/// Ring in which windows are summed: that of the result if the argument has as many bits, else, as the argument must
+/// be extended anyway, the one that the result is wanted in.
+pub(super) fn sum_ring(arg: u8, result: u8, wanted: u8) -> u8 {
+    if arg >= result { result } else { result.max(wanted) }
+}
+
+/// Values that are extended for a product or a sum over windows, so that joins find them in a larger ring.
+fn extended(graph: &Graph) -> Vec<bool> {
+    let mut extended = vec![false; graph.nodes.len()];
+    for (i, node) in graph.nodes.iter().enumerate().rev() {
+        let here = match &node.op {
+            Op::Conv(_) | Op::MatMul(_) | Op::Mul(_) | Op::SumPool(_) | Op::ReduceSum(_) => true,
+            op => passes_ring(op) && !compares(op) && !matches!(op, Op::Add(_) | Op::Sub(_)) && extended[i],
+        };
+        if here {
+            node.args.iter().for_each(|a| extended[a.index()] = true);
+        }
+    }
+    extended
+}
+
+/// Products that only a bias is added to: nobody looks at them before.
+fn biased(graph: &Graph) -> Vec<bool> {
+    let uses = uses(graph);
+    let mut biased = vec![false; graph.nodes.len()];
+    for (_, node) in graph.iter() {
+        if let (Op::Add(_), &[y, b]) = (&node.op, &node.args[..])
+            && is_known(graph, b)
+            && uses[y.index()] == 1
+            && matches!(graph.node(y).op, Op::Conv(_) | Op::MatMul(_) | Op::Mul(_))
+        {
+            biased[y.index()] = true;
+        }
+    }
+    biased
+}
+
+/// Compares what it is given: its ring is that of its arguments.
+fn compares(op: &Op) -> bool {
+    matches!(op, Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) | Op::ArgMax(_))
+}
+
+/// Takes its arguments in the ring of its result, at the common fraction.
+fn passes_ring(op: &Op) -> bool {
+    compares(op)
+        || matches!(
+            op,
+            Op::Add(_)
+                | Op::Sub(_)
+                | Op::Neg(_)
+                | Op::Concat(_)
+                | Op::Slice(_)
+                | Op::Pad(_)
+                | Op::Reshape(_)
+                | Op::Transpose(_)
+                | Op::Expand(_)
+                | Op::Gather(_)
+                | Op::ZeroInsert(_)
+        )
+}
