@@ -31,6 +31,21 @@ pub struct Agreement {
     pub bound: u64,
 }
 
+/// Whether the outputs fit the file that the user wants; said before the run, not after it.
+pub fn check_path(output: &Output, exe: &Executable) -> Result<()> {
+    let count = exe.graph().outputs.len();
+    match &output.output {
+        Some(path) if count > 1 && !is_npz(path) => {
+            Err(Error::Input(format!("the program has {count} outputs: write an .npz")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_npz(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "npz")
+}
+
 /// Prints and writes what the user asked for.
 pub fn show(output: &Output, run: &Shown) -> Result<()> {
     let outputs: Vec<&[(String, Known)]> = run.inferences.iter().map(|i| &i.outputs[..]).collect();
@@ -52,7 +67,7 @@ pub fn show(output: &Output, run: &Shown) -> Result<()> {
         return Ok(());
     }
     for (i, (best, outputs)) in best.iter().zip(&outputs).enumerate() {
-        if outputs.len() > 0 && run.inferences.len() > 1 {
+        if !outputs.is_empty() && run.inferences.len() > 1 {
             println!("sample {i}");
         }
         if best.is_empty() {
@@ -143,9 +158,9 @@ pub fn write_outputs(path: &Path, exe: &Executable, outputs: &[&[(String, Known)
         };
         arrays.push(((*name).clone(), array));
     }
-    let bytes = match (path.extension().and_then(|e| e.to_str()), &arrays[..]) {
-        (Some("npz"), _) => write_npz(&arrays)?,
-        (_, [(_, array)]) => array.clone(),
+    let bytes = match &arrays[..] {
+        several if is_npz(path) => write_npz(several)?,
+        [(_, array)] => array.clone(),
         _ => return Err(Error::Input(format!("the program has {} outputs: write an .npz", arrays.len()))),
     };
     std::fs::write(path, bytes).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
