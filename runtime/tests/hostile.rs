@@ -34,8 +34,7 @@ fn frames(exe: &Executable, model: &ServerModel, party: Party) -> usize {
     let (client, server) = run_both(exe, model, &[sample(exe.program(), 1)], channels);
     client.unwrap();
     server.unwrap();
-    let count = log.lock().unwrap().len();
-    count
+    std::mem::take(&mut *log.lock().unwrap()).len()
 }
 
 fn sabotaged(exe: &Executable, model: &ServerModel, party: Party, at: usize, fault: Fault) -> Both {

@@ -44,9 +44,9 @@ pub fn local(args: &Local) -> Result<()> {
 pub fn infer(args: &Infer) -> Result<()> {
     let exe = load_program(&args.model)?;
     let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
-    let start = Instant::now();
+    let (start, patience) = (Instant::now(), args.link.patience());
     let channel =
-        tcp::connect(args.server.as_str(), &args.link.network, tcp::CONNECT_PATIENCE, args.link.patience())
+        tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
             .map_err(|e| Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}", args.server))))?;
     let (inferences, record) = run_client(&exe, &samples, channel, &args.link)?;
     let time = start.elapsed();

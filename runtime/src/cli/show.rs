@@ -52,7 +52,7 @@ pub fn show(output: &Output, run: &Shown) -> Result<()> {
         return Ok(());
     }
     for (i, (best, outputs)) in best.iter().zip(&outputs).enumerate() {
-        if outputs.len() > 0 && run.inferences.len() > 1 {
+        if !outputs.is_empty() && run.inferences.len() > 1 {
             println!("sample {i}");
         }
         if best.is_empty() {

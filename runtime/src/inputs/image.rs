@@ -85,11 +85,11 @@ fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {
 /// Samples of an array of pixels: `[n, h, w, c]`, `[h, w, c]`, and without `c` if it is one.
 pub fn array_of_pixels(array: &Tensor<f32>, spec: &InputSpec, preprocess: &Preprocess) -> Result<Vec<Tensor<f32>>> {
     let [height, width, channels] = extents(spec, preprocess.layout)?;
-    let fits = match &array.shape[..] {
-        &[.., h, w, c] if [h, w, c] == [height, width, channels] && array.shape.len() <= 4 => true,
-        &[.., h, w] if channels == 1 && [h, w] == [height, width] && array.shape.len() <= 3 => true,
-        // Already in the model's layout.
-        &[.., c, h, w] if [h, w, c] == [height, width, channels] && array.shape.len() <= 4 && c == 1 => true,
+    let fits = match array.shape[..] {
+        [.., h, w, c] if [h, w, c] == [height, width, channels] && array.shape.len() <= 4 => true,
+        [.., h, w] if channels == 1 && [h, w] == [height, width] && array.shape.len() <= 3 => true,
+        // With one channel, the axis of the channels may come first as well.
+        [.., 1, h, w] if channels == 1 && [h, w] == [height, width] && array.shape.len() <= 4 => true,
         _ => false,
     };
     let len = height * width * channels;
