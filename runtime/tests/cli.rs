@@ -126,7 +126,7 @@ fn local_prints_one_object_and_writes_the_outputs() {
         NpyArray::parse(&std::fs::read(files.path("out.npy")).unwrap()).unwrap().to_f32().data,
         files.expected[0]
     );
-    assert!(files.path("out.class.npy").exists());
+    assert!(files.path("out.probabilities.npy").exists());
 
     let text = ok(&files.run("local model.pi --weights model.piw --input all.npy --top 1 --network 1Gbit,1ms"));
     assert_eq!(text.lines().filter(|l| l.starts_with("sample")).count(), 3, "{text}");
