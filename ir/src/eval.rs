@@ -56,6 +56,18 @@ impl Value {
         }
     }
 
+    /// The numbers that a value of type `ty` stands for: `v / 2^frac_bits`.
+    #[must_use]
+    pub fn to_real(&self, ty: &Ty) -> Tensor<f32> {
+        match self {
+            Value::Real(t) => t.clone(),
+            Value::Ring(t) => {
+                let scale = ty.as_fixed().map_or(1.0, |f| f64::from(f.frac_bits).exp2());
+                t.map(|&v| (v as f64 / scale) as f32)
+            }
+        }
+    }
+
     #[must_use]
     pub fn shape(&self) -> &Shape {
         match self {

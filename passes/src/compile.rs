@@ -86,8 +86,11 @@ pub struct Compiled {
 
 /// Fraction bits if neither the options nor the input say otherwise.
 const FRAC: u8 = 12;
-/// Without calibration, values are taken to fit a ring of this many bits with the weights' fraction in it.
-const FALLBACK_RING: u8 = 37;
+/// Without calibration, proven bounds are taken if they fit a ring of this many bits with the weights' fraction in it.
+const REACH_RING: u8 = 44;
+/// Otherwise values are taken to fit a ring of this many bits with the weights' fraction in it.
+/// Networks that take pixels of 0 to 255 reach 2^13; what exceeds the assumption is garbled, so it is generous.
+const FALLBACK_RING: u8 = 40;
 /// Largest input if nothing at all is known about it.
 const FALLBACK_INPUT: f32 = 256.0;
 
@@ -110,10 +113,12 @@ pub fn compile(
     split.core = depthwise(&split.core, &mut weights)?;
     let mut notes = split.notes;
     let frac = options.frac.unwrap_or(FRAC);
+    let reach = room(options.ring.unwrap_or(REACH_RING), options, frac);
+    let fallback = room(options.ring.unwrap_or(FALLBACK_RING), options, frac);
     let bounds_of = |graph: &Graph, warnings: &mut Vec<String>| -> Result<Vec<Bound>> {
         let observed = observe(graph, &weights, calibration)?;
         let inputs = input_ranges(graph, options, observed.as_ref().map(|o| &o.inputs), warnings);
-        let facts = Facts { inputs: &inputs, observed: observed.as_ref(), fallback: fallback(options, frac) };
+        let facts = Facts { inputs: &inputs, observed: observed.as_ref(), reach, fallback };
         let bounds = analyse(graph, &weights, &facts)?;
         warn_about_ranges(graph, &bounds, facts.fallback, warnings);
         Ok(bounds)
@@ -174,9 +179,9 @@ fn checked(graph: &Graph, stage: Stage) -> Result<()> {
     })
 }
 
-/// Largest value that a ring of [`FALLBACK_RING`] bits leaves room for, at both fractions and with the spare bit.
-fn fallback(options: &Options, frac: u8) -> f32 {
-    let left = i32::from(FALLBACK_RING) - i32::from(options.weight_frac) - i32::from(frac) - 2;
+/// Largest value that a ring leaves room for, at both fractions and with the spare bit.
+fn room(ring: u8, options: &Options, frac: u8) -> f32 {
+    let left = i32::from(ring) - i32::from(options.weight_frac) - i32::from(frac) - 2;
     (left.max(4) as f32).exp2() * 0.999
 }
 

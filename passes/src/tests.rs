@@ -55,13 +55,20 @@ fn a_small_convolutional_net() {
 #[test]
 fn random_nets() {
     for seed in 0..40 {
-        let mut net = random_net(seed);
-        agrees(&mut net, &Options::default(), 0.05);
+        agrees(&mut random_net(seed), &Options::default(), 0.05);
+    }
+}
+
+#[test]
+fn random_nets_in_one_ring_by_ot() {
+    let options = Options { ring: Some(40), linear: Linear::Ot, exact: true, ..Options::default() };
+    for seed in 40..60 {
+        agrees(&mut random_net(seed), &options, 0.05);
     }
 }
 
 /// Grows a net with residual joins, concatenations, groups and odd scales.
-fn random_net(seed: u64) -> Net {
+pub(crate) fn random_net(seed: u64) -> Net {
     let mut net = Net::new(seed);
     let x = net.input(&[1, 4, 8, 8]);
     let mut values: Vec<Id> = vec![x];

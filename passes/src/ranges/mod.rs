@@ -47,6 +47,8 @@ pub(crate) struct Facts<'a> {
     /// Ranges of inputs, by name.
     pub inputs: &'a BTreeMap<String, (f32, f32)>,
     pub observed: Option<&'a Observed>,
+    /// Proven bounds up to here are affordable, as long as they rest on no assumption.
+    pub reach: f32,
     /// Values above this are assumed not to occur if nothing else bounds them.
     pub fallback: f32,
 }
@@ -59,6 +61,7 @@ pub(crate) fn analyse(graph: &Graph, weights: &RealWeights, facts: &Facts) -> Re
     }
     let mut values: Vec<Option<Pair>> = vec![None; graph.nodes.len()];
     let mut bounds = Vec::with_capacity(graph.nodes.len());
+    let mut assuming: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.iter() {
         let mut pair = match &node.op {
             Op::Input(input) => {
@@ -80,7 +83,10 @@ pub(crate) fn analyse(graph: &Graph, weights: &RealWeights, facts: &Facts) -> Re
                 })?
             }
         };
-        bounds.push(settle(&mut pair, id, is_known(graph, id), facts));
+        let rests_on_assumption = node.args.iter().any(|a| assuming[a.index()]);
+        let bound = settle(&mut pair, id, is_known(graph, id), rests_on_assumption, facts);
+        assuming.push(rests_on_assumption || bound.source == Source::Assumed);
+        bounds.push(bound);
         values[id.index()] = Some(pair);
         for a in &node.args {
             if last_use[a.index()] == id.index() && !matches!(graph.node(*a).op, Op::Input(_)) {
@@ -92,7 +98,7 @@ pub(crate) fn analyse(graph: &Graph, weights: &RealWeights, facts: &Facts) -> Re
 }
 
 /// Takes the tightest of the three and makes the intervals agree with it.
-fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
+fn settle(pair: &mut Pair, id: Id, known: bool, rests_on_assumption: bool, facts: &Facts) -> Bound {
     let (lo, hi) = pair.hull();
     let proven = Bound { lo, hi, source: Source::Proven };
     if known {
@@ -101,7 +107,9 @@ fn settle(pair: &mut Pair, id: Id, known: bool, facts: &Facts) -> Bound {
     let seen = facts.observed.map(|o| o.largest[id.index()] * MARGIN);
     let bound = match seen {
         Some(seen) if seen < proven.max_abs() => within(lo, hi, seen, Source::Calibrated),
-        None if proven.max_abs() > facts.fallback => within(lo, hi, facts.fallback, Source::Assumed),
+        None if proven.max_abs() > if rests_on_assumption { facts.fallback } else { facts.reach } => {
+            within(lo, hi, facts.fallback, Source::Assumed)
+        }
         _ => return proven,
     };
     pair.clamp(bound.lo, bound.hi);
@@ -115,8 +123,55 @@ fn within(lo: f32, hi: f32, most: f32, source: Source) -> Bound {
 }
 
 #[cfg(test)]
-mod within_tests {
+mod tests {
     use super::*;
+    use crate::testing::{Inputs, Net};
+    use crate::tests::random_net;
+    use picc_ir::eval::run_real;
+
+    fn bounds(net: &Net, observed: Option<&Observed>) -> Vec<Bound> {
+        let inputs = BTreeMap::from([("x".to_owned(), (-1.0, 1.0))]);
+        let facts = Facts { inputs: &inputs, observed, reach: f32::MAX, fallback: f32::MAX };
+        analyse(&net.graph, &net.weights, &facts).unwrap()
+    }
+
+    fn all_within(net: &Net, inputs: &Inputs, bounds: &[Bound]) {
+        run_real(&net.graph, inputs, &net.weights, &mut |id, value| {
+            let Bound { lo, hi, source } = bounds[id.index()];
+            for v in &value.data {
+                assert!((lo..=hi).contains(v), "{v} in [{lo}, {hi}], {source:?}: {:?}", net.graph.node(id));
+            }
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn proven_bounds_hold_for_every_input() {
+        for seed in 0..40 {
+            let mut net = random_net(seed);
+            let bounds = bounds(&net, None);
+            assert!(bounds.iter().all(|b| b.source == Source::Proven));
+            for mut inputs in net.samples(4, 1.0) {
+                all_within(&net, &inputs, &bounds);
+                // Extreme inputs come closest.
+                inputs.values_mut().for_each(|t| t.data.iter_mut().for_each(|v| *v = v.signum()));
+                all_within(&net, &inputs, &bounds);
+            }
+        }
+    }
+
+    #[test]
+    fn calibrated_bounds_hold_for_inputs_like_those_seen() {
+        for seed in 0..20 {
+            let mut net = random_net(seed);
+            let samples = net.samples(8, 1.0);
+            let observed = observe(&net.graph, &net.weights, &samples).unwrap();
+            let bounds = bounds(&net, observed.as_ref());
+            for inputs in samples.iter().chain(&net.samples(8, 1.0)) {
+                all_within(&net, inputs, &bounds);
+            }
+        }
+    }
 
     #[test]
     fn disjoint_claims_fall_back_to_the_whole_interval() {

@@ -186,7 +186,7 @@ impl Input {
 /// What becomes of the answer.
 #[derive(Args)]
 pub struct Output {
-    /// Write the outputs: .npy for one, .npz for several.
+    /// Write the outputs: .npz for all in one file, .npy for the first (others beside it, as FILE.NAME.npy).
     #[arg(short, long, value_name = "OUT.NPY")]
     pub output: Option<PathBuf>,
     /// Print one JSON object: bytes, rounds, seconds, memory, and a row for each node.

@@ -1,7 +1,7 @@
 //! `local` and `infer`: a client, with or without its server beside it.
 
 use super::args::{Infer, Link, Local};
-use super::show::{Agreement, Shown, check_path, show};
+use super::show::{Agreement, Shown, show};
 use super::{load_program, load_weights, pool};
 use crate::channel::{Channel, memory_pair_over, tcp};
 use crate::crypto::Rng;
@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 /// Both parties in this process: two threads that share nothing but the channel.
 pub fn local(args: &Local) -> Result<()> {
     let exe = load_program(&args.model)?;
-    check_path(&args.output, &exe)?;
     let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
     let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
     let (client, server) = memory_pair_over(&args.link.network, args.link.patience());
@@ -44,7 +43,6 @@ pub fn local(args: &Local) -> Result<()> {
 /// The client of a server elsewhere.
 pub fn infer(args: &Infer) -> Result<()> {
     let exe = load_program(&args.model)?;
-    check_path(&args.output, &exe)?;
     let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
     let (start, patience) = (Instant::now(), args.link.patience());
     let channel =

@@ -31,21 +31,6 @@ pub struct Agreement {
     pub bound: u64,
 }
 
-/// Whether the outputs fit the file that the user wants; said before the run, not after it.
-pub fn check_path(output: &Output, exe: &Executable) -> Result<()> {
-    let count = exe.graph().outputs.len();
-    match &output.output {
-        Some(path) if count > 1 && !is_npz(path) => {
-            Err(Error::Input(format!("the program has {count} outputs: write an .npz")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_npz(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "npz")
-}
-
 /// Prints and writes what the user asked for.
 pub fn show(output: &Output, run: &Shown) -> Result<()> {
     let outputs: Vec<&[(String, Known)]> = run.inferences.iter().map(|i| &i.outputs[..]).collect();
@@ -93,16 +78,9 @@ struct Class {
     value: f32,
 }
 
-/// The values that an output stands for.
+/// The values that output `which` stands for.
 pub fn real(exe: &Executable, which: usize, value: &Known) -> Tensor<f32> {
-    match value {
-        Known::Real(t) => t.clone(),
-        Known::Ring(t) => {
-            let ty = exe.graph().ty(exe.graph().outputs[which].1);
-            let scale = ty.as_fixed().map_or(1.0, |f| f64::from(f.frac_bits).exp2());
-            t.map(|&v| (v as f64 / scale) as f32)
-        }
-    }
+    value.to_real(exe.graph().ty(exe.graph().outputs[which].1))
 }
 
 /// The best classes of the first output, if it is a vector of them.
@@ -135,7 +113,9 @@ fn summary(exe: &Executable, outputs: &[(String, Known)]) {
     }
 }
 
-/// One file with the outputs of all samples: along the first axis if it is one, else along a new axis.
+/// The outputs of all samples: along the first axis if it is one, else along a new axis. An `.npz` holds all outputs;
+/// with another ending the first output gets the file, and each other one a file beside it with its name before the
+/// ending.
 pub fn write_outputs(path: &Path, exe: &Executable, outputs: &[&[(String, Known)]]) -> Result<()> {
     let names: Vec<&String> = exe.graph().outputs.iter().map(|(name, _)| name).collect();
     let mut arrays: Vec<(String, Vec<u8>)> = Vec::new();
@@ -158,12 +138,21 @@ pub fn write_outputs(path: &Path, exe: &Executable, outputs: &[&[(String, Known)
         };
         arrays.push(((*name).clone(), array));
     }
-    let bytes = match &arrays[..] {
-        several if is_npz(path) => write_npz(several)?,
-        [(_, array)] => array.clone(),
-        _ => return Err(Error::Input(format!("the program has {} outputs: write an .npz", arrays.len()))),
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
     };
-    std::fs::write(path, bytes).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+    if path.extension().is_some_and(|e| e == "npz") {
+        return write(path, &write_npz(&arrays)?);
+    }
+    for (i, (name, array)) in arrays.iter().enumerate() {
+        if i == 0 {
+            write(path, array)?;
+        } else {
+            let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+            write(&path.with_extension(format!("{plain}.npy")), array)?;
+        }
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
