@@ -2,7 +2,7 @@
 
 use picc_ir::{Party, cost::Traffic};
 
-/// Bytes each way and rounds, in total and since the last [`Meter::start_node`].
+/// Bytes each way and rounds, in total and since the last `start_node`.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     node: Traffic,
