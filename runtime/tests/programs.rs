@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Built, Linear, Truncation, cnn, reference, run_both, sample};
+use common::{Built, Linear, Truncation, cnn, long, reference, run_both, sample, zoo};
 use picc_ir::Party;
 use picc_ir::eval::Value;
 use picc_runtime::channel::{Channel, Network, memory_pair, tcp};
@@ -76,6 +76,21 @@ fn a_network_with_ot_layers_equals_the_reference() {
 #[test]
 fn a_network_with_rlwe_layers_equals_the_reference() {
     check(cnn(Linear::Rlwe, Truncation::Faithful), 2, memory_pair(PATIENCE), 0);
+}
+
+#[test]
+fn every_other_protocol_equals_the_reference() {
+    for linear in [Linear::Ot(Party::Client), Linear::Ot(Party::Server), Linear::Rlwe] {
+        check(zoo(linear), 1, memory_pair(PATIENCE), 0);
+    }
+}
+
+#[test]
+fn a_node_in_several_parts_equals_the_reference() {
+    let built = long((1 << 18) + 1000);
+    let exe = Executable::new(built.program.clone()).unwrap();
+    assert!(exe.steps().len() > exe.graph().nodes.len());
+    check(built, 1, memory_pair(PATIENCE), 0);
 }
 
 #[test]

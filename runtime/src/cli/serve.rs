@@ -59,7 +59,10 @@ pub fn serve(args: &Serve) -> Result<()> {
             Some((stream, address)) => {
                 sessions += 1;
                 eprintln!("pirun: session {sessions}: client {address}");
-                running.push(start(&shared, sessions, stream, &args.link)?);
+                match start(&shared, sessions, stream, &args.link) {
+                    Ok(session) => running.push(session),
+                    Err(e) => eprintln!("pirun: session {sessions} was not started: {e}"),
+                }
             }
             None => std::thread::sleep(POLL),
         }

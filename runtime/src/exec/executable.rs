@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::handshake::Agreement;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
-use picc_ir::{Graph, Id, Program};
+use picc_ir::{Graph, Id, Op, Program};
 
 /// What both parties hold of a program. Nothing here is secret.
 pub struct Executable {
@@ -13,6 +13,8 @@ pub struct Executable {
     schedule: Schedule,
     /// For each node its last user; outputs are never freed.
     last_use: Vec<Id>,
+    /// Weights that only layers under ring LWE read: those read the transformed ones.
+    only_prepared: Vec<bool>,
     cost: ProgramCost,
 }
 
@@ -29,7 +31,8 @@ impl Executable {
         let schedule = schedule(&program.graph).map_err(|e| wrong(&e))?;
         let cost = scheduled_cost(&program, &schedule).map_err(|e| wrong(&e))?;
         let last_use = last_use(&program.graph);
-        Ok(Executable { digest: program.digest(), program, schedule, last_use, cost })
+        let only_prepared = only_prepared(&program.graph);
+        Ok(Executable { digest: program.digest(), program, schedule, last_use, only_prepared, cost })
     }
 
     #[must_use]
@@ -69,6 +72,11 @@ impl Executable {
         self.last_use[value.index()] <= user
     }
 
+    /// Whether only layers under ring LWE read this node, which is a weight.
+    pub(super) fn is_only_prepared(&self, id: Id) -> bool {
+        self.only_prepared[id.index()]
+    }
+
     /// What the handshake compares.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
@@ -90,6 +98,16 @@ impl Executable {
             format!("{} ({})", node.name, node.op.name())
         }
     }
+}
+
+fn only_prepared(graph: &Graph) -> Vec<bool> {
+    let mut only: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Weight(_))).collect();
+    for node in &graph.nodes {
+        if !matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_)) {
+            node.args.iter().for_each(|a| only[a.index()] = false);
+        }
+    }
+    only
 }
 
 fn last_use(graph: &Graph) -> Vec<Id> {

@@ -92,6 +92,7 @@ impl<'a> Run<'a> {
             .collect::<Result<_>>()?;
         match &node.op {
             Op::Input(op) => Ok(Some(self.secrets.tensor(Party::Client, &op.name)?)),
+            Op::Weight(_) if exe.is_only_prepared(step.node) => Ok(Some(Value::Absent)),
             Op::Weight(op) => Ok(Some(self.secrets.tensor(Party::Server, &op.name)?)),
             Op::Reveal(op) => {
                 let value = reveal(session, args[0], tys[0], op.to)?;
@@ -111,7 +112,7 @@ impl<'a> Run<'a> {
                 let (x, w) = if left { (args[1], args[0]) } else { (args[0], args[1]) };
                 let (prepared, w) = match &self.secrets {
                     Secrets::Inputs(_) => (None, None),
-                    Secrets::Weights(_, prepared) => (Some(*prepared), Some(w.known()?)),
+                    Secrets::Weights(_, prepared) => (Some(*prepared), w.known().ok()),
                 };
                 let layer = (step.node, node);
                 let out = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;

@@ -188,6 +188,47 @@ pub fn cnn(linear: Linear, truncation: Truncation) -> Built {
     b.build()
 }
 
+/// Every other protocol: two inputs, weights on the left, products, maxima, an argmax, and local steps between them.
+pub fn zoo(linear: Linear) -> Built {
+    let mut b = Builder::new(linear, Truncation::Faithful);
+    let x = b.input("x", &[2, 3, 4]);
+    let y = b.input("y", &[2, 3, 4]);
+    let larger = b.add(MaxOt { radix: 3 }, &[x, y], "max");
+    let product = b.add(MulOt {}, &[larger, y], "mul shared");
+    b.output(product, "product");
+    let w = b.weight("scale", &[2, 3, 4], x);
+    let scaled = b.add(MulOt {}, &[x, w], "mul server");
+    b.output(scaled, "scaled");
+    let top = b.add(ReduceMaxOt { axes: vec![0, 2], keep: false, radix: 4 }, &[larger], "reduce_max");
+    b.output(top, "top");
+    let best = b.add(ArgMaxOt { axis: 1, keep: true, last: true, radix: 2 }, &[larger], "arg_max");
+    b.output(best, "best");
+    // [6, 4] seen as the right factor of W [5, 6].
+    let matrix = b.add(Reshape { shape: vec![6, 4] }, &[y], "matrix");
+    let w = b.weight("left", &[5, 6], matrix);
+    let geom = MatMulGeom { batch: 1, rows: 5, inner: 6, cols: 4 };
+    let (weight_bits, weights_left) = (WEIGHT_BITS, true);
+    let left = match linear {
+        Linear::Ot(receiver) => b.add(MatMulOt { geom, weight_bits, weights_left, receiver }, &[w, matrix], "left"),
+        Linear::Rlwe => b.add(MatMulRlwe { geom, weight_bits, weights_left }, &[w, matrix], "left"),
+    };
+    let ty = Ty::fixed(&[4], Fixed { ring_bits: RING, frac_bits: 12, lo: -9, hi: 9 }, Owner::Public);
+    let bias = b.add(Const { ty, value: ConstValue::Int(vec![1, -2, 3, 9]) }, &[], "bias");
+    let left = b.add(Sub {}, &[left, bias], "bias");
+    let left = b.add(Transpose { perm: vec![1, 0] }, &[left], "turn");
+    b.output(left, "left");
+    b.build()
+}
+
+/// One ReLU over so many elements that it runs in parts.
+pub fn long(elements: usize) -> Built {
+    let mut b = Builder::new(Linear::Rlwe, Truncation::Faithful);
+    let x = b.input("x", &[elements]);
+    let x = b.relu(x, "relu");
+    b.output(x, "y");
+    b.build()
+}
+
 /// A sample for every input of the program, different for each seed.
 pub fn sample(program: &Program, seed: u64) -> Sample {
     let mut rng = Rng::from_seed(seed);
