@@ -41,7 +41,11 @@ fn crates_depend_one_way() {
     assert_eq!(workspace_dependencies("ir"), Vec::<String>::new());
     assert_eq!(workspace_dependencies("passes"), ["picc-ir"]);
     assert_eq!(workspace_dependencies("compiler"), ["picc-ir", "picc-passes"]);
-    assert_eq!(workspace_dependencies("runtime"), ["picc-ir"], "the runtime is built without importer and optimizer");
+    assert_eq!(
+        workspace_dependencies("runtime"),
+        ["picc-ir"],
+        "the runtime is built without importer and optimizer"
+    );
 }
 
 #[test]
