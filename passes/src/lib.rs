@@ -11,6 +11,7 @@
 mod canonicalize;
 mod compile;
 mod depthwise;
+pub mod egraph;
 mod eligible;
 mod error;
 mod error_bound;

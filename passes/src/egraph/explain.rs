@@ -1,0 +1,174 @@
+//! What was chosen and why, for people and for `--json`.
+
+use super::rules::{ErrorClass, Family};
+use super::saturate::Stop;
+use picc_ir::cost::profile::{Picos, Profile, seconds};
+use picc_ir::cost::{Cost, Traffic};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A sum of prices. Bytes include the OT extension that a node causes; rounds do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    pub bytes: u64,
+    pub rounds: u64,
+    pub seconds: f64,
+}
+
+impl Totals {
+    pub(crate) fn new(profile: &Profile, cost: &Cost, picos: Picos) -> Totals {
+        Totals { bytes: profile.bytes(cost), rounds: cost.online.rounds, seconds: seconds(picos) }
+    }
+
+    fn saved(self, after: Totals) -> Saved {
+        Saved {
+            bytes: self.bytes as i64 - after.bytes as i64,
+            rounds: self.rounds as i64 - after.rounds as i64,
+            seconds: self.seconds - after.seconds,
+        }
+    }
+}
+
+impl std::ops::Add for Totals {
+    type Output = Totals;
+    fn add(self, o: Totals) -> Totals {
+        Totals { bytes: self.bytes + o.bytes, rounds: self.rounds + o.rounds, seconds: self.seconds + o.seconds }
+    }
+}
+
+/// What would be missing without a rule. Negative where it pays with one thing for another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    pub bytes: i64,
+    pub rounds: i64,
+    pub seconds: f64,
+}
+
+/// One rule of the table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleReport {
+    pub name: String,
+    pub family: Family,
+    pub class: ErrorClass,
+    pub says: String,
+    /// Places where it matches the final e-graph.
+    pub matched: usize,
+    /// Statements without a type: a condition that could not be shown.
+    pub refused: usize,
+    /// Statements that were new.
+    pub fired: usize,
+    /// Nodes of the program that exist because of it.
+    pub chosen: usize,
+    /// Against the best program without those nodes.
+    pub saved: Saved,
+}
+
+/// Everything that computes one node of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// ONNX node.
+    pub node: String,
+    pub before: Totals,
+    pub after: Totals,
+    /// Rules that led from the model to the program here, in order.
+    pub chain: Vec<String>,
+    /// Chosen protocols.
+    pub protocols: Vec<String>,
+}
+
+/// Why a program is what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    pub profile: String,
+    pub exact: bool,
+    pub stop: Stop,
+    pub iterations: usize,
+    pub e_nodes: usize,
+    pub e_classes: usize,
+    /// Without rewriting: only protocols chosen.
+    pub before: Totals,
+    pub after: Totals,
+    pub rules: Vec<RuleReport>,
+    pub regions: Vec<Region>,
+}
+
+impl Explanation {
+    pub(crate) fn savings(without: Totals, with: Totals) -> Saved {
+        without.saved(with)
+    }
+
+    /// What happened to one node of the model.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Region> {
+        self.regions.iter().find(|r| r.node == name)
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = if self.exact { ", exact rules only" } else { "" };
+        writeln!(f, "profile {}{exact}", self.profile)?;
+        writeln!(f, "  without rewriting  {}", self.before)?;
+        writeln!(f, "  chosen             {}", self.after)?;
+        writeln!(
+            f,
+            "  {} e-nodes in {} classes after {} iterations: {:?}",
+            self.e_nodes, self.e_classes, self.iterations, self.stop
+        )?;
+        writeln!(f, "\nrules")?;
+        for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {
+            writeln!(
+                f,
+                "  {:24} {:11} {:8} matched {:5} fired {:5} chosen {:4} saved {:10} B {:5} rounds {:9.4} s",
+                r.name,
+                r.family.name(),
+                format!("{:?}", r.class),
+                r.matched,
+                r.fired,
+                r.chosen,
+                r.saved.bytes,
+                r.saved.rounds,
+                r.saved.seconds
+            )?;
+        }
+        writeln!(f, "\nnodes")?;
+        for r in self.regions.iter().filter(|r| !r.chain.is_empty() || r.before != r.after) {
+            writeln!(f, "  {}", r.node)?;
+            writeln!(f, "    before {}", r.before)?;
+            writeln!(f, "    after  {}  [{}]", r.after, r.protocols.join(", "))?;
+            if !r.chain.is_empty() {
+                writeln!(f, "    by {}", r.chain.join(" > "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sum over a program's nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    pub cost: Cost,
+    pub picos: Picos,
+}
+
+impl Sum {
+    pub fn add(&mut self, cost: Cost, picos: Picos) {
+        let online: Traffic = self.cost.online + cost.online;
+        self.cost = Cost { online, cots: self.cost.cots + cost.cots };
+        self.picos = self.picos.saturating_add(picos);
+    }
+
+    pub fn totals(&self, profile: &Profile) -> Totals {
+        Totals::new(profile, &self.cost, self.picos)
+    }
+}

@@ -1,0 +1,388 @@
+//! The optimizer: one e-graph that holds the model, every rewrite and every protocol choice, and the cheapest program
+//! in it under a deployment profile.
+//!
+//! ```text
+//! ring graph -> import -> rules to a fixpoint -> protocols -> price -> extract -> emit -> mpc graph + weights
+//!               saturate.rs   rules/             rules/       price.rs extract.rs emit.rs
+//! ```
+//! What may be believed of a class is in `analysis.rs`: rules fire on proven facts only. The result is deterministic:
+//! limits are numbers of nodes and iterations, prices are integers, and every order is fixed.
+
+mod analysis;
+mod emit;
+mod explain;
+mod extract;
+mod language;
+mod price;
+mod rules;
+mod saturate;
+#[cfg(test)]
+mod tests;
+
+pub use explain::{Explanation, Region, RuleReport, Saved, Totals};
+pub use rules::{ErrorClass, Family};
+pub use saturate::{Limits, RuleOptions, Stop};
+
+use crate::error::{CompileError, Result};
+use analysis::is_known;
+use emit::Emitter;
+use explain::Sum;
+use extract::{Candidate, Choice, Effort, Problem};
+use language::Enode;
+use picc_ir::cost::profile::Profile;
+use picc_ir::op::Op;
+use picc_ir::verify::{Stage, verify};
+use picc_ir::weights::RingWeights;
+use picc_ir::{Graph, Ty};
+use price::{Priced, Prices};
+use saturate::{Grown, Origin};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// An optimized program.
+#[derive(Clone, Debug)]
+pub struct Optimized {
+    /// In the mpc dialect. Outputs are what the client learns, under the names of the ring graph's outputs.
+    pub graph: Graph,
+    pub weights: RingWeights,
+    pub explanation: Explanation,
+}
+
+/// Finds the cheapest program for a ring graph.
+///
+/// # Errors
+/// If a node has no protocol, or weights are missing. A graph that the verifier refuses is reported as internal.
+pub fn optimize(
+    graph: &Graph,
+    weights: &RingWeights,
+    profile: &Profile,
+    options: &RuleOptions,
+) -> Result<Optimized> {
+    let mut prices = Prices::new(profile);
+    let plain = Solved::new(graph, &mut prices, &options.protocols_only())?;
+    let before = plain.by_node(graph);
+    let solved = Solved::new(graph, &mut prices, options)?;
+
+    let choice = solved.nodes(&solved.choice);
+    let names: Vec<String> = graph.nodes.iter().map(|n| n.name.clone()).collect();
+    let class = |id: picc_ir::Id| solved.grown.eg.find(solved.grown.class[id.index()]);
+    let inputs: Vec<egg::Id> =
+        graph.iter().filter(|(_, n)| matches!(n.op, Op::Input(_))).map(|(id, _)| class(id)).collect();
+    let outputs: Vec<(String, egg::Id)> = graph.outputs.iter().map(|(n, id)| (n.clone(), class(*id))).collect();
+    let emitted = Emitter::new(&solved.grown.eg, &choice, &names, weights).emit(&inputs, &outputs, true)?;
+    verify(&emitted.graph, Stage::Mpc).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        CompileError::Internal(format!("the optimized graph is refused: {}", lines.join("; ")))
+    })?;
+    let explanation = solved.explain(graph, profile, options, &plain, before);
+    Ok(Optimized { graph: emitted.graph, weights: emitted.weights, explanation })
+}
+
+/// Most rounds in which chosen rewrites are left out again.
+const MAX_RECONSIDERED: usize = 3;
+
+/// A grown e-graph with its cheapest program.
+struct Solved {
+    grown: Grown,
+    /// Class of each class of the problem.
+    classes: Vec<egg::Id>,
+    problem: Problem,
+    /// Nodes and prices that candidates name.
+    nodes: Vec<(Enode, Priced)>,
+    choice: Choice,
+    /// The best program found without each rewrite that was chosen.
+    without: BTreeMap<usize, Choice>,
+    /// Nodes for values that the compiler computes.
+    known: HashMap<egg::Id, Enode>,
+}
+
+impl Solved {
+    fn new(graph: &Graph, prices: &mut Prices, options: &RuleOptions) -> Result<Solved> {
+        let mut grown = Grown::import(graph, options)?;
+        grown.grow(options.limits);
+        let known = known_nodes(&grown);
+        let sorted = grown.sorted_classes();
+        let ty = |c: egg::Id| grown.eg[c].data.ty.as_ref();
+        let classes: Vec<egg::Id> =
+            sorted.keys().copied().filter(|&c| ty(c).is_some_and(|t| !is_known(t))).collect();
+        let index: HashMap<egg::Id, usize> = classes.iter().enumerate().map(|(i, &c)| (c, i)).collect();
+        let origins = grown.origins();
+        let mut nodes = Vec::new();
+        let mut problem = Problem { classes: vec![Vec::new(); classes.len()], roots: Vec::new() };
+        for (i, class) in classes.iter().enumerate() {
+            for node in sorted[class] {
+                let args: Option<SmallVec<[&Ty; 4]>> = node.args.iter().map(|&a| ty(a)).collect();
+                let (Some(args), Some(result)) = (args, ty(*class)) else { continue };
+                let Some(priced) = prices.of(&node.op, &args, result) else { continue };
+                let needs: BTreeSet<usize> = node.args.iter().filter_map(|a| index.get(a).copied()).collect();
+                let candidate = Candidate {
+                    node: nodes.len(),
+                    price: priced.picos,
+                    needs: needs.into_iter().collect(),
+                    made_by: rewrites(&grown, &origins, node).into(),
+                };
+                nodes.push((node.clone(), priced));
+                problem.classes[i].push(candidate);
+            }
+        }
+        problem.prune();
+        let roots: BTreeSet<usize> = graph
+            .outputs
+            .iter()
+            .filter_map(|(_, id)| index.get(&grown.eg.find(grown.class[id.index()])).copied())
+            .collect();
+        problem.roots = roots.into_iter().collect();
+        let mut solved =
+            Solved { grown, classes, problem, nodes, choice: Vec::new(), without: BTreeMap::new(), known };
+        let mut best = solved.problem.solve(Effort::Full);
+        // What the model says, node by node, is a program too, and so is what one family makes of it; the search may
+        // not end above them.
+        for family in [None].into_iter().chain(Family::ALL.map(Some)) {
+            let foreign = |k: &Candidate| k.made_by.iter().any(|&r| Some(solved.grown.rules[r].family) != family);
+            if let Some(mut start) =
+                solved.problem.without(|_, k| foreign(k)).solve_in(&solved.problem, Effort::Full)
+            {
+                solved.problem.improve(&mut start);
+                if best.as_ref().is_none_or(|b| start.1 < b.1) {
+                    best = Some(start);
+                }
+            }
+        }
+        let choice = best.map(|s| s.0);
+        solved.choice = choice.ok_or_else(|| solved.unlowered(graph))?;
+        solved.reconsider();
+        Ok(solved)
+    }
+
+    /// Solves again without each rewrite that was chosen: the search is not exact, and fewer ways may lead further.
+    fn reconsider(&mut self) {
+        for _ in 0..MAX_RECONSIDERED {
+            let Some(best) = self.problem.total(&self.choice) else { return };
+            let mut used = BTreeSet::new();
+            for i in self.problem.reach(&self.choice).unwrap_or_default() {
+                if let Some(pick) = self.choice[i] {
+                    used.extend(self.problem.classes[i][pick].made_by.iter().copied());
+                }
+            }
+            self.without.clear();
+            for r in used {
+                let found =
+                    self.problem.without(|_, k| k.made_by.contains(&r)).solve_in(&self.problem, Effort::Quick);
+                self.without.extend(found.map(|(choice, _)| (r, choice)));
+            }
+            let cheapest =
+                self.without.values().filter_map(|c| Some((self.problem.total(c)?, c))).min_by_key(|c| c.0);
+            match cheapest.filter(|(total, _)| *total < best) {
+                Some((total, choice)) => {
+                    let mut found = (choice.clone(), total);
+                    self.problem.improve(&mut found);
+                    self.choice = found.0;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// The first node of the model that no protocol computes.
+    fn unlowered(&self, graph: &Graph) -> CompileError {
+        let mut computable = vec![false; self.classes.len()];
+        loop {
+            let before = computable.iter().filter(|c| **c).count();
+            for (i, class) in self.problem.classes.iter().enumerate() {
+                computable[i] = computable[i] || class.iter().any(|k| k.needs.iter().all(|&n| computable[n]));
+            }
+            if computable.iter().filter(|c| **c).count() == before {
+                break;
+            }
+        }
+        let index: HashMap<egg::Id, usize> = self.classes.iter().enumerate().map(|(i, &c)| (c, i)).collect();
+        let first = graph.iter().find(|(id, _)| {
+            let class = self.grown.eg.find(self.grown.class[id.index()]);
+            index.get(&class).is_some_and(|&i| !computable[i])
+        });
+        match first {
+            Some((_, node)) => CompileError::Unsupported {
+                node: node.name.clone(),
+                op: node.op.name(),
+                why: format!("no allowed protocol computes {}", node.ty),
+                way_out: "allow more protocols, or calibrate for tighter ranges".to_owned(),
+            },
+            None => CompileError::Internal("no program in the e-graph".to_owned()),
+        }
+    }
+
+    /// The node for each class under a choice.
+    fn nodes(&self, choice: &Choice) -> HashMap<egg::Id, Enode> {
+        let chosen = choice.iter().enumerate().filter_map(|(i, pick)| {
+            let candidate = &self.problem.classes[i][(*pick)?];
+            Some((self.classes[i], self.nodes[candidate.node].0.clone()))
+        });
+        chosen.chain(self.known.iter().map(|(c, n)| (*c, n.clone()))).collect()
+    }
+
+    /// Classes of the program with their nodes, needs first.
+    fn program(&self, choice: &Choice) -> Vec<(egg::Id, &Enode, Priced)> {
+        let order = self.problem.reach(choice).unwrap_or_default();
+        order
+            .into_iter()
+            .filter_map(|i| {
+                let candidate = &self.problem.classes[i][choice[i]?];
+                let (node, priced) = &self.nodes[candidate.node];
+                Some((self.classes[i], node, *priced))
+            })
+            .collect()
+    }
+
+    fn total(&self, choice: &Choice) -> Sum {
+        let mut sum = Sum::default();
+        self.program(choice).iter().for_each(|(_, _, p)| sum.add(p.cost, p.picos));
+        sum
+    }
+
+    /// Costs by ONNX node.
+    fn by_node(&self, graph: &Graph) -> BTreeMap<String, Sum> {
+        let mut by_node: BTreeMap<String, Sum> = BTreeMap::new();
+        for (class, _, p) in self.program(&self.choice) {
+            by_node.entry(self.name(graph, class)).or_default().add(p.cost, p.picos);
+        }
+        by_node
+    }
+
+    fn name(&self, graph: &Graph, class: egg::Id) -> String {
+        let at = self.grown.eg[class].data.at as usize;
+        graph.nodes.get(at).map(|n| n.name.clone()).unwrap_or_default()
+    }
+
+    fn explain(
+        &self,
+        graph: &Graph,
+        profile: &Profile,
+        options: &RuleOptions,
+        plain: &Solved,
+        before: BTreeMap<String, Sum>,
+    ) -> Explanation {
+        let origins = self.grown.origins();
+        let after = self.total(&self.choice).totals(profile);
+        let mut chosen = vec![0usize; self.grown.rules.len()];
+        let mut chains: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for (class, node, priced) in self.program(&self.choice) {
+            let (chain, protocols) = chains.entry(self.name(graph, class)).or_default();
+            let made_by = rewrites(&self.grown, &origins, node);
+            // A node counts for the last rewrite that led to it, and for its protocol.
+            let own = origins.get(node).map(|o| o.rule).filter(|r| !made_by.contains(r));
+            made_by.last().copied().into_iter().chain(own).for_each(|r| chosen[r] += 1);
+            for rule in made_by {
+                let name = self.grown.rules[rule].name.to_owned();
+                if !chain.contains(&name) {
+                    chain.push(name);
+                }
+            }
+            if priced.cost != Default::default() {
+                let protocol = protocol_of(&node.op);
+                if !protocols.contains(&protocol) {
+                    protocols.push(protocol);
+                }
+            }
+        }
+        let rules = self.grown.rules.iter().enumerate().map(|(r, rule)| {
+            let without = self.without.get(&r).filter(|_| chosen[r] > 0);
+            let saved = without.map(|choice| Explanation::savings(self.total(choice).totals(profile), after));
+            let counts = self.grown.counts[r];
+            RuleReport {
+                name: rule.name.to_owned(),
+                family: rule.family,
+                class: rule.class,
+                says: rule.says.to_owned(),
+                matched: counts.matched,
+                refused: counts.refused,
+                fired: counts.fired,
+                chosen: chosen[r],
+                saved: saved.unwrap_or_default(),
+            }
+        });
+        let rules = rules.collect();
+        let now = self.by_node(graph);
+        let mut regions = Vec::new();
+        let mut seen = BTreeSet::new();
+        for node in &graph.nodes {
+            let (was, is) = (before.get(&node.name), now.get(&node.name));
+            if (was.is_none() && is.is_none()) || !seen.insert(&node.name) {
+                continue;
+            }
+            let totals = |s: Option<&Sum>| s.map_or_else(Totals::default, |s| s.totals(profile));
+            let (chain, protocols) = chains.remove(&node.name).unwrap_or_default();
+            regions.push(Region {
+                node: node.name.clone(),
+                before: totals(was),
+                after: totals(is),
+                chain,
+                protocols,
+            });
+        }
+        Explanation {
+            profile: profile.name.clone(),
+            exact: options.exact,
+            stop: self.grown.stop,
+            iterations: self.grown.iterations,
+            e_nodes: self.grown.eg.total_number_of_nodes(),
+            e_classes: self.grown.eg.number_of_classes(),
+            before: plain.total(&plain.choice).totals(profile),
+            after,
+            rules,
+            regions,
+        }
+    }
+}
+
+/// Rewrites that led to a node, the first one first; protocols left out.
+fn rewrites(grown: &Grown, origins: &HashMap<Enode, Origin>, node: &Enode) -> Vec<usize> {
+    let mut chain = Vec::new();
+    let (mut at, mut steps) = (node.clone(), 0);
+    // Origins were there before what they made, up to merging: a bound suffices against circles.
+    while let (Some(origin), true) = (origins.get(&at), steps < 64) {
+        steps += 1;
+        if grown.rules[origin.rule].family != Family::Protocol {
+            chain.push(origin.rule);
+        }
+        at = origin.of.canonical(&grown.eg);
+    }
+    chain.reverse();
+    chain
+}
+
+/// A protocol with the parameter that was chosen for it.
+fn protocol_of(op: &Op) -> String {
+    let attributes = op.attributes();
+    let mut name = op.name().to_owned();
+    if let Some(radix) = attributes.get("radix") {
+        name = format!("{name} radix {radix}");
+    }
+    if let Some(receiver) = attributes.get("receiver").and_then(|r| r.as_str()) {
+        name = format!("{name}, {} chooses", receiver.to_lowercase());
+    }
+    name
+}
+
+/// For values that the compiler computes: the expression with the fewest operators.
+fn known_nodes(grown: &Grown) -> HashMap<egg::Id, Enode> {
+    let sorted = grown.sorted_classes();
+    let known: BTreeMap<egg::Id, &[Enode]> =
+        sorted.into_iter().filter(|(c, _)| grown.eg[*c].data.ty.as_ref().is_some_and(is_known)).collect();
+    let mut best: HashMap<egg::Id, (u64, Enode)> = HashMap::new();
+    loop {
+        let mut changed = false;
+        for (&class, nodes) in &known {
+            for node in *nodes {
+                let size = node.args.iter().try_fold(1u64, |n, a| best.get(a).map(|b| n.saturating_add(b.0)));
+                let Some(size) = size else { continue };
+                if best.get(&class).is_none_or(|b| size < b.0) {
+                    best.insert(class, (size, node.clone()));
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            return best.into_iter().map(|(c, (_, n))| (c, n)).collect();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The table of rewrites. One row: a name, what it says, how exact it is, and a function that matches and builds.
+//!
+//! A rule looks at one node of a class ([`Site`]) and states what else the class equals. Whatever it states is typed
+//! before it is believed: an expression without a type, or with another shape, ring, fraction or owner, is refused, so a
+//! condition that cannot be shown is a condition that is false.
+
+mod expr;
+mod hygiene;
+mod linear;
+mod merging;
+mod protocol;
+mod relu;
+mod ring;
+mod truncation;
+mod winograd;
+
+pub(crate) use expr::{Expr, View};
+
+use super::language::Enode;
+use egg::Id;
+use picc_ir::Op;
+use serde::{Deserialize, Serialize};
+
+/// How much a rewrite may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ErrorClass {
+    /// Equal over the reals and bit-equal over the ring.
+    Exact,
+    /// Equal over the reals; over the ring off by at most so many units in the last place.
+    Ulp(u32),
+    /// Changes the function a little: only under an accuracy budget.
+    Approx,
+    /// Changes the function: the model must be trained again.
+    Retrain,
+}
+
+/// Rules that are studied, allowed and forbidden together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    Hygiene,
+    Linear,
+    /// Several layers become one, or one becomes several.
+    Merging,
+    Winograd,
+    Relu,
+    /// The ring in which something is computed.
+    Ring,
+    Truncation,
+    /// From what to how. Without it there is no program.
+    Protocol,
+}
+
+impl Family {
+    pub const ALL: [Family; 8] = [
+        Family::Hygiene,
+        Family::Linear,
+        Family::Merging,
+        Family::Winograd,
+        Family::Relu,
+        Family::Ring,
+        Family::Truncation,
+        Family::Protocol,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Hygiene => "hygiene",
+            Family::Linear => "linear",
+            Family::Merging => "merging",
+            Family::Winograd => "winograd",
+            Family::Relu => "relu",
+            Family::Ring => "ring",
+            Family::Truncation => "truncation",
+            Family::Protocol => "protocol",
+        }
+    }
+}
+
+/// A named rewrite.
+pub(crate) struct Rule {
+    pub name: &'static str,
+    pub family: Family,
+    pub class: ErrorClass,
+    /// The rewrite as a person would write it.
+    pub says: &'static str,
+    pub rewrite: fn(&Site, &mut Out),
+}
+
+/// A node and the class that it is in.
+pub(crate) struct Site<'a> {
+    pub view: View<'a>,
+    pub class: Id,
+    pub node: &'a Enode,
+}
+
+impl Site<'_> {
+    pub fn op(&self) -> &Op {
+        &self.node.op
+    }
+
+    pub fn arg(&self, i: usize) -> Id {
+        self.node.args[i]
+    }
+}
+
+/// What rules state.
+#[derive(Default)]
+pub(crate) struct Out {
+    pub equalities: Vec<(Id, Expr)>,
+}
+
+impl Out {
+    /// The value of `class` is that of `expr`.
+    pub fn equal(&mut self, class: Id, expr: impl Into<Expr>) {
+        self.equalities.push((class, expr.into()));
+    }
+}
+
+/// Every rule, families in the order in which they are tried.
+pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
+    [
+        hygiene::RULES,
+        linear::RULES,
+        merging::RULES,
+        winograd::RULES,
+        relu::RULES,
+        ring::RULES,
+        truncation::RULES,
+        protocol::RULES,
+    ]
+    .into_iter()
+    .flatten()
+}

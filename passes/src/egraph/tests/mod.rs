@@ -1,0 +1,7 @@
+//! Rules against the interpreter, and whole programs.
+
+mod layers;
+mod left_sides;
+mod programs;
+mod ring_graph;
+mod rules;
