@@ -2,15 +2,17 @@
 
 use crate::canonicalize::canonicalize;
 use crate::depthwise::depthwise;
+use crate::egraph::{Explanation, Family, RuleOptions, optimize};
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::uses;
-use crate::lower::{Protocols, lower};
+use crate::lower::{Protocols, attach_tail, lower};
 use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
 use crate::tail::split;
+use picc_ir::cost::profile::Profile;
 use picc_ir::op::{F32, Op};
 use picc_ir::ops::Input;
 use picc_ir::program::{InputSpec, Preprocess, Program};
@@ -48,6 +50,11 @@ pub struct Options {
     pub radix: u8,
     /// Field size `2^k` of the SoftSpoken OT extension.
     pub softspoken_k: u8,
+    /// The deployment for which rewrites and protocols are chosen together by exact cost; `None`: the same plain
+    /// lowering for every deployment. It also decides the field of the OT extension.
+    pub profile: Option<Profile>,
+    /// Families of rewrites that may be chosen under a profile, by name; `None`: all of them.
+    pub families: Option<Vec<String>>,
     /// How a client turns an image into the (first) input.
     pub preprocess: Option<Preprocess>,
     /// Names of the classes.
@@ -66,6 +73,8 @@ impl Default for Options {
             linear: Linear::Auto,
             radix: 4,
             softspoken_k: 4,
+            profile: None,
+            families: None,
             preprocess: None,
             labels: Vec::new(),
         }
@@ -82,6 +91,8 @@ pub struct Compiled {
     /// Secret: the server's.
     pub weights: RingWeights,
     pub report: Report,
+    /// Under a profile: what was chosen, and why.
+    pub explanation: Option<Explanation>,
 }
 
 /// Fraction bits if neither the options nor the input say otherwise.
@@ -145,9 +156,17 @@ pub fn compile(
     };
     let plan = Plan::new(&core, &weights, &bounds, &format)?;
     let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
-    let Options { linear, exact, radix, softspoken_k, .. } = *options;
-    let protocols = Protocols { linear, exact, radix, softspoken_k };
-    let mpc = lower(&ring_graph, &split.tail, protocols)?;
+    let (mpc, ring_weights, explanation) = match &options.profile {
+        None => {
+            let Options { linear, exact, radix, softspoken_k, .. } = *options;
+            let protocols = Protocols { linear, exact, radix, softspoken_k };
+            (lower(&ring_graph, &split.tail, protocols)?, ring_weights, None)
+        }
+        Some(profile) => {
+            let optimized = optimize(&ring_graph, &ring_weights, profile, &rule_options(options)?)?;
+            (attach_tail(&optimized.graph, &split.tail)?, optimized.weights, Some(optimized.explanation))
+        }
+    };
     checked(&ring_graph, Stage::Ring)?;
     checked(&mpc, Stage::Mpc)?;
 
@@ -162,13 +181,39 @@ pub fn compile(
         graph: mpc,
         labels: options.labels.clone(),
         error_ulps,
-        softspoken_k: options.softspoken_k,
+        softspoken_k: options.profile.as_ref().map_or(options.softspoken_k, |p| p.softspoken_k),
         notes,
     };
     let (rows, cost) = price(&program)?;
     let ranges = ranges(&core, &bounds);
     let report = Report { warnings, likely_ulps, ranges, rows, cost };
-    Ok(Compiled { program, ring_graph, weights: ring_weights, report })
+    Ok(Compiled { program, ring_graph, weights: ring_weights, report, explanation })
+}
+
+/// Which rewrites the options allow.
+fn rule_options(options: &Options) -> Result<RuleOptions> {
+    let mut rules = RuleOptions { exact: options.exact, ..RuleOptions::default() };
+    if let Some(names) = &options.families {
+        let mut families = Vec::with_capacity(names.len());
+        for name in names {
+            let family = Family::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
+                let known: Vec<&str> = Family::ALL.iter().map(|f| f.name()).collect();
+                CompileError::Options {
+                    option: "passes",
+                    why: format!("no `{name}`; there are {}", known.join(", ")),
+                }
+            })?;
+            families.push(family);
+        }
+        rules = rules.only(&families);
+    }
+    let off: &[&str] = match options.linear {
+        Linear::Auto => &[],
+        Linear::Rlwe => &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"],
+        Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
+    };
+    rules.disabled.extend(off.iter().map(|&r| r.to_owned()));
+    Ok(rules)
 }
 
 /// A graph that the verifier refuses is a bug of this crate, not of the model.

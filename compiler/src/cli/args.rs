@@ -10,6 +10,8 @@ Examples:
       compile; writes model.pi (public: give it to clients) and model.piw (secret: the weights)
   picc check model.onnx
       list everything in the model that would not compile
+  picc model.onnx -o model.pi --calibrate images.npz --profile wan && picc explain model.pi
+      optimize for a network, and see what was chosen and why
   picc inspect model.pi
       who learns what, and bytes and rounds of every layer
 
@@ -34,6 +36,8 @@ pub struct Cli {
 pub enum Command {
     /// List every construct of a model that would not compile, with node names
     Check(Check),
+    /// Say why a program that was compiled with --profile is what it is: rules, protocols, cost before and after
+    Explain(Explain),
     /// Show a compiled program: who learns what, types, cost of each layer
     Inspect(Inspect),
 }
@@ -69,9 +73,16 @@ pub struct Compile {
     /// Protocol of the linear layers
     #[arg(long, value_enum, default_value_t = LinearArg::Auto)]
     pub linear: LinearArg,
-    /// Size 2^K of the field of the OT extension: larger sends less and computes more
-    #[arg(long, value_name = "K", default_value_t = 4)]
-    pub softspoken: u8,
+    /// Size 2^K of the field of the OT extension: larger sends less and computes more [default: 4, or the profile's]
+    #[arg(long, value_name = "K")]
+    pub softspoken: Option<u8>,
+    /// Choose rewrites and protocols together, by exact cost, for a deployment: lan, wan, mobile or a .toml file.
+    /// Writes MODEL.explain.json beside the program, for `picc explain`
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Under --profile, only these families of rewrites: hygiene, linear, merging, winograd, relu, ring, truncation
+    #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', requires = "profile")]
+    pub passes: Option<Vec<String>>,
     #[command(flatten)]
     pub shapes: Shapes,
     #[command(flatten)]
@@ -124,6 +135,18 @@ pub struct Check {
     pub model: PathBuf,
     #[command(flatten)]
     pub shapes: Shapes,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[arg(value_name = "MODEL.pi")]
+    pub program: PathBuf,
+    /// Only this ONNX node
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

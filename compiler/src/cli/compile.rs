@@ -3,9 +3,10 @@
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{read_lines, write_public, write_secret};
-use super::{Failure, table};
+use super::{Failure, explain, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
+use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
@@ -42,6 +43,9 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         let weights = write_weights(&compiled.weights, compiled.program.digest());
         write_secret(&output.with_extension("piw"), &weights)?;
         write_public(output, &compiled.program.to_bytes())?;
+        if let Some(explanation) = &compiled.explanation {
+            explain::write(output, &compiled.program, explanation)?;
+        }
     }
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");
@@ -91,6 +95,10 @@ fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
 fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options, Failure> {
     let labels = args.labels.as_deref().map(read_lines).transpose()?.unwrap_or_default();
     let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let mut profile = args.profile.as_deref().map(deployment).transpose()?;
+    if let (Some(profile), Some(k)) = (&mut profile, args.softspoken) {
+        profile.softspoken_k = k;
+    }
     Ok(Options {
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,
@@ -103,11 +111,24 @@ fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options,
             LinearArg::Rlwe => Linear::Rlwe,
             LinearArg::Ot => Linear::Ot,
         },
-        softspoken_k: args.softspoken,
+        softspoken_k: args.softspoken.unwrap_or(4),
+        profile,
+        families: args.passes.clone(),
         preprocess: preprocess(&args.preprocess),
         labels,
         ..Options::default()
     })
+}
+
+/// A built-in profile, or one from a file.
+fn deployment(name: &str) -> Result<Profile, Failure> {
+    if let Some(profile) = Profile::named(name) {
+        return Ok(profile);
+    }
+    let bad = |problem: String| Failure::File { path: name.into(), problem };
+    let text = std::fs::read_to_string(name)
+        .map_err(|e| bad(format!("{e} (built-in profiles: {})", Profile::BUILT_IN.join(", "))))?;
+    Profile::from_toml(&text).map_err(|e| bad(e.to_string()))
 }
 
 /// The preprocessing block, if any of its options was given.

@@ -3,6 +3,7 @@
 pub mod args;
 mod calibration;
 mod compile;
+mod explain;
 mod files;
 mod inspect;
 mod table;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match (cli.command, &cli.compile.model) {
         (Some(Command::Check(check)), _) => run_check(&check),
+        (Some(Command::Explain(explain)), _) => explain::run(&explain),
         (Some(Command::Inspect(inspect)), _) => inspect::run(&inspect),
         (None, Some(model)) => compile::run(model, &cli.compile),
         (None, None) => {

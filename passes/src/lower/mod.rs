@@ -34,26 +34,46 @@ pub(crate) fn lower(ring: &Graph, tail: &Graph, protocols: Protocols) -> Result<
         let args: Vec<Id> = node.args.iter().map(|a| map[a.index()]).collect();
         map.push(l.node(&node.op, &args, &node.name)?);
     }
-    let mut revealed = BTreeMap::new();
+    let mut outputs = Vec::with_capacity(ring.outputs.len());
     for (name, id) in &ring.outputs {
-        let value = l.revealed(map[id.index()], &ring.node(*id).name)?;
-        revealed.insert(name.as_str(), value);
+        outputs.push((name.clone(), l.revealed(map[id.index()], &ring.node(*id).name)?));
     }
-    let mut tail_map: Vec<Id> = Vec::with_capacity(tail.nodes.len());
+    attach_tail(&Graph { outputs, ..l.b.graph }, tail)
+}
+
+/// The client's part behind the values that `revealed` ends in: they become real numbers, then the tail follows, whose
+/// inputs are named like them.
+pub(crate) fn attach_tail(revealed: &Graph, tail: &Graph) -> Result<Graph> {
+    let mut b = Builder::default();
+    let mut copied: Vec<Id> = Vec::with_capacity(revealed.nodes.len());
+    for (_, node) in revealed.iter() {
+        let args: Vec<Id> = node.args.iter().map(|a| copied[a.index()]).collect();
+        copied.push(b.add(node.op.clone(), &args, &node.name)?);
+    }
+    let mut values = BTreeMap::new();
+    for (name, id) in &revealed.outputs {
+        let known = copied[id.index()];
+        let real = match b.ty(known).elem {
+            Elem::Fixed(_) => b.add(Dequantize {}, &[known], &revealed.node(*id).name)?,
+            Elem::Real => known,
+        };
+        values.insert(name.as_str(), real);
+    }
+    let mut map: Vec<Id> = Vec::with_capacity(tail.nodes.len());
     for (_, node) in tail.iter() {
         let id = match &node.op {
-            Op::Input(input) => *revealed.get(input.name.as_str()).ok_or_else(|| {
+            Op::Input(input) => *values.get(input.name.as_str()).ok_or_else(|| {
                 CompileError::Internal(format!("the client's part needs `{}`, which is not revealed", input.name))
             })?,
             op => {
-                let args: Vec<Id> = node.args.iter().map(|a| tail_map[a.index()]).collect();
-                l.b.add(op.clone(), &args, &node.name)?
+                let args: Vec<Id> = node.args.iter().map(|a| map[a.index()]).collect();
+                b.add(op.clone(), &args, &node.name)?
             }
         };
-        tail_map.push(id);
+        map.push(id);
     }
-    let outputs = tail.outputs.iter().map(|(name, id)| (name.clone(), tail_map[id.index()])).collect();
-    Ok(prune(&Graph { outputs, ..l.b.graph }))
+    let outputs = tail.outputs.iter().map(|(name, id)| (name.clone(), map[id.index()])).collect();
+    Ok(prune(&Graph { outputs, ..b.graph }))
 }
 
 struct Lowering {
@@ -75,21 +95,15 @@ impl Lowering {
     }
 
     fn revealed(&mut self, id: Id, name: &str) -> Result<Id> {
-        let known = match self.owner(id) {
-            Owner::Shared => self.b.add(Reveal { to: Party::Client }, &[id], name)?,
-            Owner::Client | Owner::Public => id,
-            Owner::Server => {
-                return Err(CompileError::Unsupported {
-                    node: name.to_owned(),
-                    op: "reveal",
-                    why: "an output depends on the server's weights alone".to_owned(),
-                    way_out: "remove it from the model's outputs".to_owned(),
-                });
-            }
-        };
-        match self.ty(known).elem {
-            Elem::Fixed(_) => self.b.add(Dequantize {}, &[known], name),
-            Elem::Real => Ok(known),
+        match self.owner(id) {
+            Owner::Shared => self.b.add(Reveal { to: Party::Client }, &[id], name),
+            Owner::Client | Owner::Public => Ok(id),
+            Owner::Server => Err(CompileError::Unsupported {
+                node: name.to_owned(),
+                op: "reveal",
+                why: "an output depends on the server's weights alone".to_owned(),
+                way_out: "remove it from the model's outputs".to_owned(),
+            }),
         }
     }
 
