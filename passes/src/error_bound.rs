@@ -15,8 +15,10 @@
 
 use crate::error::{CompileError, Result};
 use picc_ir::op::Op;
+use picc_ir::ty::wrap;
 use picc_ir::weights::RingWeights;
-use picc_ir::{Graph, Id, Owner, Tensor};
+use picc_ir::{Graph, Id, Owner, Tensor, Ty};
+use std::borrow::Cow;
 
 /// Error of one value, in units of its last place.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -98,13 +100,13 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
                 at(0).scaled(count, count)
             }
             Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) if !joined().is_zero() => {
-                let (l1, l2) = norms(weight(graph, weights, node.args[1])?, 0);
+                let (l1, l2) = norms(&*weight(graph, weights, node.args[1])?, 0);
                 at(0).scaled(l1, l2)
             }
             Op::MatMulRlwe(_) | Op::MatMulOt(_) if !joined().is_zero() => {
                 let left = graph.ty(node.args[0]).owner == Owner::Server;
                 let w = weight(graph, weights, node.args[usize::from(!left)])?;
-                let (l1, l2) = norms(w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
+                let (l1, l2) = norms(&w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
                 joined().scaled(l1, l2)
             }
             Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => Error::default(),
@@ -148,12 +150,19 @@ fn index(e: Error, graph: &Graph, x: Id, axis: usize) -> Error {
     if e.is_zero() { e } else { Error { worst: last, variance: last * last } }
 }
 
-fn weight<'w>(graph: &Graph, weights: &'w RingWeights, id: Id) -> Result<&'w Tensor<i64>> {
-    let found = match &graph.node(id).op {
-        Op::Weight(w) => weights.get(&w.name),
-        _ => None,
-    };
-    found.ok_or_else(|| CompileError::Internal(format!("weights of `{}` are missing", graph.node(id).name)))
+/// A factor that no error reaches: weights, constants, and what is computed from them alone.
+fn weight<'w>(graph: &Graph, weights: &'w RingWeights, id: Id) -> Result<Cow<'w, Tensor<i64>>> {
+    let node = graph.node(id);
+    let fail = |why: String| CompileError::Internal(format!("factor `{}`: {why}", node.name));
+    if let Op::Weight(w) = &node.op {
+        return weights.get(&w.name).map(Cow::Borrowed).ok_or_else(|| fail("its values are missing".to_owned()));
+    }
+    let args = node.args.iter().map(|&a| weight(graph, weights, a)).collect::<Result<Vec<_>>>()?;
+    let args: Vec<&Tensor<i64>> = args.iter().map(|t| &**t).collect();
+    let tys: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
+    let ring = node.ty.as_fixed().map_or(64, |f| f.ring_bits);
+    let value = node.op.eval_ring(&args, &tys).map_err(|e| fail(e.to_string()))?;
+    Ok(Cow::Owned(value.map(|&v| wrap(v, ring))))
 }
 
 /// Largest L1 norm and largest squared L2 norm over the slices along `axis`.

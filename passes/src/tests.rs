@@ -3,6 +3,7 @@
 use crate::testing::{Net, max_difference, run_program, run_ring_graph};
 use crate::{CompileError, Linear, Options};
 use picc_ir::Id;
+use picc_ir::cost::profile::Profile;
 use picc_ir::ops::*;
 
 /// Program close to the reals, and equal to its own ring graph bit for bit.
@@ -65,6 +66,41 @@ fn random_nets_in_one_ring_by_ot() {
     for seed in 40..60 {
         agrees(&mut random_net(seed), &options, 0.05);
     }
+}
+
+/// Under a profile, exact rules leave every bit as it is, whatever they choose; others stay close to the reals.
+#[test]
+fn optimized_nets_equal_plain_ones() {
+    for (seed, profile) in (60..72).zip([Profile::lan(), Profile::wan(), Profile::mobile()].into_iter().cycle()) {
+        let mut net = random_net(seed);
+        let calibration = net.samples(4, 1.0);
+        let linear = if seed % 2 == 0 { Linear::Ot } else { Linear::Auto };
+        let plain = Options { exact: true, linear, ..Options::default() };
+        let exact = Options { profile: Some(profile), ..plain.clone() };
+        let close = Options { exact: false, ..exact.clone() };
+        let programs = [plain, exact, close].map(|options| net.compile(&options, &calibration));
+        assert!(programs[1].explanation.is_some() && programs[1].program.error_ulps.iter().all(|&u| u == 0));
+        for inputs in net.samples(2, 1.0) {
+            let [plain, exact, close] = programs.each_ref().map(|p| run_program(p, &inputs));
+            assert_eq!(plain, exact, "seed {seed}: {:?}", programs[1].program.graph);
+            for (real, got) in net.real(&inputs).iter().zip(&close) {
+                let d = max_difference(real, got);
+                assert!(d <= 0.05, "seed {seed}: off by {d}: {:?}", programs[2].program.graph);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_family_of_rewrites_is_an_error() {
+    let net = mnist_like(2);
+    let options = Options {
+        profile: Some(Profile::lan()),
+        families: Some(vec!["winogard".to_owned()]),
+        ..Options::default()
+    };
+    let error = crate::compile(&net.graph, &net.weights, &options, &[]).unwrap_err();
+    assert!(matches!(&error, CompileError::Options { option: "passes", .. }), "{error}");
 }
 
 /// Grows a net with residual joins, concatenations, groups and odd scales.
