@@ -1,5 +1,6 @@
-//! What the tests of whole models share: the example's model, both parties in one process, and bodies of fuzz targets.
+//! What the tests of whole models share: the example's model, both parties in one process or in two.
 #![forbid(unsafe_code)]
 
+pub mod commands;
 pub mod example;
 pub mod private;
