@@ -6,7 +6,9 @@ use picc_ir::weights::write_weights;
 use picc_ir::{Id, Tensor};
 use picc_passes::Compiled;
 use picc_runtime::channel::memory_pair;
-use picc_runtime::exec::{Executable, Inference, PREPARED_BYTES, ServerModel, quantize, run_client, run_server};
+use picc_runtime::exec::{
+    Executable, Inference, Output, PREPARED_BYTES, ServerModel, quantize, run_client, run_server,
+};
 use picc_runtime::inputs::Sample;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,7 +73,7 @@ fn reference(
     exe: &Executable,
     sample: &Sample,
     inference: &Inference,
-) -> (BTreeMap<Id, Tensor<i64>>, Vec<(String, Value)>) {
+) -> (BTreeMap<Id, Tensor<i64>>, Vec<Output>) {
     let inputs = quantize(exe, sample).expect("the sample fits the program");
     let mut revealed = BTreeMap::new();
     let outputs = run_ring(exe.graph(), &inputs, &compiled.weights, &mut |id, value| {
