@@ -12,6 +12,9 @@ fn sources(dir: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut stack = vec![root().join(dir)];
     while let Some(path) = stack.pop() {
+        if path.ends_with("target") {
+            continue;
+        }
         if path.is_dir() {
             stack.extend(fs::read_dir(&path).expect("readable").map(|e| e.expect("entry").path()));
         } else if path.extension().is_some_and(|e| e == "rs") {

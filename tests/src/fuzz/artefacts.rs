@@ -1,0 +1,75 @@
+//! Files that one party gives the other, or that a user downloads: `.pi`, `.piw`, `.npy`, `.npz`.
+
+use super::small::{Small, small};
+use picc_ir::npy::{NpyArray, write_f32, write_i64};
+use picc_ir::program::{MAGIC, VERSION};
+use picc_ir::verify::who_learns;
+use picc_ir::weights::{check_weights, open_weights, read_weights, write_weights};
+use picc_ir::{Graph, Program};
+use picc_passes::Linear;
+use picc_runtime::exec::Executable;
+use picc_runtime::inputs::read_npz;
+use std::sync::OnceLock;
+
+/// `model.pi`. The bytes are tried as they are, and as the body of a file whose digest is right.
+///
+/// # Panics
+/// If an accepted program has no price, no text form, or another byte string.
+pub fn program(data: &[u8]) -> bool {
+    let mut accepted = false;
+    for bytes in [data, &sealed(data)] {
+        let Ok(program) = Program::from_bytes(bytes) else { continue };
+        assert_eq!(program.to_bytes(), bytes, "one program, one byte string");
+        let text = program.graph.to_string();
+        assert_eq!(text.parse::<Graph>().as_ref(), Ok(&program.graph), "{text}");
+        let _ = who_learns(&program.graph);
+        // Programs without a price are refused here, with a reason.
+        accepted |= Executable::new(program).is_ok();
+    }
+    accepted
+}
+
+/// A program file with this body, and a digest that fits.
+#[must_use]
+pub fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(body);
+    let digest = blake3::hash(&bytes);
+    bytes.extend(digest.as_bytes());
+    bytes
+}
+
+/// `model.piw`.
+///
+/// # Panics
+/// If accepted weights do not survive a round trip.
+pub fn weights(data: &[u8]) -> bool {
+    static SMALL: OnceLock<Small> = OnceLock::new();
+    let small = SMALL.get_or_init(|| small(Linear::Ot, true));
+    let Ok((weights, digest)) = read_weights(data) else { return false };
+    assert_eq!(read_weights(&write_weights(&weights, digest)), Ok((weights.clone(), digest)));
+    let fits = check_weights(&small.program, &weights).is_ok() && digest == small.program.digest();
+    assert_eq!(open_weights(data, &small.program).is_ok(), fits);
+    true
+}
+
+/// An array, or an archive of arrays, that a user brings.
+///
+/// # Panics
+/// If an accepted array does not survive a round trip.
+pub fn npy(data: &[u8]) -> bool {
+    if let Ok(arrays) = read_npz(data) {
+        return arrays.values().filter(|array| npy(array)).count() > 0;
+    }
+    let Ok(array) = NpyArray::parse(data) else { return false };
+    let (reals, integers) = (array.to_f32(), array.to_i64());
+    assert_eq!((reals.data.len(), integers.data.len()), (array.len(), array.len()));
+    let again = write_f32(&reals);
+    let again = NpyArray::parse(&again).expect("written arrays can be read").to_f32();
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+    assert_eq!((again.shape, bits(&again.data)), (reals.shape, bits(&reals.data)));
+    let again = write_i64(&integers);
+    assert_eq!(NpyArray::parse(&again).expect("written arrays can be read").to_i64(), integers);
+    true
+}
