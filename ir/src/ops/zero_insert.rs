@@ -20,9 +20,9 @@ pub struct ZeroInsert {
 impl ZeroInsert {
     fn spread<T: Number>(&self, x: &Tensor<T>) -> Tensor<T> {
         let shape: Shape = x.shape.iter().zip(&self.factor).map(|(&d, &f)| (d - 1) * f + 1).collect();
-        // An axis of extent 1 is never stepped along, whatever its factor.
-        let steps: Strides =
-            signed_strides(&shape).iter().zip(&self.factor).map(|(s, &f)| s * f as isize).collect();
+        // An axis of extent 1 is never stepped along, whatever its factor: the product may overflow there.
+        let steps = signed_strides(&shape);
+        let steps: Strides = steps.iter().zip(&self.factor).map(|(s, &f)| s.wrapping_mul(f as isize)).collect();
         place(x, &shape, 0, &steps)
     }
 }
