@@ -6,6 +6,7 @@
 //! messages: the longest chain of messages in which each one waits for the one before. Each program node is counted
 //! from a common start, so the rounds of a program are the sum over its nodes.
 
+pub mod baseline;
 pub mod profile;
 
 use serde::{Deserialize, Serialize};
