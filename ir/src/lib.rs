@@ -7,6 +7,7 @@ pub mod cost;
 pub mod eval;
 pub mod geom;
 pub mod graph;
+pub mod kernel;
 pub mod mpc;
 pub mod npy;
 pub mod op;
