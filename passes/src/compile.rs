@@ -1,13 +1,14 @@
 //! The pipeline: canonicalize, split off the client's part, bound, quantize, lower, check.
 
 use crate::canonicalize::canonicalize;
+use crate::choose::{Chosen, choose};
 use crate::depthwise::depthwise;
-use crate::egraph::{Explanation, Family, RuleOptions, optimize};
+use crate::egraph::Explanation;
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::uses;
-use crate::lower::{Protocols, attach_tail, lower};
 use crate::lrn::{has_lrn, piecewise, with_windows};
+use crate::predict::predict;
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
@@ -48,12 +49,13 @@ pub struct Options {
     pub linear: Linear,
     /// Bits of a comparison's leaf, 1 to 4.
     pub radix: u8,
-    /// Field size `2^k` of the SoftSpoken OT extension.
+    /// Field size `2^k` of the SoftSpoken OT extension where no profile decides it.
     pub softspoken_k: u8,
-    /// The deployment for which rewrites and protocols are chosen together by exact cost; `None`: the same plain
-    /// lowering for every deployment. It also decides the field of the OT extension.
+    /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the field of
+    /// the OT extension, unless the profile fixes it; `None`: the same plain lowering for every deployment.
     pub profile: Option<Profile>,
-    /// Families of rewrites that may be chosen under a profile, by name; `None`: all of them.
+    /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
+    /// [`crate::NO_PASSES`] alone: the plain lowering.
     pub families: Option<Vec<String>>,
     /// How a client turns an image into the (first) input.
     pub preprocess: Option<Preprocess>,
@@ -86,6 +88,8 @@ impl Default for Options {
 pub struct Compiled {
     /// Public: what both parties run.
     pub program: Program,
+    /// The model over the reals after canonicalization.
+    pub canonical: Graph,
     /// What the secure part computes, in the tensor dialect; its outputs are the revealed values.
     pub ring_graph: Graph,
     /// Secret: the server's.
@@ -119,8 +123,8 @@ pub fn compile(
     calibration: &[BTreeMap<String, Tensor<f32>>],
 ) -> Result<Compiled> {
     check(options)?;
-    let (graph, mut weights) = canonicalize(graph.clone(), weights.clone())?;
-    let mut split = split(&graph, &weights)?;
+    let (canonical, mut weights) = canonicalize(graph.clone(), weights.clone())?;
+    let mut split = split(&canonical, &weights)?;
     split.core = depthwise(&split.core, &mut weights)?;
     let mut notes = split.notes;
     let frac = options.frac.unwrap_or(FRAC);
@@ -156,64 +160,34 @@ pub fn compile(
     };
     let plan = Plan::new(&core, &weights, &bounds, &format)?;
     let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
-    let (mpc, ring_weights, explanation) = match &options.profile {
-        None => {
-            let Options { linear, exact, radix, softspoken_k, .. } = *options;
-            let protocols = Protocols { linear, exact, radix, softspoken_k };
-            (lower(&ring_graph, &split.tail, protocols)?, ring_weights, None)
-        }
-        Some(profile) => {
-            let optimized = optimize(&ring_graph, &ring_weights, profile, &rule_options(options)?)?;
-            (attach_tail(&optimized.graph, &split.tail)?, optimized.weights, Some(optimized.explanation))
-        }
-    };
     checked(&ring_graph, Stage::Ring)?;
-    checked(&mpc, Stage::Mpc)?;
-
     notes.extend(plan.notes.iter().cloned());
-    let errors = errors(&mpc, &ring_weights)?;
-    let outputs = mpc.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
-    let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
-    let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
-    let program = Program {
+    let draft = Program {
         model: options.model.clone(),
-        inputs: input_specs(&mpc, options),
-        graph: mpc,
+        inputs: Vec::new(),
+        graph: Graph::default(),
         labels: options.labels.clone(),
-        error_ulps,
-        softspoken_k: options.profile.as_ref().map_or(options.softspoken_k, |p| p.softspoken_k),
+        error_ulps: Vec::new(),
+        softspoken_k: options.softspoken_k,
         notes,
     };
-    let (rows, cost) = price(&program)?;
-    let ranges = ranges(&core, &bounds);
-    let report = Report { warnings, likely_ulps, ranges, rows, cost };
-    Ok(Compiled { program, ring_graph, weights: ring_weights, report, explanation })
-}
+    let chosen = choose(draft, &ring_graph, ring_weights, &split.tail, options)?;
+    let Chosen { program, weights: ring_weights, explanation, profile } = chosen;
+    checked(&program.graph, Stage::Mpc)?;
 
-/// Which rewrites the options allow.
-fn rule_options(options: &Options) -> Result<RuleOptions> {
-    let mut rules = RuleOptions { exact: options.exact, ..RuleOptions::default() };
-    if let Some(names) = &options.families {
-        let mut families = Vec::with_capacity(names.len());
-        for name in names {
-            let family = Family::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
-                let known: Vec<&str> = Family::ALL.iter().map(|f| f.name()).collect();
-                CompileError::Options {
-                    option: "passes",
-                    why: format!("no `{name}`; there are {}", known.join(", ")),
-                }
-            })?;
-            families.push(family);
-        }
-        rules = rules.only(&families);
+    let errors = errors(&program.graph, &ring_weights)?;
+    let outputs = program.graph.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
+    let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
+    let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
+    let program = Program { inputs: input_specs(&program.graph, options), error_ulps, ..program };
+    let (rows, cost) = price(&program)?;
+    let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
+    if let (Some(prediction), Some(profile)) = (&prediction, &profile) {
+        warnings.extend(prediction.warnings(profile));
     }
-    let off: &[&str] = match options.linear {
-        Linear::Auto => &[],
-        Linear::Rlwe => &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"],
-        Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
-    };
-    rules.disabled.extend(off.iter().map(|&r| r.to_owned()));
-    Ok(rules)
+    let ranges = ranges(&core, &bounds);
+    let report = Report { warnings, likely_ulps, ranges, rows, cost, prediction };
+    Ok(Compiled { program, canonical, ring_graph, weights: ring_weights, report, explanation })
 }
 
 /// A graph that the verifier refuses is a bug of this crate, not of the model.

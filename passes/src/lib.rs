@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod canonicalize;
+mod choose;
 mod compile;
 mod depthwise;
 pub mod egraph;
 mod eligible;
+mod erase;
 mod error;
 mod error_bound;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod filetests;
 mod graph_edit;
 mod lower;
 mod lrn;
+mod predict;
 mod quantize;
 mod ranges;
 mod report;
@@ -30,7 +33,10 @@ mod testing;
 mod tests;
 
 pub use canonicalize::canonicalize;
+pub use choose::{NO_PASSES, family_names};
 pub use compile::{Compiled, Linear, Options, compile};
+pub use erase::erase_protocols;
 pub use error::CompileError;
+pub use predict::{Prediction, predict};
 pub use ranges::{Bound, Source};
 pub use report::{Report, Row};

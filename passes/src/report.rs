@@ -2,6 +2,7 @@
 
 use crate::error::{CompileError, Result};
 use crate::graph_edit::is_known;
+use crate::predict::Prediction;
 use crate::ranges::Bound;
 use picc_ir::cost::Cost;
 use picc_ir::mpc::schedule::{ProgramCost, schedule, scheduled_cost};
@@ -21,6 +22,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// The whole program: setup, extension of correlated OTs, messages.
     pub cost: ProgramCost,
+    /// Under a profile: seconds and memory.
+    pub prediction: Option<Prediction>,
 }
 
 /// What one node of the program costs.

@@ -7,8 +7,11 @@
 //! ```
 //! Prices are whole picoseconds, computed in integers: sums do not depend on their order, and the same program has the
 //! same price on every machine.
+//!
+//! The field of the OT extension trades bytes for computation: a profile may fix it, or leave it open; the compiler
+//! then takes the one that makes the final program cheapest.
 
-use crate::cost::{Cost, CotDemand};
+use crate::cost::{Cost, CotDemand, Traffic};
 use crate::mpc::cot;
 use crate::mpc::node_cost::COT_BUDGET;
 use serde::{Deserialize, Serialize};
@@ -43,27 +46,51 @@ impl std::ops::Add for Work {
     }
 }
 
-/// Seconds of one thread for one unit of each kind of work, in picoseconds. `pirun calibrate` measures them.
+/// Picoseconds of one thread for extending by one correlated OT, by the field `2^k` of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct CotCosts {
+    pub k1: u64,
+    pub k2: u64,
+    pub k4: u64,
+    pub k8: u64,
+}
+
+impl CotCosts {
+    /// The cost over the field of `2^k` elements.
+    #[must_use]
+    pub fn of(&self, k: u32) -> u64 {
+        match k {
+            0 | 1 => self.k1,
+            2 => self.k2,
+            3 | 4 => self.k4,
+            _ => self.k8,
+        }
+    }
+}
+
+/// Picoseconds of one thread for one unit of each kind of work. `pirun calibrate` measures them; what a file leaves out
+/// is that of [`UnitCosts::default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct UnitCosts {
-    /// Extending by one correlated OT.
-    pub cot_ps: u64,
     pub hash_ps: u64,
     pub rlwe_product_ps: u64,
     pub ntt_ps: u64,
     pub ring_op_ps: u64,
+    /// Extending by one correlated OT, the busier of its two parties.
+    pub cot_ps: CotCosts,
 }
 
 impl Default for UnitCosts {
     /// One core of a 2.7 GHz server with AVX-512, rounded up.
     fn default() -> UnitCosts {
         UnitCosts {
-            cot_ps: 60_000,
             hash_ps: 5_000,
             rlwe_product_ps: 2_500_000,
             ntt_ps: 14_000_000,
             ring_op_ps: 500,
+            cot_ps: CotCosts { k1: 60_000, k2: 60_000, k4: 60_000, k8: 60_000 },
         }
     }
 }
@@ -82,8 +109,9 @@ pub struct Profile {
     pub server_threads: u32,
     pub client_memory_bytes: u64,
     pub server_memory_bytes: u64,
-    /// Field size `2^k` of the SoftSpoken OT extension.
-    pub softspoken_k: u8,
+    /// Field size `2^k` of the SoftSpoken OT extension; left out: what makes a program cheapest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softspoken_k: Option<u8>,
     #[serde(default)]
     pub unit: UnitCosts,
 }
@@ -111,7 +139,7 @@ impl Profile {
             server_threads: 4,
             client_memory_bytes: 8 << 30,
             server_memory_bytes: 32 << 30,
-            softspoken_k: cot::DEFAULT_FIELD_BITS as u8,
+            softspoken_k: None,
             unit: UnitCosts::default(),
         }
     }
@@ -154,7 +182,7 @@ impl Profile {
         domain(profile.up_bits_per_s > 0 && profile.down_bits_per_s > 0, "a bandwidth is 0")?;
         domain(profile.client_threads > 0 && profile.server_threads > 0, "a party has no thread")?;
         domain(
-            cot::FIELD_BITS.contains(&u32::from(profile.softspoken_k)),
+            profile.softspoken_k.is_none_or(|k| cot::FIELD_BITS.contains(&u32::from(k))),
             "OT extension works over fields of 2^1, 2^2, 2^4 or 2^8 elements",
         )?;
         Ok(profile)
@@ -165,27 +193,66 @@ impl Profile {
         toml::to_string(self).map_err(|e| ProfileError::Syntax(e.to_string()))
     }
 
+    /// This profile with the field of the OT extension fixed at `2^k` elements.
+    #[must_use]
+    pub fn over_field(&self, k: u8) -> Profile {
+        Profile { softspoken_k: Some(k), ..self.clone() }
+    }
+
+    /// log2 of the field of the OT extension that prices stand for: the fixed one, or else the one that makes a
+    /// correlated OT in each direction cheapest.
+    #[must_use]
+    pub fn field_bits(&self) -> u32 {
+        let pair = Cost { cots: CotDemand { client_sends: 1 << 20, server_sends: 1 << 20 }, ..Cost::default() };
+        let open = || cot::FIELD_BITS.into_iter().min_by_key(|&k| self.price_over(k, &pair, &Work::default()));
+        self.softspoken_k.map(u32::from).or_else(open).unwrap_or(cot::DEFAULT_FIELD_BITS)
+    }
+
     /// Price of messages, of the OT extension behind them, and of `work`.
     #[must_use]
     pub fn price(&self, cost: &Cost, work: &Work) -> Picos {
-        let (up, down) = self.extension_bytes(cost.cots);
-        let bytes = |bytes: u128, rate: u64| bytes * 8 * PICOS / u128::from(rate.max(1));
-        let traffic = bytes(u128::from(cost.online.client_to_server) + up, self.up_bits_per_s)
-            + bytes(u128::from(cost.online.server_to_client) + down, self.down_bits_per_s);
-        let flight = u128::from(self.round_trip_us) * 1_000_000 / 2;
-        let cots = u128::from(cost.cots.client_sends) + u128::from(cost.cots.server_sends);
+        self.price_over(self.field_bits(), cost, work)
+    }
+
+    fn price_over(&self, k: u32, cost: &Cost, work: &Work) -> Picos {
+        let (up, down) = extension_bytes(cost.cots, k);
+        let cots = cost.cots.client_sends + cost.cots.server_sends;
         // A reservation serves COT_BUDGET correlations with one flight.
-        let flights = u128::from(cost.online.rounds) * flight + cots * flight / u128::from(COT_BUDGET);
+        let flights = u128::from(cots) * self.flight() / u128::from(COT_BUDGET);
+        let traffic = self.traffic(cost.online, up, down) + flights;
+        picos(traffic + self.work(k, cots, work))
+    }
+
+    /// Price of a program, or of a part of it, whose traffic is known to the byte and includes the extension by the
+    /// `cots` that it consumes.
+    #[must_use]
+    pub fn price_exact(&self, traffic: Traffic, cots: CotDemand, work: &Work) -> Picos {
+        let cots = cots.client_sends + cots.server_sends;
+        picos(self.traffic(traffic, 0, 0) + self.work(self.field_bits(), cots, work))
+    }
+
+    /// One way.
+    fn flight(&self) -> u128 {
+        u128::from(self.round_trip_us) * 1_000_000 / 2
+    }
+
+    fn traffic(&self, traffic: Traffic, up: u128, down: u128) -> u128 {
+        let bytes = |bytes: u128, rate: u64| bytes * 8 * PICOS / u128::from(rate.max(1));
+        bytes(u128::from(traffic.client_to_server) + up, self.up_bits_per_s)
+            + bytes(u128::from(traffic.server_to_client) + down, self.down_bits_per_s)
+            + u128::from(traffic.rounds) * self.flight()
+    }
+
+    fn work(&self, k: u32, cots: u64, work: &Work) -> u128 {
         let unit = &self.unit;
+        let product = |n: u64, ps: u64| u128::from(n) * u128::from(ps);
         let threads = u128::from(self.client_threads.min(self.server_threads).max(1));
-        let work = (cots * u128::from(unit.cot_ps)
-            + u128::from(work.hashes) * u128::from(unit.hash_ps)
-            + u128::from(work.ring_ops) * u128::from(unit.ring_op_ps))
+        (product(cots, unit.cot_ps.of(k))
+            + product(work.hashes, unit.hash_ps)
+            + product(work.ring_ops, unit.ring_op_ps))
             / threads
-            + (u128::from(work.rlwe_products) * u128::from(unit.rlwe_product_ps)
-                + u128::from(work.ntts) * u128::from(unit.ntt_ps))
-                / u128::from(self.server_threads.max(1));
-        Picos::try_from(traffic + flights + work).unwrap_or(Picos::MAX)
+            + (product(work.rlwe_products, unit.rlwe_product_ps) + product(work.ntts, unit.ntt_ps))
+                / u128::from(self.server_threads.max(1))
     }
 
     /// [`Profile::price`] in seconds.
@@ -194,19 +261,23 @@ impl Profile {
         seconds(self.price(cost, work))
     }
 
-    /// Bytes up and down that make the correlated OTs, without headers and without what a batch rounds up.
-    fn extension_bytes(&self, cots: CotDemand) -> (u128, u128) {
-        // The OT receiver sends.
-        let bits = u128::from(cot::COT_BITS / u64::from(self.softspoken_k.max(1)) - 1);
-        (u128::from(cots.server_sends) * bits / 8, u128::from(cots.client_sends) * bits / 8)
-    }
-
     /// Bytes of both directions that a cost stands for, the extension of its COTs included.
     #[must_use]
     pub fn bytes(&self, cost: &Cost) -> u64 {
-        let (up, down) = self.extension_bytes(cost.cots);
+        let (up, down) = extension_bytes(cost.cots, self.field_bits());
         cost.online.total() + u64::try_from(up + down).unwrap_or(u64::MAX)
     }
+}
+
+/// Bytes up and down that make the correlated OTs, without headers and without what a batch rounds up.
+fn extension_bytes(cots: CotDemand, k: u32) -> (u128, u128) {
+    // The OT receiver sends.
+    let bits = u128::from(cot::COT_BITS / u64::from(k.max(1)) - 1);
+    (u128::from(cots.server_sends) * bits / 8, u128::from(cots.client_sends) * bits / 8)
+}
+
+fn picos(price: u128) -> Picos {
+    Picos::try_from(price).unwrap_or(Picos::MAX)
 }
 
 /// Picoseconds as seconds.
@@ -218,21 +289,32 @@ pub fn seconds(price: Picos) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::Traffic;
 
     #[test]
     fn a_profile_is_what_its_text_says() {
         for name in Profile::BUILT_IN {
             let profile = Profile::named(name).unwrap();
             assert_eq!(profile.name, name);
-            assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()), Ok(profile));
+            assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()).as_ref(), Ok(&profile));
+            let fixed = profile.over_field(2);
+            assert_eq!(Profile::from_toml(&fixed.to_toml().unwrap()), Ok(fixed));
         }
         assert_eq!(Profile::named("moon"), None);
     }
 
     #[test]
+    fn unit_costs_that_a_file_leaves_out_are_the_default_ones() {
+        let mut expected = Profile::wan();
+        expected.unit.hash_ps = 1;
+        let text = expected.to_toml().unwrap();
+        let (network, _) = text.split_once("[unit]").unwrap();
+        assert_eq!(Profile::from_toml(network), Ok(Profile::wan()));
+        assert_eq!(Profile::from_toml(&format!("{network}[unit]\nhash_ps = 1\n")), Ok(expected));
+    }
+
+    #[test]
     fn impossible_profiles_are_refused() {
-        let text = Profile::lan().to_toml().unwrap();
+        let text = Profile::lan().over_field(4).to_toml().unwrap();
         for (from, to) in [("softspoken_k = 4", "softspoken_k = 3"), ("client_threads = 4", "client_threads = 0")] {
             assert!(matches!(Profile::from_toml(&text.replace(from, to)), Err(ProfileError::Domain { .. })));
         }
@@ -247,10 +329,32 @@ mod tests {
         };
         // 400 Mbit up and 200 Mbit down at 400 Mbit/s, three flights of 20 ms.
         assert_eq!(Profile::wan().price(&cost, &Work::default()), 1_560_000_000_000);
+        assert_eq!(Profile::wan().price_exact(cost.online, cost.cots, &Work::default()), 1_560_000_000_000);
         let work = Work { ntts: 4, ..Work::default() };
         assert_eq!(Profile::wan().price(&Cost::default(), &work), UnitCosts::default().ntt_ps);
-        // A COT costs 31 bits of extension, a share of a flight, and 60 ns of a thread.
-        let cots = Cost { cots: CotDemand { client_sends: COT_BUDGET, server_sends: 0 }, ..Cost::default() };
-        assert_eq!(Profile::wan().bytes(&cots), COT_BUDGET * 31 / 8);
+    }
+
+    /// A COT costs `128 / k - 1` bits, a share of a flight, and its share of the threads.
+    #[test]
+    fn the_field_trades_bytes_for_work() {
+        let cots = CotDemand { client_sends: COT_BUDGET, server_sends: 0 };
+        let cost = Cost { cots, ..Cost::default() };
+        for (k, bits) in [(1, 127), (2, 63), (4, 31), (8, 15)] {
+            let wan = Profile::wan().over_field(k);
+            assert_eq!(wan.bytes(&cost), COT_BUDGET * bits / 8);
+            let wire = u128::from(COT_BUDGET * bits) * PICOS / 400_000_000;
+            let work = u128::from(COT_BUDGET * wan.unit.cot_ps.of(k.into())) / 4;
+            assert_eq!(u128::from(wan.price(&cost, &Work::default())), wire + 20_000_000_000 + work);
+        }
+    }
+
+    #[test]
+    fn an_open_field_follows_the_network_and_the_machine() {
+        // Bytes are everything; then computation is.
+        assert_eq!(Profile::mobile().field_bits(), 8);
+        let mut fast = Profile { up_bits_per_s: 1 << 50, down_bits_per_s: 1 << 50, ..Profile::lan() };
+        fast.unit.cot_ps = CotCosts { k1: 1_000, k2: 2_000, k4: 3_000, k8: 4_000 };
+        assert_eq!(fast.field_bits(), 1);
+        assert_eq!(fast.over_field(4).field_bits(), 4);
     }
 }

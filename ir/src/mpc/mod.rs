@@ -10,6 +10,7 @@ mod matmul_ot;
 mod matmul_rlwe;
 mod max_ot;
 mod max_pool_ot;
+pub mod memory;
 mod mul_ot;
 pub mod node_cost;
 pub(crate) mod operands;

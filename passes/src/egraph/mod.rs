@@ -20,6 +20,7 @@ mod saturate;
 mod tests;
 
 pub use explain::{Explanation, Region, RuleReport, Saved, Totals};
+pub(crate) use price::work;
 pub use rules::{ErrorClass, Family};
 pub use saturate::{Limits, RuleOptions, Stop};
 

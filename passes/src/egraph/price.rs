@@ -1,8 +1,10 @@
 //! What an e-node costs under a profile; nothing for what has no protocol.
 
+use super::analysis::is_known;
 use picc_ir::cost::profile::{Picos, Profile, Work};
 use picc_ir::cost::{Cost, CotDemand};
 use picc_ir::mpc::node_cost::{linear_plan, node_cost};
+use picc_ir::mpc::rlwe::LinearPlan;
 use picc_ir::op::Op;
 use picc_ir::{Owner, Ty};
 use std::collections::HashMap;
@@ -39,13 +41,9 @@ impl<'a> Prices<'a> {
             {
                 return None;
             }
-            // Nobody touches an element.
-            Op::Reshape(_) | Op::Share(_) | Op::Input(_) | Op::Assume(_) => Default::default(),
             op => {
                 let cost = node_cost(op, args, ty).ok()?;
-                let cots = cost.cots.client_sends + cost.cots.server_sends;
-                let hashes = if cots == 0 { 0 } else { 2 * cots + cost.online.total() / 16 };
-                (cost, Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() })
+                (cost, work(op, args, ty, &cost, None))
             }
         };
         // Never free: among programs of one price the shorter one wins, and nothing goes in circles.
@@ -57,20 +55,37 @@ impl<'a> Prices<'a> {
         let rings = args.iter().map(|a| a.as_fixed().map_or(0, |f| f.ring_bits)).collect();
         let plan = || {
             let plan = linear_plan(op, args).ok()??;
-            let set = plan.budget.set;
-            // Polynomials of 4096 coefficients, one for each prime.
-            let units = (set.degree as u64).div_ceil(4096) * set.primes.len() as u64;
-            let requests = plan.request_polynomials().count() as u64;
-            let responses = plan.response_polynomials().count() as u64;
-            let work = Work {
-                rlwe_products: plan.products() * units,
-                ntts: (requests + 2 * responses) * units,
-                ..Work::default()
-            };
-            Some((Cost { online: plan.traffic(), cots: CotDemand::default() }, work))
+            Some((Cost { online: plan.traffic(), cots: CotDemand::default() }, rlwe_work(&plan)))
         };
         *self.plans.entry((op.clone(), rings)).or_insert_with(plan)
     }
+}
+
+/// Computation of a node that costs `cost`; `plan` is that of a layer under RLWE.
+pub(crate) fn work(op: &Op, args: &[&Ty], ty: &Ty, cost: &Cost, plan: Option<&LinearPlan>) -> Work {
+    if let Some(plan) = plan {
+        return rlwe_work(plan);
+    }
+    match op {
+        // Nobody touches an element.
+        Op::Reshape(_) | Op::Share(_) | Op::Input(_) | Op::Assume(_) => Work::default(),
+        // Once, by who knows it.
+        _ if is_known(ty) => Work::default(),
+        op => {
+            let cots = cost.cots.client_sends + cost.cots.server_sends;
+            let hashes = if cots == 0 { 0 } else { 2 * cots + cost.online.total() / 16 };
+            Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() }
+        }
+    }
+}
+
+fn rlwe_work(plan: &LinearPlan) -> Work {
+    let set = plan.budget.set;
+    // Polynomials of 4096 coefficients, one for each prime.
+    let units = (set.degree as u64).div_ceil(4096) * set.primes.len() as u64;
+    let requests = plan.request_polynomials().count() as u64;
+    let responses = plan.response_polynomials().count() as u64;
+    Work { rlwe_products: plan.products() * units, ntts: (requests + 2 * responses) * units, ..Work::default() }
 }
 
 /// Ring operations behind one element of a local result.

@@ -61,6 +61,22 @@ impl RuleOptions {
         RuleOptions { disabled, ..self.clone() }
     }
 
+    /// Only these families and single rules, by name, and the choice of protocols.
+    ///
+    /// # Errors
+    /// The first name that neither a family nor a rule has.
+    pub fn only_named(&self, names: &[String]) -> std::result::Result<RuleOptions, String> {
+        let known = |name: &str| Family::named(name).is_some() || super::rules::rules().any(|r| r.name == name);
+        if let Some(unknown) = names.iter().find(|n| !known(n)) {
+            return Err(unknown.clone());
+        }
+        let wanted =
+            |r: &Rule| r.family == Family::Protocol || names.iter().any(|n| n == r.name || n == r.family.name());
+        let mut disabled = self.disabled.clone();
+        disabled.extend(super::rules::rules().filter(|r| !wanted(r)).map(|r| r.name.to_owned()));
+        Ok(RuleOptions { disabled, ..self.clone() })
+    }
+
     fn allows(&self, rule: &Rule) -> bool {
         let accurate = match rule.class {
             ErrorClass::Exact => true,

@@ -43,6 +43,7 @@ pub enum Family {
     /// Several layers become one, or one becomes several.
     Merging,
     Winograd,
+    #[serde(rename = "fuse-relu")]
     Relu,
     /// The ring in which something is computed.
     Ring,
@@ -70,11 +71,32 @@ impl Family {
             Family::Linear => "linear",
             Family::Merging => "merging",
             Family::Winograd => "winograd",
-            Family::Relu => "relu",
+            Family::Relu => "fuse-relu",
             Family::Ring => "ring",
             Family::Truncation => "truncation",
             Family::Protocol => "protocol",
         }
+    }
+
+    /// What its rules do, in one line.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            Family::Hygiene => "what changes nothing is dropped, moves cancel",
+            Family::Linear => "pooling before 1x1 convolutions, products of products",
+            Family::Merging => "parallel layers become one, a layer over a concat becomes two",
+            Family::Winograd => "convolutions by F(2,3), F(4,3), F(2,5) in exact integers",
+            Family::Relu => "activations after pooling, once, or not at all",
+            Family::Ring => "every step in the shortest ring that holds it",
+            Family::Truncation => "fewer truncations, and where they cost least",
+            Family::Protocol => "always on: only what each step is computed with",
+        }
+    }
+
+    /// The family of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Family> {
+        Family::ALL.into_iter().find(|f| f.name() == name)
     }
 }
 

@@ -1,0 +1,100 @@
+//! What a deployment decides: rewrites and protocols of a ring graph, and the field of the OT extension.
+
+use crate::compile::{Linear, Options};
+use crate::egraph::{Explanation, Family, RuleOptions, optimize};
+use crate::error::{CompileError, Result};
+use crate::lower::{Protocols, attach_tail, lower};
+use crate::predict::cheapest_field;
+use picc_ir::Graph;
+use picc_ir::cost::profile::{Picos, Profile};
+use picc_ir::program::Program;
+use picc_ir::weights::RingWeights;
+
+/// As a family of rewrites: the plain lowering, one protocol for each kind of node, as without a profile.
+pub const NO_PASSES: &str = "none";
+
+/// A program as far as the choice of rewrites and protocols decides it.
+pub(crate) struct Chosen {
+    pub program: Program,
+    pub weights: RingWeights,
+    pub explanation: Option<Explanation>,
+    /// The deployment, with the field of the OT extension decided.
+    pub profile: Option<Profile>,
+}
+
+/// Lowers a ring graph, or optimizes it for a deployment; decides the field of the OT extension.
+pub(crate) fn choose(
+    draft: Program,
+    ring_graph: &Graph,
+    weights: RingWeights,
+    tail: &Graph,
+    options: &Options,
+) -> Result<Chosen> {
+    let rewrites = rule_options(options)?;
+    let Some(profile) = &options.profile else {
+        let graph = lower(ring_graph, tail, protocols(options, options.softspoken_k))?;
+        return Ok(Chosen { program: Program { graph, ..draft }, weights, explanation: None, profile: None });
+    };
+    // Which field is best depends on the program, but hardly: start from the best for a single OT.
+    let first = profile.field_bits() as u8;
+    let Some(rewrites) = rewrites else {
+        let graph = lower(ring_graph, tail, protocols(options, first))?;
+        let program = Program { graph, ..draft };
+        let (softspoken_k, _) = cheapest_field(&program, profile)?;
+        let program = Program { softspoken_k, ..program };
+        return Ok(Chosen { program, weights, explanation: None, profile: Some(profile.over_field(softspoken_k)) });
+    };
+    let optimized = |k: u8| -> Result<(Chosen, Picos)> {
+        let profile = profile.over_field(k);
+        let o = optimize(ring_graph, &weights, &profile, &rewrites)?;
+        let program = Program { graph: attach_tail(&o.graph, tail)?, softspoken_k: k, ..draft.clone() };
+        let (_, price) = cheapest_field(&program, &profile)?;
+        Ok((
+            Chosen { program, weights: o.weights, explanation: Some(o.explanation), profile: Some(profile) },
+            price,
+        ))
+    };
+    let (best, price) = optimized(first)?;
+    let (k, _) = cheapest_field(&best.program, profile)?;
+    if k != first {
+        let (again, other) = optimized(k)?;
+        if other < price {
+            return Ok(again);
+        }
+    }
+    Ok(best)
+}
+
+fn protocols(options: &Options, softspoken_k: u8) -> Protocols {
+    let Options { linear, exact, radix, .. } = *options;
+    Protocols { linear, exact, radix, softspoken_k }
+}
+
+/// Which rewrites the options allow; `None`: the plain lowering.
+fn rule_options(options: &Options) -> Result<Option<RuleOptions>> {
+    let mut rules = RuleOptions { exact: options.exact, ..RuleOptions::default() };
+    if let Some(names) = &options.families {
+        if let [only] = &names[..]
+            && only == NO_PASSES
+        {
+            return Ok(None);
+        }
+        rules = rules.only_named(names).map_err(|name| CompileError::Options {
+            option: "passes",
+            why: format!("no family and no rule `{name}`; families: {}", family_names().join(", ")),
+        })?;
+    }
+    let off: &[&str] = match options.linear {
+        Linear::Auto => &[],
+        Linear::Rlwe => &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"],
+        Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
+    };
+    rules.disabled.extend(off.iter().map(|&r| r.to_owned()));
+    Ok(Some(rules))
+}
+
+/// Names of the families of rewrites that may be chosen.
+#[must_use]
+pub fn family_names() -> Vec<&'static str> {
+    Family::ALL.into_iter().filter(|f| *f != Family::Protocol).map(Family::name).collect()
+}

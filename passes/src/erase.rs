@@ -1,0 +1,80 @@
+//! From how back to what: the ring graph that an mpc graph computes.
+//!
+//! After the optimizer this is the rewritten model before protocols were chosen for it; what it computes is, bit for
+//! bit, what the program does with faithful truncation. Values that the client computes from what it learned are not
+//! part of it.
+
+use crate::error::{CompileError, Result};
+use picc_ir::op::Op;
+use picc_ir::ops::{Conv, Extend, MatMul, Max, Mul, Relu, TruncReduce};
+use picc_ir::{Graph, Id};
+
+/// The ring graph of an mpc graph. Its outputs are the values that are revealed, named by what the program calls them.
+///
+/// # Errors
+/// If a node of the mpc graph has no type without its protocol, which is a bug.
+pub fn erase_protocols(mpc: &Graph) -> Result<Graph> {
+    let mut ring = Graph::default();
+    // `None`: computed from what was revealed.
+    let mut map: Vec<Option<Id>> = Vec::with_capacity(mpc.nodes.len());
+    for (id, node) in mpc.iter() {
+        let args: Option<Vec<Id>> = node.args.iter().map(|a| map[a.index()]).collect();
+        let Some(args) = args else {
+            map.push(None);
+            continue;
+        };
+        if let Op::Reveal(_) = node.op {
+            let declared = mpc.outputs.iter().find(|(_, o)| *o == id).map(|(name, _)| name);
+            let name = declared.unwrap_or(&node.name).clone();
+            let taken = ring.outputs.iter().filter(|(n, _)| n.starts_with(name.as_str())).count();
+            ring.outputs.push((if taken == 0 { name } else { format!("{name}.{taken}") }, args[0]));
+            map.push(None);
+            continue;
+        }
+        let erased = match tensor_op(&node.op) {
+            Some(op) => ring.add(op, &args, &node.name).map_err(|source| CompileError::Type {
+                node: node.name.clone(),
+                op: node.op.name(),
+                source,
+            })?,
+            None => args[0],
+        };
+        map.push(Some(erased));
+    }
+    // What the client knows without any message.
+    for (name, id) in &mpc.outputs {
+        if let Some(id) = map[id.index()] {
+            ring.outputs.push((name.clone(), id));
+        }
+    }
+    Ok(ring)
+}
+
+/// What a protocol computes; `None`: nothing but a change of hands.
+fn tensor_op(op: &Op) -> Option<Op> {
+    Some(match op {
+        Op::Share(_) | Op::Reveal(_) => return None,
+        Op::ConvRlwe(c) => Conv::of(&c.geom).into(),
+        Op::ConvOt(c) => Conv::of(&c.geom).into(),
+        Op::MatMulRlwe(_) | Op::MatMulOt(_) => MatMul {}.into(),
+        Op::MulOt(_) => Mul {}.into(),
+        Op::TruncReduceLocal(t) => TruncReduce { shift: t.shift }.into(),
+        Op::TruncReduceFaithful(t) => TruncReduce { shift: t.shift }.into(),
+        Op::ExtendOt(e) => Extend { ring_bits: e.ring_bits }.into(),
+        Op::ReluOt(_) => Relu {}.into(),
+        Op::MaxOt(_) => Max {}.into(),
+        Op::MaxPoolOt(p) => p.tensor_op().into(),
+        Op::ReduceMaxOt(m) => m.tensor_op().into(),
+        Op::ArgMaxOt(m) => m.tensor_op().into(),
+        Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) => {
+            op.clone()
+        }
+        Op::Shl(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) | Op::Transpose(_) => op.clone(),
+        Op::Expand(_) | Op::Gather(_) | Op::ZeroInsert(_) | Op::SumPool(_) | Op::ReduceSum(_) => op.clone(),
+        Op::Conv(_) | Op::MatMul(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => op.clone(),
+        Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) | Op::Reduce(_) | Op::Assume(_) => op.clone(),
+        Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) => {
+            op.clone()
+        }
+    })
+}
