@@ -2,16 +2,23 @@
 
 use crate::onnx::InputShape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use picc_passes::NO_PASSES;
+use picc_passes::egraph::{Family, RuleOptions};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
   picc model.onnx -o model.pi --calibrate images.npz
-      compile; writes model.pi (public: give it to clients) and model.piw (secret: the weights)
+      compile for two machines of one site; writes model.pi (public: give it to clients), model.piw (secret: the
+      weights) and model.explain.json
   picc check model.onnx
       list everything in the model that would not compile
   picc model.onnx -o model.pi --calibrate images.npz --profile wan && picc explain model.pi
-      optimize for a network, and see what was chosen and why
+      optimize for a slower network, and see what was chosen and why
+  pirun calibrate -o this-machine.toml && picc model.onnx -o model.pi --profile this-machine.toml
+      optimize for what this machine can do
+  picc model.onnx --passes fuse-relu,winograd --emit optimized
+      what some rewrites alone make of a model
   picc inspect model.pi
       who learns what, and bytes and rounds of every layer
 
@@ -36,7 +43,7 @@ pub struct Cli {
 pub enum Command {
     /// List every construct of a model that would not compile, with node names
     Check(Check),
-    /// Say why a program that was compiled with --profile is what it is: rules, protocols, cost before and after
+    /// Say why a program is what it is: rules, protocols, cost before and after
     Explain(Explain),
     /// Show a compiled program: who learns what, types, cost of each layer
     Inspect(Inspect),
@@ -58,7 +65,8 @@ pub struct Compile {
     /// Bit-exact: the private answer equals the reference in every bit (costs more)
     #[arg(long)]
     pub exact: bool,
-    /// One ring of this many bits for every value (default: each value in the shortest that holds it)
+    /// One ring of this many bits for every value, lowered plainly unless --passes says otherwise: rewrites would
+    /// shorten it again (default: each value in the shortest ring that holds it)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=64))]
     pub ring: Option<u8>,
     /// Fraction bits of activations [default: 12]
@@ -73,15 +81,15 @@ pub struct Compile {
     /// Protocol of the linear layers
     #[arg(long, value_enum, default_value_t = LinearArg::Auto)]
     pub linear: LinearArg,
-    /// Size 2^K of the field of the OT extension: larger sends less and computes more [default: 4, or the profile's]
+    /// Size 2^K of the field of the OT extension, K = 1, 2, 4 or 8: larger sends less and computes more [default: what
+    /// the profile says, or else the cheapest under it]
     #[arg(long, value_name = "K")]
     pub softspoken: Option<u8>,
-    /// Choose rewrites and protocols together, by exact cost, for a deployment: lan, wan, mobile or a .toml file.
-    /// Writes MODEL.explain.json beside the program, for `picc explain`
-    #[arg(long, value_name = "PROFILE")]
-    pub profile: Option<String>,
-    /// Under --profile, only these families of rewrites: hygiene, linear, merging, winograd, relu, ring, truncation
-    #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', requires = "profile")]
+    /// The deployment for which rewrites and protocols are chosen together, by exact cost: lan (3 Gbit/s, 0.3 ms), wan
+    /// (400 Mbit/s, 40 ms), mobile (10 up / 50 down Mbit/s, 60 ms) or a .toml file (see `pirun calibrate`)
+    #[arg(long, value_name = "PROFILE", default_value = "lan")]
+    pub profile: String,
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = pass_name, help = passes_help())]
     pub passes: Option<Vec<String>>,
     #[command(flatten)]
     pub shapes: Shapes,
@@ -107,6 +115,24 @@ pub struct Shapes {
     /// Keep one-element constants of the model's code (0.5, 1e-5) secret too
     #[arg(long)]
     pub secret_literals: bool,
+}
+
+/// Says what `--passes` takes: the table of families.
+fn passes_help() -> String {
+    let families = Family::ALL.iter().filter(|f| **f != Family::Protocol);
+    let lines: String = families.map(|f| format!("\n  {:<11} {}", f.name(), f.says())).collect();
+    format!(
+        "Only these families of rewrites, or single rules as `picc explain` names them, for study; `{NO_PASSES}`: the \
+         plain lowering, one protocol for each kind of layer{lines}"
+    )
+}
+
+fn pass_name(name: &str) -> Result<String, String> {
+    if name == NO_PASSES || RuleOptions::default().only_named(&[name.to_owned()]).is_ok() {
+        return Ok(name.to_owned());
+    }
+    let families = picc_passes::family_names().join(", ");
+    Err(format!("no family and no rule of that name; families: {families}, or {NO_PASSES}"))
 }
 
 /// Recorded in the program, so that a client needs only an image.
@@ -156,6 +182,10 @@ pub struct Inspect {
     /// The whole graph in text form
     #[arg(long)]
     pub graph: bool,
+    /// Seconds and memory under this deployment: lan, wan, mobile or a .toml file [default: the one that the program was
+    /// compiled for, where its explain.json lies beside it]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
     /// One JSON object
     #[arg(long, conflicts_with = "graph")]
     pub json: bool,
@@ -181,8 +211,38 @@ pub enum LayoutArg {
 pub enum Emit {
     /// As imported, over the reals
     Real,
+    /// Canonical, over the reals: batch norm folded, constants folded, ready to be quantized
+    Canonical,
     /// Quantized: what is computed
     Ring,
-    /// Lowered: how it is computed
+    /// Quantized and rewritten for the deployment, without protocols
+    Optimized,
+    /// With protocols: how it is computed
+    #[value(alias = "pir")]
     Mpc,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn passes_are_families_rules_or_none() {
+        let parse = |passes: &str| Cli::try_parse_from(["picc", "m.onnx", "-o", "m.pi", "--passes", passes]);
+        for good in ["none", "fuse-relu,winograd", "relu_after_maxpool"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        let error = parse("ring,winogard").unwrap_err().to_string();
+        assert!(error.contains("winogard") && error.contains("winograd"), "{error}");
+        let help = Cli::command().render_long_help().to_string();
+        for family in picc_passes::family_names() {
+            assert!(help.contains(family), "{family}: {help}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
-use picc_passes::{Compiled, Linear, Options};
+use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +34,12 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     progress.finish_and_clear();
 
     match args.emit {
+        Some(Emit::Canonical) => println!("{}", compiled.canonical),
         Some(Emit::Ring) => println!("{}", compiled.ring_graph),
+        Some(Emit::Optimized) => {
+            let ring = erase_protocols(&compiled.program.graph).map_err(|e| refused(model, e))?;
+            println!("{ring}");
+        }
         Some(Emit::Mpc) => println!("{}", compiled.program.graph),
         Some(Emit::Real) | None => {}
     }
@@ -43,15 +48,16 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         let weights = write_weights(&compiled.weights, compiled.program.digest());
         write_secret(&output.with_extension("piw"), &weights)?;
         write_public(output, &compiled.program.to_bytes())?;
-        if let Some(explanation) = &compiled.explanation {
-            explain::write(output, &compiled.program, explanation)?;
+        if let Some(profile) = &options.profile {
+            explain::write(output, &compiled.program, profile, compiled.explanation.as_ref())?;
         }
     }
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");
     }
     if !args.quiet && args.emit.is_none() {
-        print!("{}", table::summary(&compiled.program).map_err(|e| refused(model, e))?);
+        let prediction = compiled.report.prediction.as_ref();
+        print!("{}", table::summary(&compiled.program, prediction).map_err(|e| refused(model, e))?);
         for (output, ulps) in &compiled.report.likely_ulps {
             if *ulps > 0.0 {
                 println!("output `{output}`: off by at most {ulps:.0} ulps in all but one run in 10^8");
@@ -95,10 +101,12 @@ fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
 fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options, Failure> {
     let labels = args.labels.as_deref().map(read_lines).transpose()?.unwrap_or_default();
     let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let mut profile = args.profile.as_deref().map(deployment).transpose()?;
-    if let (Some(profile), Some(k)) = (&mut profile, args.softspoken) {
-        profile.softspoken_k = k;
+    let mut profile = deployment(&args.profile)?;
+    if let Some(k) = args.softspoken {
+        profile = profile.over_field(k);
     }
+    // One ring for all values would not stay one.
+    let plain = || args.ring.map(|_| vec![NO_PASSES.to_owned()]);
     Ok(Options {
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,
@@ -111,9 +119,9 @@ fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options,
             LinearArg::Rlwe => Linear::Rlwe,
             LinearArg::Ot => Linear::Ot,
         },
-        softspoken_k: args.softspoken.unwrap_or(4),
-        profile,
-        families: args.passes.clone(),
+        softspoken_k: args.softspoken.unwrap_or(Options::default().softspoken_k),
+        profile: Some(profile),
+        families: args.passes.clone().or_else(plain),
         preprocess: preprocess(&args.preprocess),
         labels,
         ..Options::default()
@@ -121,7 +129,7 @@ fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options,
 }
 
 /// A built-in profile, or one from a file.
-fn deployment(name: &str) -> Result<Profile, Failure> {
+pub fn deployment(name: &str) -> Result<Profile, Failure> {
     if let Some(profile) = Profile::named(name) {
         return Ok(profile);
     }

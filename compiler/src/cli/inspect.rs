@@ -1,10 +1,13 @@
 //! `picc inspect MODEL.pi`.
 
 use super::args::Inspect;
-use super::{Failure, table};
+use super::compile::deployment;
+use super::{Failure, explain, table};
+use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
 use picc_ir::verify::who_learns;
+use picc_passes::predict;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,6 +18,11 @@ struct Report<'a> {
     public: Vec<String>,
     notes: &'a [String],
     error_ulps: &'a [u64],
+    /// The deployment that seconds and memory are predicted for.
+    profile: Option<&'a str>,
+    softspoken_k: u8,
+    seconds: Option<f64>,
+    peak_memory: Option<PeakMemory>,
     rows: Vec<table::Row>,
     inference: picc_ir::cost::Traffic,
     setup: picc_ir::cost::Traffic,
@@ -25,6 +33,12 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     let bytes = std::fs::read(&args.program).map_err(|e| bad(e.to_string()))?;
     let program = Program::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
     let cost = program_cost(&program).map_err(|e| bad(e.to_string()))?;
+    let profile = match &args.profile {
+        Some(name) => Some(deployment(name)?),
+        None => explain::profile_of(&args.program, &program),
+    };
+    let prediction = profile.map(|p| predict(&program, &p)).transpose().map_err(|e| bad(e.to_string()))?;
+    let prediction = prediction.as_ref();
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
@@ -35,7 +49,11 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         public: inputs_and_outputs(&program),
         notes: &program.notes,
         error_ulps: &program.error_ulps,
-        rows: table::rows(&program, &cost),
+        profile: prediction.map(|p| p.profile.as_str()),
+        softspoken_k: program.softspoken_k,
+        seconds: prediction.map(|p| p.seconds),
+        peak_memory: prediction.map(|p| p.memory),
+        rows: table::rows(&program, &cost, prediction),
         inference: cost.inference(),
         setup: cost.setup,
     };
@@ -49,7 +67,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     if args.graph {
         println!("\n{}", program.graph);
     } else {
-        print!("\n{}", table::summary(&program).map_err(|e| bad(e.to_string()))?);
+        print!("\n{}", table::summary(&program, prediction).map_err(|e| bad(e.to_string()))?);
     }
     Ok(())
 }
