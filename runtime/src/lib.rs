@@ -1,6 +1,7 @@
 //! The two-party runtime: crypto, correlations, protocols, transport and the executor.
 
 pub mod bits;
+pub mod calibrate;
 pub mod channel;
 pub mod cli;
 pub mod crypto;

@@ -77,7 +77,8 @@ impl fmt::Display for Network {
     }
 }
 
-fn parse_rate(s: &str) -> Option<f64> {
+/// `100Mbit` in bits per second.
+pub(crate) fn parse_rate(s: &str) -> Option<f64> {
     let (number, unit) = split_unit(s)?;
     let scale = match unit.trim_end_matches("/s").trim_end_matches("ps") {
         "bit" => 1.0,
@@ -89,7 +90,8 @@ fn parse_rate(s: &str) -> Option<f64> {
     Some(number * scale).filter(|r| *r >= 1.0)
 }
 
-fn parse_time(s: &str) -> Option<Duration> {
+/// `40ms`, at most a minute.
+pub(crate) fn parse_time(s: &str) -> Option<Duration> {
     let (number, unit) = split_unit(s)?;
     let scale = match unit {
         "us" => 1e-6,

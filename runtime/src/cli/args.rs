@@ -1,6 +1,7 @@
 //! Arguments and the text of `--help`.
 
 use crate::channel::Network;
+use crate::channel::shaper::{parse_rate, parse_time};
 use crate::inputs::ImageOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_ir::program::Layout;
@@ -20,6 +21,8 @@ Examples:
       The two parties on two machines. Only the server has model.piw.
   pirun reference model.pi --weights model.piw --input test.npz --labels-npy y.npy
       No cryptography: what the program means, on many inputs.
+  pirun calibrate -o this-machine.toml
+      What this machine takes for each kind of work, for `picc --profile this-machine.toml`.
 
 Exit codes:
   0  done
@@ -27,6 +30,21 @@ Exit codes:
   2  usage: the command line, or an input that does not fit the program
   3  the connection failed, or the other party broke the protocol
   4  the parties do not agree: other program, other parameters, other version";
+
+const CALIBRATE: &str = "\
+Examples:
+  pirun calibrate -o this-machine.toml
+      Unit costs of this machine, on the network of profile lan. Some seconds; let nothing else run meanwhile.
+  picc model.onnx -o model.pi --profile this-machine.toml
+      Compile for it: rewrites, protocols and the field of the OT extension that are cheapest here.
+  pirun calibrate --listen 0.0.0.0:7701          on the server's machine, and on the client's:
+  pirun calibrate -o clinic.toml --peer example.org:7701
+      The network too: round trip, and bandwidth each way.
+  pirun calibrate -o phone.toml --profile mobile --threads 2 --up 5Mbit
+      The network of a built-in profile, with another uplink.
+
+The file can be edited: what it leaves out of [unit] is the default; softspoken_k = 1, 2, 4 or 8 fixes the field of the
+OT extension. Both parties are taken to be like this machine; the slower one is what counts.";
 
 /// Private inference: the client learns the answer, the server learns nothing of the input.
 #[derive(Parser)]
@@ -48,6 +66,9 @@ pub enum Command {
     Serve(Serve),
     /// Evaluate the program without cryptography, on many inputs at once.
     Reference(Reference),
+    /// Measure what this machine takes for each kind of work, and write it as a profile for `picc --profile`.
+    #[command(after_help = CALIBRATE)]
+    Calibrate(Calibrate),
 }
 
 #[derive(Args)]
@@ -167,6 +188,61 @@ pub struct Reference {
     /// Threads [default: all cores].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct Calibrate {
+    /// Where to write the profile; without it, the table is only printed.
+    #[arg(short, long, value_name = "FILE.toml")]
+    pub output: Option<PathBuf>,
+    /// The profile whose network and memory are kept: lan, wan, mobile or a .toml file.
+    #[arg(long, value_name = "PROFILE", default_value = "lan")]
+    pub profile: String,
+    /// Threads of a party; they are measured at once [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Bandwidth from client to server, such as 10Mbit.
+    #[arg(long, value_name = "RATE", value_parser = bits_per_second)]
+    pub up: Option<u64>,
+    /// Bandwidth from server to client.
+    #[arg(long, value_name = "RATE", value_parser = bits_per_second)]
+    pub down: Option<u64>,
+    /// Round-trip time, such as 40ms.
+    #[arg(long, value_name = "TIME", value_parser = round_trip)]
+    pub rtt: Option<Duration>,
+    /// Measure the network too, to a machine that runs `pirun calibrate --listen`.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["up", "down", "rtt"])]
+    pub peer: Option<String>,
+    /// Answer one `pirun calibrate --peer`, then end; nothing is measured or written here.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["output", "peer", "threads"])]
+    pub listen: Option<String>,
+    /// Seconds for each kind of work.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    seconds: f64,
+}
+
+impl Calibrate {
+    pub fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.map_or_else(all, usize::from)
+    }
+
+    pub fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
+fn bits_per_second(s: &str) -> Result<u64, String> {
+    parse_rate(s).map(|rate| rate as u64).ok_or_else(|| format!("`{s}` is no rate: use 10Mbit or 1Gbit"))
+}
+
+fn round_trip(s: &str) -> Result<Duration, String> {
+    parse_time(s).ok_or_else(|| format!("`{s}` is no time: use 40ms or 300us"))
+}
+
+fn seconds(s: &str) -> Result<f64, String> {
+    let in_range = |s: &f64| (0.001..=60.0).contains(s);
+    s.parse().ok().filter(in_range).ok_or_else(|| "0.001 to 60 seconds".to_owned())
 }
 
 /// What the client brings.

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod private;
 mod reference;
 mod serve;
@@ -24,6 +25,7 @@ pub fn main() -> ExitCode {
         Command::Infer(args) => private::infer(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Reference(args) => reference::reference(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,185 @@
+//! The timed primitives.
+
+use super::Measured;
+use crate::crypto::rlwe::{Accumulator, NttTable};
+use crate::crypto::{Block, CrHash, Rng};
+use crate::error::{Error, Result};
+use crate::ot::base::KeyPair;
+use crate::ot::softspoken::{COLUMNS, Delta, ExtensionReceiver, ExtensionSender};
+use picc_ir::mpc::rlwe::PARAM_SETS;
+use picc_ir::op::Op;
+use picc_ir::ops::Add;
+use picc_ir::ty::wrap;
+use picc_ir::{Fixed, Owner, Tensor, Ty};
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+const COTS: usize = 1 << 16;
+const HASHES: usize = 1 << 12;
+const ELEMENTS: usize = 1 << 18;
+const DEGREE: usize = 4096;
+/// Coefficients that the server accumulates at a time.
+const CHUNK: usize = 256;
+/// Channels' ciphertexts, and responses' rows of weights: more than the second cache holds, as in a layer.
+const CIPHERTEXTS: usize = 32;
+const RESPONSES: usize = 16;
+
+/// Repeats a batch for `time` on each thread. `make` builds a thread's state; a batch returns its units.
+fn repeat<B: FnMut() -> u64>(
+    kind: &str,
+    threads: usize,
+    time: Duration,
+    make: impl Fn(Rng) -> Result<B> + Sync,
+) -> Result<Measured> {
+    let threads = threads.max(1);
+    // The primitives use the pool of the thread that calls them.
+    let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pools: Vec<rayon::ThreadPool> = (0..threads)
+        .map(|_| pool())
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| Error::Bug(e.to_string()))?;
+    let start = Barrier::new(threads);
+    let one = || -> Result<Vec<u64>> {
+        let made = Rng::from_os().and_then(&make);
+        start.wait();
+        let mut batch = made?;
+        // Tables and caches.
+        batch();
+        let (begin, mut samples) = (Instant::now(), Vec::new());
+        while begin.elapsed() < time || samples.len() < 3 {
+            let at = Instant::now();
+            let units = batch();
+            samples.push((at.elapsed().as_nanos() * 1000 / u128::from(units.max(1))) as u64);
+        }
+        Ok(samples)
+    };
+    let mut samples = Vec::new();
+    std::thread::scope(|scope| -> Result<()> {
+        let running: Vec<_> = pools.iter().map(|pool| scope.spawn(|| pool.install(one))).collect();
+        for thread in running {
+            let measured = thread.join().map_err(|_| Error::Bug("a measuring thread panicked".into()))?;
+            samples.extend(measured?);
+        }
+        Ok(())
+    })?;
+    samples.sort_unstable();
+    let at = |percent: usize| samples[samples.len() * percent / 100].max(1);
+    Ok(Measured { kind: kind.to_owned(), median: at(50), spread: [at(10), at(90)] })
+}
+
+/// A receiver, its corrections, and the keys between which the base OTs choose.
+fn receiver(k: u32, rng: &mut Rng) -> Result<(ExtensionReceiver, Vec<u8>, Vec<KeyPair>)> {
+    let keys: Vec<KeyPair> = (0..COLUMNS).map(|_| KeyPair([rng.block(), rng.block()])).collect();
+    let (receiver, corrections) = ExtensionReceiver::new(k, &keys)?;
+    Ok((receiver, corrections, keys))
+}
+
+pub fn cot_receiver(k: u32, threads: usize, time: Duration) -> Result<Measured> {
+    repeat("COT receiver", threads, time, |mut rng| {
+        let (mut receiver, ..) = receiver(k, &mut rng)?;
+        let mut t = vec![Block::ZERO; COTS];
+        Ok(move || {
+            let _ = black_box(receiver.extend(&mut t));
+            COTS as u64
+        })
+    })
+}
+
+pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
+    repeat("COT sender", threads, time, |mut rng| {
+        let (mut receiver, corrections, keys) = receiver(k, &mut rng)?;
+        let delta = Delta::new(rng.block());
+        let choices = delta.base_choices(k);
+        let chosen: Vec<Block> = keys.iter().zip(choices.iter()).map(|(pair, &c)| pair.0[usize::from(c)]).collect();
+        let mut sender = ExtensionSender::new(k, delta, &chosen, &corrections)?;
+        let mut q = vec![Block::ZERO; COTS];
+        let (_, message) = receiver.extend(&mut q);
+        Ok(move || {
+            // Only the length of a message can be wrong, and this one has it from a receiver.
+            black_box(sender.extend(&message, &mut q).is_ok());
+            COTS as u64
+        })
+    })
+}
+
+pub fn hash(threads: usize, time: Duration) -> Result<Measured> {
+    repeat("hash", threads, time, |mut rng| {
+        let hash = CrHash::new(rng.block());
+        let mut blocks = vec![Block::ZERO; HASHES];
+        rng.fill_blocks(&mut blocks);
+        Ok(move || {
+            hash.hash_blocks(black_box(&mut blocks));
+            HASHES as u64
+        })
+    })
+}
+
+fn residues(rng: &mut Rng, p: u64, len: usize) -> Vec<u64> {
+    let mut words = vec![0; len];
+    rng.fill_u64(&mut words);
+    words.iter_mut().for_each(|w| *w %= p);
+    words
+}
+
+pub fn rlwe_product(threads: usize, time: Duration) -> Result<Measured> {
+    let p = PARAM_SETS[0].primes[0];
+    let table = NttTable::new(p, DEGREE);
+    let table = &table;
+    repeat("RLWE product", threads, time, |mut rng| {
+        let ciphertexts = residues(&mut rng, p, 2 * CIPHERTEXTS * DEGREE);
+        let weights = residues(&mut rng, p, CIPHERTEXTS * RESPONSES * DEGREE);
+        let mut sums = [Accumulator::new(CHUNK), Accumulator::new(CHUNK)];
+        let mut out = vec![0; DEGREE];
+        Ok(move || {
+            for row in weights.chunks_exact(CIPHERTEXTS * DEGREE) {
+                for start in (0..DEGREE).step_by(CHUNK) {
+                    sums.iter_mut().for_each(Accumulator::clear);
+                    for (weight, pair) in row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE)) {
+                        let at = start..start + CHUNK;
+                        for (sum, half) in sums.iter_mut().zip(pair.chunks_exact(DEGREE)) {
+                            sum.add(&half[at.clone()], &weight[at.clone()]);
+                        }
+                    }
+                    sums.iter().for_each(|s| s.finish(table, &mut out[start..start + CHUNK]));
+                }
+            }
+            black_box(&mut out);
+            (CIPHERTEXTS * RESPONSES) as u64
+        })
+    })
+}
+
+pub fn ntt(threads: usize, time: Duration) -> Result<Measured> {
+    let p = PARAM_SETS[0].primes[0];
+    let table = NttTable::new(p, DEGREE);
+    let table = &table;
+    repeat("NTT", threads, time, |mut rng| {
+        let mut words = residues(&mut rng, p, 16 * DEGREE);
+        Ok(move || {
+            words.chunks_exact_mut(DEGREE).for_each(|w| table.forward(w));
+            black_box(&mut words);
+            16
+        })
+    })
+}
+
+pub fn ring_op(threads: usize, time: Duration) -> Result<Measured> {
+    let ty = Ty::fixed(&[ELEMENTS], Fixed::full(32, 12), Owner::Shared);
+    let ty = &ty;
+    repeat("ring operation", threads, time, |mut rng| {
+        let mut share = || {
+            let words = residues(&mut rng, 1 << 31, ELEMENTS);
+            Tensor::new(&[ELEMENTS], words.into_iter().map(u64::cast_signed).collect())
+        };
+        let (x, y) = (share(), share());
+        let add = Op::from(Add {});
+        Ok(move || {
+            // As the executor does it: the operator, then the ring.
+            let mut sum = add.eval_ring(&[&x, &y], &[ty, ty]).unwrap_or_else(|_| x.clone());
+            sum.data.iter_mut().for_each(|v| *v = wrap(*v, 32));
+            black_box(&mut sum);
+            ELEMENTS as u64
+        })
+    })
+}
