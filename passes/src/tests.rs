@@ -3,7 +3,7 @@
 use crate::testing::{Net, max_difference, run_program, run_ring_graph};
 use crate::{CompileError, Linear, Options};
 use picc_ir::Id;
-use picc_ir::cost::profile::Profile;
+use picc_ir::cost::profile::{CotCosts, Profile};
 use picc_ir::ops::*;
 
 /// Program close to the reals, and equal to its own ring graph bit for bit.
@@ -68,6 +68,81 @@ fn random_nets_in_one_ring_by_ot() {
     }
 }
 
+/// Erasing the protocols of an exact program gives a ring graph that computes what the model's own one does.
+#[test]
+fn a_program_without_its_protocols_is_a_ring_graph() {
+    for seed in 72..78 {
+        let mut net = random_net(seed);
+        let calibration = net.samples(4, 1.0);
+        let options = Options { exact: true, profile: Some(Profile::wan()), ..Options::default() };
+        for families in [None, Some(vec!["none".to_owned()])] {
+            let mut compiled = net.compile(&Options { families, ..options.clone() }, &calibration);
+            let inputs = net.samples(1, 1.0).swap_remove(0);
+            let model = run_ring_graph(&compiled, &inputs);
+            let erased = crate::erase_protocols(&compiled.program.graph).unwrap();
+            picc_ir::verify::verify(&erased, picc_ir::verify::Stage::Ring)
+                .unwrap_or_else(|e| panic!("{e:?}\n{erased}"));
+            let text = erased.to_string();
+            assert!(!text.contains(".ot") && !text.contains(".rlwe") && !text.contains("reveal"), "{text}");
+            compiled.ring_graph = erased;
+            let values = |outputs: Vec<(String, _)>| outputs.into_iter().map(|o| o.1).collect::<Vec<_>>();
+            assert_eq!(values(run_ring_graph(&compiled, &inputs)), values(model), "seed {seed}\n{text}");
+        }
+    }
+}
+
+/// The field of the OT extension is the profile's if it fixes one, and else whatever is cheapest.
+#[test]
+fn the_deployment_decides_the_field_of_the_extension() {
+    let mut net = mnist_like(5);
+    let calibration = net.samples(2, 1.0);
+    let field = |profile: Profile, families: Option<&str>| {
+        let families = families.map(|f| vec![f.to_owned()]);
+        let compiled =
+            net.compile(&Options { profile: Some(profile), families, ..Options::default() }, &calibration);
+        let prediction = compiled.report.prediction.unwrap();
+        assert!(prediction.seconds > 0.0 && prediction.memory.server > prediction.memory.client);
+        compiled.program.softspoken_k
+    };
+    let mut cheap = Profile { up_bits_per_s: 1 << 50, down_bits_per_s: 1 << 50, ..Profile::lan() };
+    cheap.unit.cot_ps = CotCosts { k1: 1, k2: 1_000_000, k4: 1_000_000, k8: 1_000_000 };
+    for families in [None, Some("none"), Some("ring")] {
+        assert_eq!(field(Profile::mobile(), families), 8);
+        assert_eq!(field(cheap.clone(), families), 1);
+        assert_eq!(field(Profile::mobile().over_field(2), families), 2);
+    }
+}
+
+#[test]
+fn a_deployment_without_room_is_a_warning() {
+    let mut net = mnist_like(6);
+    let calibration = net.samples(2, 1.0);
+    let tight = Profile { server_memory_bytes: 1000, ..Profile::lan() };
+    let compiled = net.compile(&Options { profile: Some(tight), ..Options::default() }, &calibration);
+    let about_memory = |w: &&String| w.contains("memory");
+    let warnings: Vec<&String> = compiled.report.warnings.iter().filter(about_memory).collect();
+    assert!(matches!(&warnings[..], [w] if w.contains("the server needs")), "{warnings:?}");
+}
+
+/// The plain lowering does not depend on the deployment; a single rule can be studied alone.
+#[test]
+fn passes_can_be_switched_off_or_named_alone() {
+    let mut net = mnist_like(7);
+    let calibration = net.samples(2, 1.0);
+    let graph = |profile: Option<Profile>, families: &[&str]| {
+        let families = Some(families.iter().map(|&f| f.to_owned()).collect());
+        net.compile(&Options { profile, families, ..Options::default() }, &calibration)
+    };
+    let plain = graph(None, &["none"]).program.graph;
+    let none = graph(Some(Profile::wan()), &["none"]);
+    assert_eq!(none.program.graph, plain);
+    assert!(none.explanation.is_none());
+    let one = graph(Some(Profile::wan()), &["trunc_after_add"]).explanation.unwrap();
+    let rewrites: Vec<&str> =
+        one.rules.iter().filter(|r| r.family != crate::egraph::Family::Protocol).map(|r| r.name.as_str()).collect();
+    assert_eq!(rewrites, ["trunc_after_add"]);
+}
+
 /// Under a profile, exact rules leave every bit as it is, whatever they choose; others stay close to the reals.
 #[test]
 fn optimized_nets_equal_plain_ones() {
@@ -101,6 +176,7 @@ fn an_unknown_family_of_rewrites_is_an_error() {
     };
     let error = crate::compile(&net.graph, &net.weights, &options, &[]).unwrap_err();
     assert!(matches!(&error, CompileError::Options { option: "passes", .. }), "{error}");
+    assert!(crate::family_names().iter().all(|f| error.to_string().contains(f)), "{error}");
 }
 
 /// Grows a net with residual joins, concatenations, groups and odd scales.

@@ -49,7 +49,8 @@ fn compiling_writes_a_public_and_a_secret_file() {
     assert!(compiled.printed.contains("one inference"), "{}", compiled.printed);
     let mut files: Vec<_> = std::fs::read_dir(compiled.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["model.pi", "model.piw"], "nothing else is left behind");
+    assert_eq!(files, ["model.explain.json", "model.pi", "model.piw"], "nothing else is left behind");
+    assert!(compiled.printed.contains("predicted for profile lan; peak memory"), "{}", compiled.printed);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -109,6 +110,76 @@ fn inspect_says_who_learns_what_and_the_cost_of_each_layer() {
     // The weights are no program.
     let output = picc(compiled.path()).args(["inspect", "model.piw"]).output().unwrap();
     assert!(printed(&output, 1).1.contains("not a picc program"));
+}
+
+#[test]
+fn a_deployment_is_shown_and_can_be_changed() {
+    let compiled = Compiled::new(&["--profile", "wan"]);
+    let inspect = |options: &[&str]| -> Value {
+        let output = picc(compiled.path()).args(["inspect", "model.pi", "--json"]).args(options).output().unwrap();
+        serde_json::from_str(&printed(&output, 0).0).unwrap()
+    };
+    let (wan, mobile) = (inspect(&[]), inspect(&["--profile", "mobile"]));
+    assert_eq!((&wan["profile"], &mobile["profile"]), (&"wan".into(), &"mobile".into()));
+    let seconds = |o: &Value| o["seconds"].as_f64().unwrap();
+    assert!(seconds(&wan) > 0.1 && seconds(&mobile) > seconds(&wan), "{wan}");
+    assert!(
+        wan["rows"].as_array().unwrap().iter().all(|r| r["seconds"].as_f64().is_some_and(|s| s > 0.0)),
+        "{wan}"
+    );
+    assert!(wan["peak_memory"]["server"].as_u64() > wan["peak_memory"]["client"].as_u64(), "{wan}");
+    // Nobody says for what network a program without its record was compiled.
+    std::fs::remove_file(compiled.file("model.explain.json")).unwrap();
+    assert!(inspect(&[])["seconds"].is_null());
+}
+
+#[test]
+fn every_stage_can_be_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let emit = |options: &[&str]| {
+        let mut command = picc(folder.path());
+        command.arg(example::model()).arg("--calibrate").arg(example::data("xray_calibration.npy")).args(options);
+        printed(&command.output().unwrap(), 0).0
+    };
+    for (stage, has, lacks) in [
+        ("real", "= div", "dequantize"),
+        ("canonical", "= conv", "= div"),
+        ("ring", "= trunc_reduce", ".rlwe"),
+        ("optimized", "= trunc_reduce", ".rlwe"),
+        ("mpc", "= conv.rlwe", "= conv "),
+    ] {
+        let text = emit(&["--emit", stage]);
+        assert!(text.contains(has) && !text.contains(lacks), "{stage}: {text}");
+    }
+    let alone = |passes: &str| emit(&["--passes", passes, "--emit", "pir"]);
+    assert!(alone("none") != alone("ring,fuse-relu"));
+    let unknown = picc(folder.path()).args(["m.onnx", "-o", "m.pi", "--passes", "winogard"]).output().unwrap();
+    assert!(printed(&unknown, 2).1.contains("winograd"));
+}
+
+/// One machine measures itself and its connection to another; the compiler takes what it writes.
+#[test]
+fn a_calibrated_machine_is_a_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut peer = pirun(folder.path());
+    let peer = peer.args(["calibrate", "--listen", "127.0.0.1:0"]).stderr(std::process::Stdio::piped());
+    let mut peer = peer.spawn().unwrap();
+    let mut said = std::io::BufReader::new(peer.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let address = line.trim().rsplit(' ').next().unwrap();
+    let mut measure = pirun(folder.path());
+    measure.args(["calibrate", "-o", "here.toml", "--threads", "1", "--seconds", "0.01", "--peer", address]);
+    let (table, _) = printed(&measure.output().unwrap(), 0);
+    assert!(peer.wait().unwrap().success());
+    for word in ["Mbit/s up", "COT, k = 8", "hash", "RLWE product", "picc --profile here.toml"] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    let mut compile = picc(folder.path());
+    compile.arg(example::model()).args(["-o", "model.pi", "--profile", "here.toml"]);
+    compile.arg("--calibrate").arg(example::data("xray_calibration.npy"));
+    let (out, _) = printed(&compile.output().unwrap(), 0);
+    assert!(out.contains("predicted for profile here;"), "{out}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn the_options_exist() {
         printed(&program(folder.path()).args(&arguments[1..]).arg("--help").output().expect("help"), 0).0
     };
     let mut known = help(&["picc"]) + &help(&["picc", "check"]) + &help(&["picc", "inspect"]);
-    for command in ["local", "infer", "serve", "reference"] {
+    for command in ["local", "infer", "serve", "reference", "calibrate"] {
         known += &help(&["pirun", command]);
     }
     // cargo's.

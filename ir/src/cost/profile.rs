@@ -24,11 +24,12 @@ pub type Picos = u64;
 /// Computation beyond correlated OTs, in units that a profile prices. Counts are those of the busier party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Calls of the correlation-robust hash, 16 bytes each.
+    /// Calls of the correlation-robust hash, 16 bytes each: the measure of what a protocol does with its OTs.
     pub hashes: u64,
     /// Products of a coefficient polynomial with a weight polynomial, counted per prime and per 4096 coefficients.
     pub rlwe_products: u64,
-    /// Number-theoretic transforms, counted per prime and per 4096 coefficients.
+    /// Number-theoretic transforms, counted per prime and per 4096 coefficients: the measure of what else is done to a
+    /// request or a response.
     pub ntts: u64,
     /// Additions, shifts, moves of one ring element.
     pub ring_ops: u64,
@@ -69,8 +70,9 @@ impl CotCosts {
     }
 }
 
-/// Picoseconds of one thread for one unit of each kind of work. `pirun calibrate` measures them; what a file leaves out
-/// is that of [`UnitCosts::default`].
+/// Picoseconds of one thread for one unit of each kind of work, with all that goes with it: a hash stands for leaves,
+/// packing and messages of a comparison too, a transform for encoding, encryption, masks and flooding.
+/// `pirun calibrate` measures them; what a file leaves out is that of [`UnitCosts::default`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnitCosts {

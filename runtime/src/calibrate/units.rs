@@ -1,8 +1,8 @@
-//! The timed primitives.
+//! Timed primitives.
 
 use super::Measured;
 use crate::crypto::rlwe::{Accumulator, NttTable};
-use crate::crypto::{Block, CrHash, Rng};
+use crate::crypto::{Block, Rng};
 use crate::error::{Error, Result};
 use crate::ot::base::KeyPair;
 use crate::ot::softspoken::{COLUMNS, Delta, ExtensionReceiver, ExtensionSender};
@@ -15,8 +15,8 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-const COTS: usize = 1 << 16;
-const HASHES: usize = 1 << 12;
+/// A batch takes well below a millisecond, so that few are interrupted.
+const COTS: usize = 1 << 14;
 const ELEMENTS: usize = 1 << 18;
 const DEGREE: usize = 4096;
 /// Coefficients that the server accumulates at a time.
@@ -63,9 +63,7 @@ fn repeat<B: FnMut() -> u64>(
         }
         Ok(())
     })?;
-    samples.sort_unstable();
-    let at = |percent: usize| samples[samples.len() * percent / 100].max(1);
-    Ok(Measured { kind: kind.to_owned(), median: at(50), spread: [at(10), at(90)] })
+    Ok(Measured::new(kind, samples))
 }
 
 /// A receiver, its corrections, and the keys between which the base OTs choose.
@@ -103,18 +101,6 @@ pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
     })
 }
 
-pub fn hash(threads: usize, time: Duration) -> Result<Measured> {
-    repeat("hash", threads, time, |mut rng| {
-        let hash = CrHash::new(rng.block());
-        let mut blocks = vec![Block::ZERO; HASHES];
-        rng.fill_blocks(&mut blocks);
-        Ok(move || {
-            hash.hash_blocks(black_box(&mut blocks));
-            HASHES as u64
-        })
-    })
-}
-
 fn residues(rng: &mut Rng, p: u64, len: usize) -> Vec<u64> {
     let mut words = vec![0; len];
     rng.fill_u64(&mut words);
@@ -131,35 +117,22 @@ pub fn rlwe_product(threads: usize, time: Duration) -> Result<Measured> {
         let weights = residues(&mut rng, p, CIPHERTEXTS * RESPONSES * DEGREE);
         let mut sums = [Accumulator::new(CHUNK), Accumulator::new(CHUNK)];
         let mut out = vec![0; DEGREE];
+        let mut response = 0;
         Ok(move || {
-            for row in weights.chunks_exact(CIPHERTEXTS * DEGREE) {
-                for start in (0..DEGREE).step_by(CHUNK) {
-                    sums.iter_mut().for_each(Accumulator::clear);
-                    for (weight, pair) in row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE)) {
-                        let at = start..start + CHUNK;
-                        for (sum, half) in sums.iter_mut().zip(pair.chunks_exact(DEGREE)) {
-                            sum.add(&half[at.clone()], &weight[at.clone()]);
-                        }
+            let row = &weights[response * CIPHERTEXTS * DEGREE..][..CIPHERTEXTS * DEGREE];
+            response = (response + 1) % RESPONSES;
+            for start in (0..DEGREE).step_by(CHUNK) {
+                sums.iter_mut().for_each(Accumulator::clear);
+                for (weight, pair) in row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE)) {
+                    let at = start..start + CHUNK;
+                    for (sum, half) in sums.iter_mut().zip(pair.chunks_exact(DEGREE)) {
+                        sum.add(&half[at.clone()], &weight[at.clone()]);
                     }
-                    sums.iter().for_each(|s| s.finish(table, &mut out[start..start + CHUNK]));
                 }
+                sums.iter().for_each(|s| s.finish(table, &mut out[start..start + CHUNK]));
             }
             black_box(&mut out);
-            (CIPHERTEXTS * RESPONSES) as u64
-        })
-    })
-}
-
-pub fn ntt(threads: usize, time: Duration) -> Result<Measured> {
-    let p = PARAM_SETS[0].primes[0];
-    let table = NttTable::new(p, DEGREE);
-    let table = &table;
-    repeat("NTT", threads, time, |mut rng| {
-        let mut words = residues(&mut rng, p, 16 * DEGREE);
-        Ok(move || {
-            words.chunks_exact_mut(DEGREE).for_each(|w| table.forward(w));
-            black_box(&mut words);
-            16
+            CIPHERTEXTS as u64
         })
     })
 }

@@ -285,7 +285,8 @@ fn explained_costs_are_those_of_the_program() {
     for (name, build) in NETS {
         let mut net = build(15);
         let c = compiled(&mut net, &Options::default());
-        let o = optimized(&c, &Profile::wan(), &RuleOptions::default());
+        let profile = Profile::wan().over_field(c.program.softspoken_k);
+        let o = optimized(&c, &profile, &RuleOptions::default());
         let program = picc_ir::Program { graph: o.graph.clone(), ..c.program.clone() };
         let cost = picc_ir::mpc::schedule::program_cost(&program).unwrap();
         let (mut nodes, mut reveals) = (picc_ir::cost::Traffic::default(), picc_ir::cost::Traffic::default());
@@ -344,7 +345,7 @@ fn a_uniform_ring_becomes_short_rings() {
     let mut net = residual(11);
     let c = compiled(&mut net, &Options { ring: Some(37), ..Options::default() });
     // On a line that is all bandwidth: the images are small, rounds would decide.
-    let profile = Profile { round_trip_us: 1, ..Profile::wan() };
+    let profile = Profile { round_trip_us: 1, ..Profile::wan().over_field(4) };
     let o = optimized(&c, &profile, &RuleOptions { exact: true, ..RuleOptions::default() });
     let e = &o.explanation;
     assert!(e.before.bytes as f64 >= 1.5 * e.after.bytes as f64, "{} -> {}\n{e}", e.before, e.after);
