@@ -85,14 +85,15 @@ pub struct UnitCosts {
 }
 
 impl Default for UnitCosts {
-    /// One core of a 2.7 GHz server with AVX-512, rounded up.
+    /// One thread of a cloud server of 2025 (AMD EPYC, AVX-512 with VAES, GFNI and IFMA, 32 MiB of last-level cache), as
+    /// `pirun calibrate` measures it while other programs share the caches.
     fn default() -> UnitCosts {
         UnitCosts {
-            hash_ps: 5_000,
-            rlwe_product_ps: 2_500_000,
-            ntt_ps: 14_000_000,
-            ring_op_ps: 500,
-            cot_ps: CotCosts { k1: 60_000, k2: 60_000, k4: 60_000, k8: 60_000 },
+            hash_ps: 6_000,
+            rlwe_product_ps: 7_200_000,
+            ntt_ps: 85_000_000,
+            ring_op_ps: 1_650,
+            cot_ps: CotCosts { k1: 6_100, k2: 4_450, k4: 5_400, k8: 29_000 },
         }
     }
 }
