@@ -142,8 +142,8 @@ fn every_stage_can_be_printed() {
         printed(&command.output().unwrap(), 0).0
     };
     for (stage, has, lacks) in [
-        ("real", "= div", "dequantize"),
-        ("canonical", "= conv", "= div"),
+        ("real", "= mul", "dequantize"),
+        ("canonical", "= conv", "= mul"),
         ("ring", "= trunc_reduce", ".rlwe"),
         ("optimized", "= trunc_reduce", ".rlwe"),
         ("mpc", "= conv.rlwe", "= conv "),
