@@ -22,6 +22,8 @@ pub struct Prediction {
     pub setup_seconds: f64,
     /// One for each node of the program, with its share of the OT extension.
     pub nodes: Vec<f64>,
+    /// One for each node of the program: its messages and its share of the OT extension.
+    pub bytes: Vec<u64>,
     pub memory: PeakMemory,
 }
 
@@ -56,6 +58,7 @@ pub fn predict(program: &Program, profile: &Profile) -> Result<Prediction> {
     let schedule = schedule(&program.graph).map_err(fail)?;
     let cost = scheduled_cost(program, &schedule).map_err(fail)?;
     let spent = Spent::of(&program.graph, &schedule);
+    let bytes = spent.nodes.iter().map(|(cost, _)| profile.bytes(cost)).collect();
     let nodes = spent.nodes.iter().map(|(cost, work)| seconds(profile.price(cost, work))).collect();
     let (cots, work) = spent.total();
     Ok(Prediction {
@@ -63,6 +66,7 @@ pub fn predict(program: &Program, profile: &Profile) -> Result<Prediction> {
         seconds: seconds(profile.price_exact(cost.inference(), cots, &work)),
         setup_seconds: seconds(profile.price_exact(cost.setup, CotDemand::default(), &Work::default())),
         nodes,
+        bytes,
         memory: peak_memory(&program.graph, &schedule),
     })
 }

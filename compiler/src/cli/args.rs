@@ -98,6 +98,9 @@ pub struct Compile {
     /// Names of the classes, one a line: `pirun` prints them
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
+    #[arg(long, value_name = "REPORT.html")]
+    pub report: Option<PathBuf>,
     /// Print the graph after a stage, in text form
     #[arg(long, value_enum, value_name = "STAGE")]
     pub emit: Option<Emit>,
@@ -186,6 +189,12 @@ pub struct Inspect {
     /// compiled for, where its explain.json lies beside it]
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
+    /// Write what the program costs, layer by layer: a self-contained page, or text (.txt)
+    #[arg(long, value_name = "REPORT.html")]
+    pub report: Option<PathBuf>,
+    /// A run to show in the report: what `pirun local --json` or `pirun bench --json` printed
+    #[arg(long, value_name = "RUN.json", requires = "report")]
+    pub measured: Option<PathBuf>,
     /// One JSON object
     #[arg(long, conflicts_with = "graph")]
     pub json: bool,

@@ -3,7 +3,7 @@
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{read_lines, write_public, write_secret};
-use super::{Failure, explain, table};
+use super::{Failure, explain, report, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
 use picc_ir::cost::profile::Profile;
@@ -51,6 +51,9 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         if let Some(profile) = &options.profile {
             explain::write(output, &compiled.program, profile, compiled.explanation.as_ref())?;
         }
+    }
+    if let (Some(path), Some(prediction)) = (&args.report, &compiled.report.prediction) {
+        report::write(path, &compiled.program, prediction, compiled.explanation.as_ref(), None)?;
     }
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");

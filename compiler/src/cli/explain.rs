@@ -42,6 +42,12 @@ pub fn write(
     write_public(&path, &bytes)
 }
 
+/// What was chosen for a program, where a record of it lies beside it.
+pub fn explanation_of(path: &Path, program: &Program) -> Option<Explanation> {
+    let record: Record = serde_json::from_slice(&std::fs::read(beside(path)).ok()?).ok()?;
+    (record.program == hex(program.digest())).then_some(record.explanation).flatten()
+}
+
 /// The deployment that a program was compiled for, where a record of it lies beside it.
 pub fn profile_of(path: &Path, program: &Program) -> Option<Profile> {
     let record: Record = serde_json::from_slice(&std::fs::read(beside(path)).ok()?).ok()?;

@@ -2,7 +2,7 @@
 
 use super::args::Inspect;
 use super::compile::deployment;
-use super::{Failure, explain, table};
+use super::{Failure, explain, report, table};
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
@@ -39,6 +39,11 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     };
     let prediction = profile.map(|p| predict(&program, &p)).transpose().map_err(|e| bad(e.to_string()))?;
     let prediction = prediction.as_ref();
+    if let Some(path) = &args.report {
+        let prediction = prediction.ok_or_else(|| bad("give a --profile to predict for".to_owned()))?;
+        let explanation = explain::explanation_of(&args.program, &program);
+        return report::write(path, &program, prediction, explanation.as_ref(), args.measured.as_deref());
+    }
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),

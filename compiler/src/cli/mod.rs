@@ -6,7 +6,8 @@ mod compile;
 mod explain;
 mod files;
 mod inspect;
-mod table;
+mod report;
+pub(crate) mod table;
 
 use args::{Check, Cli, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};
