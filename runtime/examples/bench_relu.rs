@@ -74,7 +74,7 @@ impl Bench {
             protocol.measure(|| both(&mut self.pair, &run));
         }
         let per = |seconds: f64| seconds * 1e6 / f64::from(REPEAT) / results as f64;
-        let cots = price.cots.client_sends + price.cots.server_sends;
+        let cots = (price.cots.client_sends + price.cots.server_sends).total();
         let extension = cot::reserve_traffic(price.cots, self.pair.0.params().softspoken_k);
         println!(
             "{name:<24} {:8.2} us {:8.2} us CPU {:8.1} B {:2} rounds | {:6.1} COTs: {:6.2} us {:6.2} us CPU {:7.1} B",

@@ -47,7 +47,7 @@ impl std::ops::Add for Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitCosts {
-    /// Extending by one correlated OT.
+    /// Extending by one correlated OT of width 1; a wider one costs by its columns.
     pub cot_ps: u64,
     pub hash_ps: u64,
     pub rlwe_product_ps: u64,
@@ -173,12 +173,13 @@ impl Profile {
         let traffic = bytes(u128::from(cost.online.client_to_server) + up, self.up_bits_per_s)
             + bytes(u128::from(cost.online.server_to_client) + down, self.down_bits_per_s);
         let flight = u128::from(self.round_trip_us) * 1_000_000 / 2;
-        let cots = u128::from(cost.cots.client_sends) + u128::from(cost.cots.server_sends);
+        let cots = cost.cots.client_sends + cost.cots.server_sends;
         // A reservation serves COT_BUDGET correlations with one flight.
-        let flights = u128::from(cost.online.rounds) * flight + cots * flight / u128::from(COT_BUDGET);
+        let flights =
+            u128::from(cost.online.rounds) * flight + u128::from(cots.total()) * flight / u128::from(COT_BUDGET);
         let unit = &self.unit;
         let threads = u128::from(self.client_threads.min(self.server_threads).max(1));
-        let work = (cots * u128::from(unit.cot_ps)
+        let work = (u128::from(cot::columns(cots)) * u128::from(unit.cot_ps) / u128::from(cot::COT_COLUMNS)
             + u128::from(work.hashes) * u128::from(unit.hash_ps)
             + u128::from(work.ring_ops) * u128::from(unit.ring_op_ps))
             / threads
@@ -197,8 +198,8 @@ impl Profile {
     /// Bytes up and down that make the correlated OTs, without headers and without what a batch rounds up.
     fn extension_bytes(&self, cots: CotDemand) -> (u128, u128) {
         // The OT receiver sends.
-        let bits = u128::from(cot::COT_BITS / u64::from(self.softspoken_k.max(1)) - 1);
-        (u128::from(cots.server_sends) * bits / 8, u128::from(cots.client_sends) * bits / 8)
+        let bytes = |counts| u128::from(cot::extension_bits(counts, u32::from(self.softspoken_k.max(1)))) / 8;
+        (bytes(cots.server_sends), bytes(cots.client_sends))
     }
 
     /// Bytes of both directions that a cost stands for, the extension of its COTs included.
@@ -218,7 +219,7 @@ pub fn seconds(price: Picos) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::Traffic;
+    use crate::cost::{CotCounts, Traffic};
 
     #[test]
     fn a_profile_is_what_its_text_says() {
@@ -250,7 +251,8 @@ mod tests {
         let work = Work { ntts: 4, ..Work::default() };
         assert_eq!(Profile::wan().price(&Cost::default(), &work), UnitCosts::default().ntt_ps);
         // A COT costs 31 bits of extension, a share of a flight, and 60 ns of a thread.
-        let cots = Cost { cots: CotDemand { client_sends: COT_BUDGET, server_sends: 0 }, ..Cost::default() };
+        let client_sends = CotCounts::of(1, COT_BUDGET);
+        let cots = Cost { cots: CotDemand { client_sends, ..CotDemand::default() }, ..Cost::default() };
         assert_eq!(Profile::wan().bytes(&cots), COT_BUDGET * 31 / 8);
     }
 }

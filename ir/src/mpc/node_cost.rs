@@ -14,7 +14,7 @@ use crate::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
-/// Correlated OTs per direction that are reserved at once: 256 MiB of memory at each party and direction. Less would
+/// Correlated OTs of all widths per direction that are reserved at once: 256 MiB of memory at each party and direction. Less would
 /// cost rounds (SqueezeNet: 1214 with 2^22, 577 with 2^24), more is not reached by parts of [`cost::BATCH`] elements.
 pub const COT_BUDGET: u64 = 1 << 24;
 
@@ -37,8 +37,8 @@ pub fn parts(op: &Op, args: &[&Ty], ty: &Ty) -> Result<Vec<Part>, TypeError> {
         return Ok(vec![Part { start: 0, units }]);
     }
     let fits = |n: u64| -> Result<bool, TypeError> {
-        let CotDemand { client_sends, server_sends } = part_cost(op, args, ty, n)?.cots;
-        Ok(client_sends.max(server_sends) <= COT_BUDGET && n.saturating_mul(elements) <= cost::BATCH)
+        let blocks = part_cost(op, args, ty, n)?.cots.blocks();
+        Ok(blocks <= COT_BUDGET && n.saturating_mul(elements) <= cost::BATCH)
     };
     // The largest part that fits; one unit runs in any case.
     let (mut low, mut high) = (1, units + 1);
@@ -224,8 +224,7 @@ mod tests {
         for part in &parts {
             assert_eq!(part.start, next);
             next += part.units;
-            let cots = part_cost(&op, &[&ty], &ty, part.units).unwrap().cots;
-            assert!(cots.client_sends.max(cots.server_sends) <= COT_BUDGET);
+            assert!(part_cost(&op, &[&ty], &ty, part.units).unwrap().cots.blocks() <= COT_BUDGET);
         }
         assert_eq!(next, ty.len() as u64);
         let total: u64 = parts.iter().map(|p| part_cost(&op, &[&ty], &ty, p.units).unwrap().online.total()).sum();

@@ -44,7 +44,9 @@ impl<'a> Prices<'a> {
             op => {
                 let cost = node_cost(op, args, ty).ok()?;
                 let cots = cost.cots.client_sends + cost.cots.server_sends;
-                let hashes = if cots == 0 { 0 } else { 2 * cots + cost.online.total() / 16 };
+                // The sender hashes every key.
+                let keys: u64 = cots.by_width().map(|(width, n)| n << width).sum();
+                let hashes = if keys == 0 { 0 } else { keys + cost.online.total() / 16 };
                 (cost, Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() })
             }
         };

@@ -5,7 +5,7 @@
 //! each level of the tree, of which the first overlaps with the leaves' second message. Bytes:
 //! [`picc_ir::mpc::cost::greater`]. Leakage: none; the result is exact.
 
-use super::{and, leaf, low_mask, signed};
+use super::{and, leaf, low_mask, signed, triple};
 use crate::bits::BitVec;
 use crate::error::Result;
 use crate::session::Session;
@@ -19,13 +19,17 @@ pub fn greater(session: &mut Session, mine: &[u64], bits: u8, radix: u8, sender:
         return Ok(BitVec::zeros(n));
     }
     let plan = Comparison::new(u32::from(bits), radix);
-    let mut items = if session.party() == sender {
-        leaf::send(session, mine, &plan)?
+    // The triples of the single ANDs ride on the leaves' second message.
+    let (mut items, singles) = if session.party() == sender {
+        let (singles, corrections) = triple::offer_singles(session, n, plan.single_ands())?;
+        (leaf::send(session, mine, &plan, &corrections)?, singles)
     } else {
-        leaf::receive(session, mine, &plan)?
+        let singles = triple::accept_singles(session, n, plan.single_ands())?;
+        let (items, corrections) = leaf::receive(session, mine, &plan, singles.message_len())?;
+        (items, singles.finish(&session.hash, &corrections))
     };
-    for level in &plan.levels {
-        items = and::level(session, &items, level)?;
+    for (number, level) in plan.levels.iter().enumerate() {
+        items = and::level(session, &items, level, &singles, number)?;
     }
     // One item is left: its gt plane, then its (unused) eq plane.
     Ok(BitVec::from_words(items.words.chunks(2).map(|w| w[0]).collect(), n))

@@ -6,7 +6,8 @@
 //!      drelu  ------------> greater <----------------'     |                   product
 //!                          /       \                       |                     |
 //!                      leaves     ANDs     mux, b2a <------'                     |
-//!                         \         |       /                                    |
+//!                         |       triples      |                                  |
+//!                         \         |        /                                   |
 //!                          correlated OTs, taken once from the session's pools --'
 //! ```
 //!
@@ -44,6 +45,7 @@ mod reveal;
 mod select;
 #[cfg(test)]
 mod testing;
+mod triple;
 mod trunc;
 
 pub use argmax::argmax;

@@ -40,7 +40,8 @@ impl Pair {
             s.channel.start_node();
             let result = protocol(s).unwrap();
             assert_eq!(s.channel.meter().node(), cost.online, "{} meters something else", s.party());
-            assert_eq!((s.cot_sender.available(), s.cot_receiver.available()), (0, 0), "COTs are left");
+            let left = (s.cot_sender.available(), s.cot_receiver.available());
+            assert_eq!(left, Default::default(), "COTs are left");
             result
         };
         let (client, server) = run_both(&mut self.client, &mut self.server, work, work);

@@ -2,7 +2,7 @@
 
 use super::{Transcript, packed, script};
 use crate::Party;
-use crate::cost::Cost;
+use crate::cost::{Cost, CotCounts};
 
 /// The layout of `[y > x]` on `bits`-bit integers: leaves of at most `radix` bits, then a tree of ANDs.
 ///
@@ -79,18 +79,31 @@ impl Comparison {
         self.leaves.iter().map(|w| 2 * field(w)).sum::<u64>() - self.leaves.first().map_or(0, field)
     }
 
+    /// Correlated OTs of the leaves of one element: one for each leaf, of the leaf's width.
+    #[must_use]
+    pub fn leaf_cots(&self) -> CotCounts {
+        self.leaves.iter().map(|&w| CotCounts::of(w, 1)).fold(CotCounts::default(), |a, b| a + b)
+    }
+
+    /// ANDs that share no factor with another: one in each level. Their triples come with the leaves.
+    #[must_use]
+    pub fn single_ands(&self) -> usize {
+        self.levels.len()
+    }
+
     pub(crate) fn run(&self, t: &mut Transcript, n: u64, sender: Party) {
         if n == 0 || self.bits == 0 {
             return;
         }
-        t.cots(sender, n * u64::from(self.bits));
+        let singles = self.single_ands() as u64;
+        t.wide_cots(sender, (self.leaf_cots() + CotCounts::of(2, singles)).times(n));
         t.message(sender.other(), packed(n, u64::from(self.bits)));
-        t.message(sender, packed(n, self.leaf_bits()));
+        t.message(sender, packed(n, self.leaf_bits()) + singles * n.div_ceil(8));
         for level in &self.levels {
-            let ands = level.iter().filter(|node| node.opened() > 0).count() as u64;
+            let pairs = level.iter().filter(|node| matches!(node, TreeNode::Both { .. })).count() as u64;
             let opened = level.iter().map(|node| node.opened()).sum::<u64>() * n.div_ceil(8);
-            t.cots(Party::Client, n * ands);
-            t.cots(Party::Server, n * ands);
+            t.cots(Party::Client, n * pairs);
+            t.cots(Party::Server, n * pairs);
             t.exchange(opened, opened);
         }
     }
@@ -134,6 +147,8 @@ mod tests {
                 assert_eq!(c.levels.last().map_or(c.leaves.len(), Vec::len), 1);
                 let nodes: usize = c.levels.iter().flatten().filter(|node| node.opened() > 0).count();
                 assert_eq!(nodes, c.leaves.len() - 1);
+                let single = |node: &&TreeNode| matches!(node, TreeNode::Last { .. });
+                assert!(c.levels.iter().all(|level| level.iter().filter(single).count() == 1));
             }
         }
     }

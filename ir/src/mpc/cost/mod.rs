@@ -20,7 +20,7 @@ pub use ring::{extend, reveal, trunc_faithful, trunc_local};
 pub use select::{b2a, max, mux, relu};
 
 use crate::Party;
-use crate::cost::{Cost, CotDemand, HEADER_BYTES, Traffic};
+use crate::cost::{Cost, CotCounts, CotDemand, HEADER_BYTES, Traffic};
 
 /// Elements of one batch of an elementwise protocol; the executor splits larger nodes, so that memory stays bounded.
 pub const BATCH: u64 = 1 << 18;
@@ -85,11 +85,16 @@ impl Transcript {
         self.clock[to] = self.clock[to].max(flight);
     }
 
-    /// COTs consumed in which `sender` holds the delta.
+    /// COTs of width 1 consumed in which `sender` holds the delta.
     pub fn cots(&mut self, sender: Party, n: u64) {
+        self.wide_cots(sender, CotCounts::of(1, n));
+    }
+
+    /// COTs of any width consumed in which `sender` holds the delta.
+    pub fn wide_cots(&mut self, sender: Party, counts: CotCounts) {
         let demand = match sender {
-            Party::Client => CotDemand { client_sends: n, server_sends: 0 },
-            Party::Server => CotDemand { client_sends: 0, server_sends: n },
+            Party::Client => CotDemand { client_sends: counts, ..CotDemand::default() },
+            Party::Server => CotDemand { server_sends: counts, ..CotDemand::default() },
         };
         self.cost.cots = self.cost.cots + demand;
     }
