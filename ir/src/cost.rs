@@ -26,7 +26,7 @@ pub const CONTROL_BYTES: u64 = 1;
 pub struct CotCounts([u64; CotCounts::WIDEST as usize]);
 
 impl CotCounts {
-    pub const WIDEST: u32 = 4;
+    pub const WIDEST: u32 = 5;
 
     /// `n` correlated OTs of one width, 1 to [`CotCounts::WIDEST`].
     #[must_use]

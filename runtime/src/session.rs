@@ -161,9 +161,9 @@ mod tests {
                 assert_eq!(s.channel.meter().total(), cot::setup_traffic(k));
             }
             let sizes = [(1, 127), (128, 0), (0, 129), (100_000, 1), (0, 0), (8191, 8193), (5, 16_384)];
-            for ((a, b), w) in sizes.into_iter().flat_map(|size| (1..=4).map(move |w| (size, w))) {
+            for ((a, b), w) in sizes.into_iter().flat_map(|size| (1..=CotCounts::WIDEST).map(move |w| (size, w))) {
                 // Other widths alongside, so that they do not get in each other's way.
-                let [client_sends, server_sends] = [a, b].map(|n| CotCounts::of(w, n) + CotCounts::of(5 - w, 3));
+                let [client_sends, server_sends] = [a, b].map(|n| CotCounts::of(w, n) + CotCounts::of(6 - w, 3));
                 let demand = CotDemand { client_sends, server_sends };
                 client.channel.start_node();
                 server.channel.start_node();
@@ -171,10 +171,10 @@ mod tests {
                 for s in [&client, &server] {
                     assert_eq!(s.channel.meter().node(), cot::reserve_traffic(demand, k), "k {k} {demand:?}");
                 }
-                for (width, n) in [(w, a), (5 - w, 3)] {
+                for (width, n) in [(w, a), (6 - w, 3)] {
                     check(&mut client, &mut server, width, n);
                 }
-                for (width, n) in [(5 - w, 3), (w, b)] {
+                for (width, n) in [(6 - w, 3), (w, b)] {
                     check(&mut server, &mut client, width, n);
                 }
                 for s in [&client, &server] {
@@ -201,7 +201,7 @@ mod tests {
         let n = 100_000;
         let (mut client, mut server) = test_pair_with(5, SetupParams::default());
         let mut seen = std::collections::HashSet::new();
-        for width in [1, 1, 3, 4] {
+        for width in [1, 1, 3, 5] {
             let counts = CotCounts::of(width, n);
             let demand = CotDemand { client_sends: counts, server_sends: counts };
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());

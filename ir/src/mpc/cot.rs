@@ -5,8 +5,8 @@
 //! runtime.
 //!
 //! ```text
-//!   setup      base OTs in both directions   exchange   15392 B each way
-//!              puncturing corrections        exchange   7680 (k - 1) / k B each way (none at k = 1)
+//!   setup      base OTs in both directions   exchange   15904 B each way
+//!              puncturing corrections        exchange   7936 (k - 1) / k B each way (none at k = 1)
 //!   reserve    one direction, n COTs         messages   16 (columns / k - w) ceil(n/128) B, from the OT receiver
 //!
 //!   bits of extension for each     k = 1     2     4     8
@@ -14,6 +14,7 @@
 //!   width 2     192                  190    94    46    22
 //!   width 3     224                  221   109    53    25
 //!   width 4     240                  236   116    56    26
+//!   width 5     248                  243   119    57    26
 //! ```
 
 use crate::Party;
@@ -22,7 +23,7 @@ use crate::cost::{CotCounts, CotDemand, Traffic};
 /// Columns of a correlated OT of width 1: bits of its delta.
 pub const COT_COLUMNS: u64 = 128;
 /// Columns of the widest correlated OT, hence the number of base OTs in each direction.
-pub const COLUMNS: u64 = 240;
+pub const COLUMNS: u64 = 248;
 /// An extension makes a multiple of so many COTs; what exceeds the demand is thrown away.
 pub const COT_MULTIPLE: u64 = 128;
 /// Most COTs that one extension message carries; a larger demand is sent in several messages of one flight, so that
@@ -111,11 +112,11 @@ mod tests {
         assert_eq!(extension_payload(1, 1, 8), 15 * 16);
         assert_eq!(extension_payload(129, 1, 1), 127 * 32);
         assert_eq!(extension_payload(0, 1, 2), 0);
-        let bits = |k| [1, 2, 3, 4].map(|width| correction_bits(width, k));
-        assert_eq!(
-            FIELD_BITS.map(bits),
-            [[127, 190, 221, 236], [63, 94, 109, 116], [31, 46, 53, 56], [15, 22, 25, 26]]
-        );
+        let bits = |k| [1, 2, 3, 4, 5].map(|width| correction_bits(width, k));
+        assert_eq!(bits(1), [127, 190, 221, 236, 243]);
+        assert_eq!(bits(2), [63, 94, 109, 116, 119]);
+        assert_eq!(bits(4), [31, 46, 53, 56, 57]);
+        assert_eq!(bits(8), [15, 22, 25, 26, 26]);
     }
 
     #[test]

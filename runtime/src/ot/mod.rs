@@ -1,9 +1,9 @@
 //! Oblivious transfer: base OTs, extension, and the pools that protocols draw correlations from.
 //!
 //! ```text
-//!   base        240 random OTs over Ristretto, roles as in the puncturing that follows
+//!   base        248 random OTs over Ristretto, roles as in the puncturing that follows
 //!     |
-//!   puncture    240/k trees of 2^k leaves: one party has all leaves, the other all but leaf delta_j
+//!   puncture    248/k trees of 2^k leaves: one party has all leaves, the other all but leaf delta_j
 //!     |
 //!   softspoken  leaves -> small-field VOLE -> words of a code -> q_i = t_i xor offset(c_i), any number of them
 //!     |                                       (code)

@@ -1,7 +1,7 @@
 //! OT extension from small-field VOLE: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192), sections 3.1 to 3.3 for the
 //! subspace VOLE, section 4 without the consistency check for the extension.
 //!
-//! Adversary: semi-honest. Parameters: the field has `2^k` elements, `k` in {1, 2, 4, 8}; the width w, 1 to 4, of the OTs
+//! Adversary: semi-honest. Parameters: the field has `2^k` elements, `k` in {1, 2, 4, 8}; the width w, 1 to 5, of the OTs
 //! that an extension makes ([`super::code`]). `k = 1` is IKNP. Larger `k` sends less and computes more: for each OT
 //! `columns / k - w` bits and `2^k columns / 128 k` AES calls. Rounds: one message, from the receiver of the OTs.
 //! Leakage: none.
@@ -46,7 +46,7 @@ const TILE_COTS: usize = TILE_BLOCKS * 128;
 pub struct Delta([Block; 2]);
 
 impl Delta {
-    /// Of the second block the low 112 bits are used.
+    /// Of the second block the low 120 bits are used.
     #[must_use]
     pub fn new(delta: [Block; 2]) -> Delta {
         Delta(delta)
@@ -64,8 +64,8 @@ impl Delta {
 
     /// The bits of one point's columns.
     #[expect(clippy::cast_possible_truncation)]
-    pub(crate) fn point(&self, point: usize) -> u16 {
-        (self.0[point / DIRECT].0 >> (POINT_COLUMNS * (point % DIRECT))) as u16
+    pub(crate) fn point(&self, point: usize) -> u8 {
+        (self.0[point / DIRECT].0 >> (POINT_COLUMNS * (point % DIRECT))) as u8
     }
 
     fn bit(&self, column: usize) -> bool {
@@ -235,7 +235,7 @@ impl ExtensionReceiver {
                 scratch.sums(&this.banks[j], j, counter, len);
                 choice.copy_from_slice(&scratch.u[..len]);
             }
-            // The systematic points are v0, v0 + v1, v0 + v2, v0 + v3.
+            // The systematic points are v0, v0 + v1, v0 + v2, ..
             let (first, others) = choices.split_at_mut(len);
             others.chunks_mut(len).for_each(|c| add(c, first));
             scratch.set_words(choices, len);

@@ -1,7 +1,7 @@
 //! Comparison of two private integers, and the sign of a shared value.
 //!
 //! Paper: CrypTFlow2 (Rathee et al., CCS 2020), algorithms 1 (millionaires) and 2 (DReLU). Adversary: semi-honest.
-//! Parameters: digits of at most `radix` bits (1 to 4), laid out by [`Comparison`]. Rounds: 2 for the leaves, one for
+//! Parameters: digits of at most `radix` bits (1 to 5), laid out by [`Comparison`]. Rounds: 2 for the leaves, one for
 //! each level of the tree, of which the first overlaps with the leaves' second message. Bytes:
 //! [`picc_ir::mpc::cost::greater`]. Leakage: none; the result is exact.
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 pub(super) const RINGS: [u8; 8] = [8, 12, 17, 25, 32, 37, 60, 64];
 pub(super) const SIZES: [usize; 4] = [1, 7, 64, 1000];
-pub(super) const RADICES: [u8; 4] = [1, 2, 3, 4];
+pub(super) const RADICES: [u8; 5] = [1, 2, 3, 4, 5];
 
 pub(super) struct Pair {
     client: Session,

@@ -3,6 +3,7 @@
 use super::{Transcript, packed, script};
 use crate::Party;
 use crate::cost::{Cost, CotCounts};
+use crate::mpc::MAX_RADIX;
 
 /// The layout of `[y > x]` on `bits`-bit integers: leaves of at most `radix` bits, then a tree of ANDs.
 ///
@@ -45,13 +46,14 @@ impl TreeNode {
 }
 
 impl Comparison {
-    /// Leaves are as even as possible (the cost of a leaf is convex in its width), the lowest ones widest.
+    /// Leaves are as even as possible, the lowest ones widest: the lowest has no eq part, and what a leaf sends doubles
+    /// with each bit.
     ///
     /// # Panics
-    /// If `radix` is 0 or above 4, or `bits` above 64.
+    /// If `radix` is 0 or above [`MAX_RADIX`], or `bits` above 64.
     #[must_use]
     pub fn new(bits: u32, radix: u8) -> Comparison {
-        assert!((1..=4).contains(&radix) && bits <= 64, "comparison of {bits} bits with radix {radix}");
+        assert!((1..=MAX_RADIX).contains(&radix) && bits <= 64, "comparison of {bits} bits with radix {radix}");
         let q = bits.div_ceil(u32::from(radix));
         let leaves: Vec<u32> = (0..q).map(|j| bits / q + u32::from(j < bits % q)).collect();
         let mut levels = Vec::new();
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn the_tree_ends_in_one_item() {
         for bits in 1..=64 {
-            for radix in 1..=4 {
+            for radix in 1..=MAX_RADIX {
                 let c = Comparison::new(bits, radix);
                 assert_eq!(c.leaves.iter().sum::<u32>(), bits);
                 assert_eq!(c.levels.last().map_or(c.leaves.len(), Vec::len), 1);
