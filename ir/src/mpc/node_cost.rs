@@ -62,9 +62,12 @@ pub fn parts(op: &Op, args: &[&Ty], ty: &Ty) -> Result<Vec<Part>, TypeError> {
 fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
     let rows = |len: u64| Ok(((args[0].len() as u64).checked_div(len).unwrap_or(0), len));
     match op {
-        Op::ReluOt(_) | Op::MaxOt(_) | Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::MulOt(_) => {
-            Ok((ty.len() as u64, 1))
-        }
+        Op::ReluOt(_)
+        | Op::ReluRescaleOt(_)
+        | Op::MaxOt(_)
+        | Op::TruncReduceFaithful(_)
+        | Op::ExtendOt(_)
+        | Op::MulOt(_) => Ok((ty.len() as u64, 1)),
         Op::MaxPoolOt(_) => rows(args[0].shape.iter().rev().take(2).map(|&d| d as u64).product()),
         Op::ReduceMaxOt(op) => rows(op.axes.iter().map(|&a| args[0].shape[a] as u64).product()),
         Op::ArgMaxOt(op) => rows(args[0].shape[op.axis] as u64),
@@ -104,6 +107,9 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
     let argument = |i: usize| ring(args[i]);
     match op {
         Op::ReluOt(op) => Ok(cost::relu(units, argument(0)?.ring_bits, op.radix)),
+        Op::ReluRescaleOt(op) => {
+            Ok(cost::relu_rescale(units, argument(0)?.ring_bits, op.shift, op.ring_bits, op.radix))
+        }
         Op::MaxOt(op) => Ok(cost::max(units, argument(0)?.ring_bits, op.radix)),
         Op::MaxPoolOt(op) => {
             let [vertical, horizontal] = windows(op, args[0])?;

@@ -11,8 +11,8 @@ use crate::session::Session;
 use picc_ir::{Party, mpc::cost::TreeNode};
 use rayon::prelude::*;
 
-/// Level number `number`: `items` has `gt` in the first half of its planes and `eq` in the second, and so has the result.
-/// Of `singles`, one for each level, this level uses its own.
+/// `items` has `gt` in the first half of its planes and `eq` in the second, and so has the result. A single AND uses number
+/// `number` of `singles`.
 pub(super) fn level(
     session: &mut Session,
     items: &Planes,
@@ -28,7 +28,7 @@ pub(super) fn level(
     // The triples of a group in the order of the nodes; a single as a pair whose second half is not used.
     let triples = |first: usize| {
         let mut pairs = pairs.group(first).as_chunks::<PAIR>().0.iter();
-        let single = singles.group(first).as_chunks::<SINGLE>().0[number];
+        let single = singles.group(first).as_chunks::<SINGLE>().0.get(number).copied().unwrap_or_default();
         nodes.iter().map(move |node| match node {
             TreeNode::Both { .. } => pairs.next().copied().unwrap_or_default(),
             TreeNode::Last { .. } | TreeNode::Pass(_) => {

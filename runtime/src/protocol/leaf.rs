@@ -176,13 +176,15 @@ fn pads(hash: &CrHash, offsets: &[Block], base: &[Block]) -> ([u32; LANES], [u32
     (first, second)
 }
 
-/// The receiver's side, with digits of `y`; see [`send`]. Also returns the `rider` bytes at the end of the message.
-pub(super) fn receive(
-    session: &mut Session,
-    y: &[u64],
-    plan: &Comparison,
-    rider: usize,
-) -> Result<(Planes, Vec<u8>)> {
+/// The receiver after its choices, with digits of `y`, waiting for the message.
+pub(super) struct Leaves<'a> {
+    y: &'a [u64],
+    plan: &'a Comparison,
+    taken: ByWidth<(Zeroizing<Vec<Block>>, Vec<BitVec>)>,
+}
+
+/// The receiver's side, with digits of `y`; see [`send`].
+pub(super) fn choose<'a>(session: &mut Session, y: &'a [u64], plan: &'a Comparison) -> Result<Leaves<'a>> {
     let n = y.len();
     let taken = ByWidth::take(plan, n, |width, n| session.cot_receiver.take_wide(width, n))?;
     let mut masked = y.to_vec();
@@ -201,46 +203,54 @@ pub(super) fn receive(
     });
     session.channel.send(Kind::Choice, &pack(&masked, plan.bits as u8))?;
     session.channel.flush()?;
+    Ok(Leaves { y, plan, taken })
+}
 
-    // The pads of the chosen messages; they become the shares.
-    let hash = &session.hash;
-    let equal = plan.leaves.len();
-    let mut shares = Planes::zeros(n, 2 * equal);
-    shares.par_groups().for_each(|group| {
-        let mut pads = [Block::ZERO; LANES];
-        let pads = &mut pads[..group.lanes];
-        for digit in digits(plan) {
-            let ((t, _), at) = taken.of(group.first, group.lanes, &digit);
-            pads.copy_from_slice(&t[at..at + group.lanes]);
-            hash.hash_blocks(pads);
-            let (j, wanted) = (digit.number, u64::from(digit.number > 0));
-            for (e, pad) in pads.iter().enumerate() {
-                group.words[j] |= (pad.low() & 1) << e;
-                group.words[equal + j] |= (pad.low() >> 1 & wanted) << e;
+impl Leaves<'_> {
+    /// The shares of [`send`], and the `rider` bytes at the end of the message.
+    pub(super) fn accept(self, session: &mut Session, rider: usize) -> Result<(Planes, Vec<u8>)> {
+        let Leaves { y, plan, taken } = self;
+        let n = y.len();
+        // The pads of the chosen messages; they become the shares.
+        let hash = &session.hash;
+        let equal = plan.leaves.len();
+        let mut shares = Planes::zeros(n, 2 * equal);
+        shares.par_groups().for_each(|group| {
+            let mut pads = [Block::ZERO; LANES];
+            let pads = &mut pads[..group.lanes];
+            for digit in digits(plan) {
+                let ((t, _), at) = taken.of(group.first, group.lanes, &digit);
+                pads.copy_from_slice(&t[at..at + group.lanes]);
+                hash.hash_blocks(pads);
+                let (j, wanted) = (digit.number, u64::from(digit.number > 0));
+                for (e, pad) in pads.iter().enumerate() {
+                    group.words[j] |= (pad.low() & 1) << e;
+                    group.words[equal + j] |= (pad.low() >> 1 & wanted) << e;
+                }
             }
-        }
-    });
-    drop(taken);
+        });
+        drop(taken);
 
-    let leaf_bits = plan.leaf_bits() as usize;
-    let own = (n * leaf_bits).div_ceil(8);
-    let mut message = session.channel.recv(Kind::OtMessage, own + rider)?;
-    let rider = message.split_off(own);
-    shares.par_groups().zip(message.par_chunks(8 * leaf_bits)).for_each(|(group, message)| {
-        let mut input = BitReader::new(message);
-        for Digit { number: j, start, width, .. } in digits(plan) {
-            let sent = (1 << width) - 1;
-            for e in 0..group.lanes {
-                let digit = y[group.first + e] >> start & low_mask(width);
-                let bits = input.get(if j == 0 { sent } else { 2 * sent });
-                // Message 0 is zero.
-                let choose = |bits: u64| (bits & low_mask(sent)) << 1 >> digit & 1;
-                group.words[j] ^= choose(bits) << e;
-                group.words[equal + j] ^= choose(bits >> sent) << e;
+        let leaf_bits = plan.leaf_bits() as usize;
+        let own = (n * leaf_bits).div_ceil(8);
+        let mut message = session.channel.recv(Kind::OtMessage, own + rider)?;
+        let rider = message.split_off(own);
+        shares.par_groups().zip(message.par_chunks(8 * leaf_bits)).for_each(|(group, message)| {
+            let mut input = BitReader::new(message);
+            for Digit { number: j, start, width, .. } in digits(plan) {
+                let sent = (1 << width) - 1;
+                for e in 0..group.lanes {
+                    let digit = y[group.first + e] >> start & low_mask(width);
+                    let bits = input.get(if j == 0 { sent } else { 2 * sent });
+                    // Message 0 is zero.
+                    let choose = |bits: u64| (bits & low_mask(sent)) << 1 >> digit & 1;
+                    group.words[j] ^= choose(bits) << e;
+                    group.words[equal + j] ^= choose(bits >> sent) << e;
+                }
             }
-        }
-    });
-    Ok((shares, rider))
+        });
+        Ok((shares, rider))
+    }
 }
 
 /// `y xor c`, packed.

@@ -6,6 +6,7 @@
 //!
 //! Everything that a protocol does to one group is independent of the other groups, so threads share no word.
 
+use crate::bits::BitVec;
 use rayon::prelude::*;
 
 /// Elements of a group.
@@ -21,6 +22,11 @@ pub(super) struct Planes {
 impl Planes {
     pub(super) fn zeros(n: usize, planes: usize) -> Planes {
         Planes { n, planes, words: vec![0; n.div_ceil(LANES) * planes] }
+    }
+
+    /// One bit of every element.
+    pub(super) fn plane(&self, plane: usize) -> BitVec {
+        BitVec::from_words(self.words.chunks(self.planes.max(1)).map(|group| group[plane]).collect(), self.n)
     }
 
     /// Bytes on the wire: whole words for whole groups, then the planes of the last group in whole bytes.

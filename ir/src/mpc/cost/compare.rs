@@ -59,19 +59,31 @@ impl Comparison {
         let mut levels = Vec::new();
         let mut items = leaves.len();
         while items > 1 {
-            let mut level: Vec<TreeNode> = (0..items / 2)
-                .map(|i| {
-                    let (hi, lo) = (2 * i + 1, 2 * i);
-                    if i == 0 { TreeNode::Last { hi, lo } } else { TreeNode::Both { hi, lo } }
-                })
-                .collect();
-            if items % 2 == 1 {
-                level.push(TreeNode::Pass(items - 1));
-            }
+            let level = halved(0, items, true);
             items = level.len();
             levels.push(level);
         }
         Comparison { bits, leaves, levels }
+    }
+
+    /// The layout for integers of `low + high` bits whose tree stops at two items: gt of the `low` low bits, gt and eq of
+    /// the `high` high bits. With no low bits it is the whole comparison of the high ones.
+    #[must_use]
+    pub fn split(low: u32, high: u32, radix: u8) -> Comparison {
+        if low == 0 {
+            return Comparison::new(high, radix);
+        }
+        let parts = [low, high].map(|bits| Comparison::new(bits, radix).leaves);
+        let mut levels = Vec::new();
+        let [mut lows, mut highs] = [parts[0].len(), parts[1].len()];
+        while lows.max(highs) > 1 {
+            let mut level = halved(0, lows, true);
+            let high_part = halved(lows, highs, false);
+            (lows, highs) = (level.len(), high_part.len());
+            level.extend(high_part);
+            levels.push(level);
+        }
+        Comparison { bits: low + high, leaves: parts.concat(), levels }
     }
 
     /// Bits that the leaves' sender sends for each element: `2^w - 1` masked bits for gt, as many for eq.
@@ -87,20 +99,39 @@ impl Comparison {
         self.leaves.iter().map(|&w| CotCounts::of(w, 1)).fold(CotCounts::default(), |a, b| a + b)
     }
 
-    /// ANDs that share no factor with another: one in each level. Their triples come with the leaves.
+    /// ANDs that share no factor with another, at most one in each level. Their triples come with the leaves.
     #[must_use]
     pub fn single_ands(&self) -> usize {
-        self.levels.len()
+        self.levels.iter().flatten().filter(|node| matches!(node, TreeNode::Last { .. })).count()
     }
 
     pub(crate) fn run(&self, t: &mut Transcript, n: u64, sender: Party) {
         if n == 0 || self.bits == 0 {
             return;
         }
-        let singles = self.single_ands() as u64;
-        t.wide_cots(sender, (self.leaf_cots() + CotCounts::of(2, singles)).times(n));
+        self.choose(t, n, sender);
+        self.answer(t, n, sender);
+        self.tree(t, n);
+    }
+
+    /// The correlated OTs of the leaves, and their receiver's choices.
+    pub(super) fn choose(&self, t: &mut Transcript, n: u64, sender: Party) {
+        let singles = CotCounts::of(2, self.single_ands() as u64);
+        t.wide_cots(sender, (self.leaf_cots() + singles).times(n));
         t.message(sender.other(), packed(n, u64::from(self.bits)));
-        t.message(sender, packed(n, self.leaf_bits()) + singles * n.div_ceil(8));
+    }
+
+    /// The masked bits of the leaves, and what makes the triples of the single ANDs.
+    pub(super) fn answer(&self, t: &mut Transcript, n: u64, sender: Party) {
+        t.message(sender, packed(n, self.leaf_bits()) + self.single_ands() as u64 * n.div_ceil(8));
+    }
+
+    /// A pair of ANDs outside the tree.
+    pub(super) fn and_pair(t: &mut Transcript, n: u64) {
+        Comparison { bits: 0, leaves: Vec::new(), levels: vec![vec![TreeNode::Both { hi: 1, lo: 0 }]] }.tree(t, n);
+    }
+
+    pub(super) fn tree(&self, t: &mut Transcript, n: u64) {
         for level in &self.levels {
             let pairs = level.iter().filter(|node| matches!(node, TreeNode::Both { .. })).count() as u64;
             let opened = level.iter().map(|node| node.opened()).sum::<u64>() * n.div_ceil(8);
@@ -109,6 +140,16 @@ impl Comparison {
             t.exchange(opened, opened);
         }
     }
+}
+
+/// Combines the items `first..first + count` in pairs; `lowest`: nobody asks for the eq of the first.
+fn halved(first: usize, count: usize, lowest: bool) -> Vec<TreeNode> {
+    let pair = |i: usize| {
+        let (hi, lo) = (first + 2 * i + 1, first + 2 * i);
+        if lowest && i == 0 { TreeNode::Last { hi, lo } } else { TreeNode::Both { hi, lo } }
+    };
+    let odd = (count % 2 == 1).then(|| TreeNode::Pass(first + count - 1));
+    (0..count / 2).map(pair).chain(odd).collect()
 }
 
 /// `[y > x]` for `n` pairs of `bits`-bit integers; `sender` (the owner of x) sends the leaves.

@@ -10,12 +10,14 @@
 mod compare;
 mod pool;
 mod product;
+mod rescale;
 mod ring;
 mod select;
 
 pub use compare::{Comparison, TreeNode, drelu, greater};
 pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, reduce_max};
 pub use product::{ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product};
+pub use rescale::relu_rescale;
 pub use ring::{extend, reveal, trunc_faithful, trunc_local};
 pub use select::{b2a, max, mux, relu};
 
@@ -68,9 +70,14 @@ impl Transcript {
 
     /// Both send, then both receive.
     pub fn exchange(&mut self, client_payload: u64, server_payload: u64) {
+        self.exchange_all(&[client_payload], &[server_payload]);
+    }
+
+    /// Both send several messages, then both receive them.
+    pub fn exchange_all(&mut self, client_payloads: &[u64], server_payloads: &[u64]) {
         let [client, server] = self.clock;
-        self.deliver(Party::Client, client_payload, client + 1);
-        self.deliver(Party::Server, server_payload, server + 1);
+        client_payloads.iter().for_each(|&p| self.deliver(Party::Client, p, client + 1));
+        server_payloads.iter().for_each(|&p| self.deliver(Party::Server, p, server + 1));
     }
 
     fn deliver(&mut self, from: Party, payload: u64, flight: u64) {
