@@ -20,11 +20,72 @@ pub const HELLO_BYTES: u64 = 256;
 /// With this the client asks for one more inference in the session, or ends it.
 pub const CONTROL_BYTES: u64 = 1;
 
+/// Correlated OTs of one direction, by width: in one of width w the receiver chooses among `2^w` keys. Width 1 is the
+/// COT of the literature. Each is one block of memory at each party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CotCounts([u64; CotCounts::WIDEST as usize]);
+
+impl CotCounts {
+    pub const WIDEST: u32 = 5;
+
+    /// `n` correlated OTs of one width, 1 to [`CotCounts::WIDEST`].
+    #[must_use]
+    pub fn of(width: u32, n: u64) -> CotCounts {
+        let mut counts = [0; CotCounts::WIDEST as usize];
+        counts[width as usize - 1] = n;
+        CotCounts(counts)
+    }
+
+    /// How many there are of `width`.
+    #[must_use]
+    pub fn width(self, width: u32) -> u64 {
+        self.0[width as usize - 1]
+    }
+
+    /// Every width with its count, narrowest first.
+    pub fn by_width(self) -> impl Iterator<Item = (u32, u64)> {
+        (1..).zip(self.0)
+    }
+
+    /// All widths together: blocks of memory.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Keys that the senders hash: `2^w` for each of width w.
+    #[must_use]
+    pub fn keys(self) -> u64 {
+        self.by_width().map(|(width, n)| n << width).sum()
+    }
+
+    /// `n` times as many.
+    #[must_use]
+    pub fn times(self, n: u64) -> CotCounts {
+        CotCounts(self.0.map(|count| count * n))
+    }
+}
+
+impl std::ops::Add for CotCounts {
+    type Output = CotCounts;
+    fn add(self, o: CotCounts) -> CotCounts {
+        CotCounts(std::array::from_fn(|i| self.0[i] + o.0[i]))
+    }
+}
+
 /// Correlated OTs that a protocol consumes, by the party that acts as OT sender (and holds the delta).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CotDemand {
-    pub client_sends: u64,
-    pub server_sends: u64,
+    pub client_sends: CotCounts,
+    pub server_sends: CotCounts,
+}
+
+impl CotDemand {
+    /// Blocks of memory of the fuller direction.
+    #[must_use]
+    pub fn blocks(self) -> u64 {
+        self.client_sends.total().max(self.server_sends.total())
+    }
 }
 
 impl std::ops::Add for CotDemand {

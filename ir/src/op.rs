@@ -144,5 +144,5 @@ op_table! {
     Share, Reveal,
     ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt,
     TruncReduceLocal, TruncReduceFaithful, ExtendOt,
-    ReluOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
+    ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
 }

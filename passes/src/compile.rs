@@ -47,7 +47,7 @@ pub struct Options {
     /// Bit-exact truncation: the program equals the reference in every bit, and costs more.
     pub exact: bool,
     pub linear: Linear,
-    /// Bits of a comparison's leaf, 1 to 4.
+    /// Bits of a comparison's leaf, 1 to 5.
     pub radix: u8,
     /// Field size `2^k` of the SoftSpoken OT extension where no profile decides it.
     pub softspoken_k: u8,
@@ -73,7 +73,7 @@ impl Default for Options {
             weight_bits: 16,
             exact: false,
             linear: Linear::Auto,
-            radix: 4,
+            radix: picc_ir::mpc::MAX_RADIX,
             softspoken_k: 4,
             profile: None,
             families: None,
@@ -212,7 +212,7 @@ fn check(options: &Options) -> Result<()> {
     domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
     domain("weight_frac", (1..=24).contains(&options.weight_frac), "1 to 24 fraction bits")?;
     domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
-    domain("radix", (1..=4).contains(&options.radix), "1 to 4 bits a leaf")?;
+    domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")?;
     domain("softspoken_k", [1, 2, 4, 8].contains(&options.softspoken_k), "1, 2, 4 or 8")
 }
 

@@ -117,6 +117,8 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             }
             Op::TruncReduce(t) => shifted(at(0), t.shift),
             Op::TruncReduceFaithful(t) => shifted(at(0), t.shift),
+            Op::ReluRescaleOt(r) if r.shift > 0 => shifted(at(0), r.shift),
+            Op::ReluRescaleOt(_) => joined(),
             Op::TruncReduceLocal(t) => {
                 shifted(at(0), t.shift).plus(Error { worst: 1.0, variance: TRUNCATION_VARIANCE })
             }

@@ -76,6 +76,7 @@ fn place(op: &Op) -> Place {
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)
         | Op::ReluOt(_)
+        | Op::ReluRescaleOt(_)
         | Op::MaxOt(_)
         | Op::MaxPoolOt(_)
         | Op::ReduceMaxOt(_)

@@ -1,8 +1,11 @@
-//! Correlated OTs per second, bytes and rounds, both parties in this process; and the rate of the OT hash.
+//! Correlated OTs of each width per second, bytes and rounds, both parties in this process; and the rate of the OT hash.
 //!
 //! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 
-use picc_ir::{cost::CotDemand, mpc::cot};
+use picc_ir::{
+    cost::{CotCounts, CotDemand},
+    mpc::cot,
+};
 use picc_runtime::Result;
 use picc_runtime::crypto::{Block, CrHash};
 use picc_runtime::session::{Session, SetupParams};
@@ -22,23 +25,29 @@ fn main() {
         let start = Instant::now();
         let (mut client, mut server) = test_pair_with(0, SetupParams { softspoken_k: k });
         let setup = start.elapsed();
-        let demand = CotDemand { client_sends: n, server_sends: 0 };
-        let run = |s: &mut Session| in_pool(threads, || (0..ROUNDS).try_for_each(|_| reserve_and_take(s, demand)));
-        let start = Instant::now();
-        let outcome = run_both(&mut client, &mut server, run, run);
-        let seconds = start.elapsed().as_secs_f64();
-        if let (Err(e), _) | (_, Err(e)) = outcome {
-            eprintln!("k = {k}: {e}");
-        }
         println!(
-            "k = {k}: {:6.1} M COT/s, {:5.2} B/COT, {} round; setup {:5.1} ms, {} B, {} rounds",
-            (ROUNDS * n) as f64 / seconds / 1e6,
-            cot::reserve_traffic(demand, k).total() as f64 / n as f64,
-            cot::reserve_traffic(demand, k).rounds,
+            "k = {k}: setup {:5.1} ms, {} B, {} rounds",
             setup.as_secs_f64() * 1e3,
             cot::setup_traffic(k).total(),
             cot::setup_traffic(k).rounds,
         );
+        for width in 1..=CotCounts::WIDEST {
+            let demand = CotDemand { client_sends: CotCounts::of(width, n), ..CotDemand::default() };
+            let run =
+                |s: &mut Session| in_pool(threads, || (0..ROUNDS).try_for_each(|_| reserve_and_take(s, demand)));
+            let start = Instant::now();
+            let outcome = run_both(&mut client, &mut server, run, run);
+            let seconds = start.elapsed().as_secs_f64();
+            if let (Err(e), _) | (_, Err(e)) = outcome {
+                eprintln!("k = {k}: {e}");
+            }
+            println!(
+                "  width {width}: {:6.1} M COT/s, {:5.2} B/COT, {} round",
+                (ROUNDS * n) as f64 / seconds / 1e6,
+                cot::reserve_traffic(demand, k).total() as f64 / n as f64,
+                cot::reserve_traffic(demand, k).rounds,
+            );
+        }
     }
     bench_hash();
 }
@@ -46,8 +55,12 @@ fn main() {
 /// Both halves leave the pool, as a protocol would take them.
 fn reserve_and_take(s: &mut Session, demand: CotDemand) -> Result<()> {
     s.reserve(demand)?;
-    s.cot_sender.take(s.cot_sender.available())?;
-    s.cot_receiver.take(s.cot_receiver.available())?;
+    for (width, n) in s.cot_sender.available().by_width() {
+        s.cot_sender.take_wide(width, n as usize)?;
+    }
+    for (width, n) in s.cot_receiver.available().by_width() {
+        s.cot_receiver.take_wide(width, n as usize)?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! `cargo run --release -p picc-runtime --example bench_relu [elements] [threads per party] [radix]`
 
 use picc_ir::cost::Cost;
-use picc_ir::mpc::{cost, cot};
+use picc_ir::mpc::{MAX_RADIX, cost, cot};
 use picc_runtime::protocol::{self, Range};
 use picc_runtime::session::Session;
 use picc_runtime::testing::{run_both, test_pair};
@@ -15,7 +15,7 @@ fn main() {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<u64>().unwrap_or(0));
     let n = args.next().filter(|n| *n > 0).unwrap_or(1 << 17);
     let threads = args.next().filter(|t| *t > 0).unwrap_or(1) as usize;
-    let radix = args.next().unwrap_or(4) as u8;
+    let radix = args.next().unwrap_or(MAX_RADIX.into()) as u8;
     println!("{n} elements, {threads} thread(s) a party, both here, memory channel, radix {radix}");
     println!("CPU is that of both parties; bytes are both directions; OT is the extension of the COTs consumed");
     let mut bench = Bench { pair: test_pair(1), threads };
@@ -36,6 +36,14 @@ fn main() {
     let x = words(n, 25);
     bench.row("extend 25 to 37", n, cost::extend(n, 25, 37), |s| {
         protocol::extend(s, &x, 25, 37, Range::Quarter).is_ok()
+    });
+    let x = words(n, 26);
+    bench.row("relu 26, extend to 37", n, cost::relu_rescale(n, 26, 0, 37, radix), |s| {
+        protocol::relu_rescale(s, &x, 26, 0, 37, radix).is_ok()
+    });
+    let x = words(n, 37);
+    bench.row("trunc 37 by 12, relu", n, cost::relu_rescale(n, 37, 12, 25, radix), |s| {
+        protocol::relu_rescale(s, &x, 37, 12, 25, radix).is_ok()
     });
     for (kernel, stride) in [(2, 2), (3, 2)] {
         let axis = cost::AxisWindows { len: 56, kernel, stride, dilation: 1, pad_before: 0, pad_after: 0 };
@@ -74,7 +82,7 @@ impl Bench {
             protocol.measure(|| both(&mut self.pair, &run));
         }
         let per = |seconds: f64| seconds * 1e6 / f64::from(REPEAT) / results as f64;
-        let cots = price.cots.client_sends + price.cots.server_sends;
+        let cots = (price.cots.client_sends + price.cots.server_sends).total();
         let extension = cot::reserve_traffic(price.cots, self.pair.0.params().softspoken_k);
         println!(
             "{name:<24} {:8.2} us {:8.2} us CPU {:8.1} B {:2} rounds | {:6.1} COTs: {:6.2} us {:6.2} us CPU {:7.1} B",

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use picc_ir::Party;
 
 /// Of the messages on the wire. Any change to a protocol's bytes raises it.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"picc";
 const SIZE: usize = picc_ir::cost::HELLO_BYTES as usize;
@@ -135,10 +135,12 @@ mod tests {
             let error = check(&ours, hello, Party::Client).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         };
-        refused(&ours.encode(2, Party::Server).unwrap(), "version 1, the other side's is 2");
-        refused(&ours.encode(1, Party::Client).unwrap(), "both sides are the client");
+        let next = PROTOCOL_VERSION + 1;
+        let says = format!("version {PROTOCOL_VERSION}, the other side's is {next}");
+        refused(&ours.encode(next, Party::Server).unwrap(), &says);
+        refused(&ours.encode(PROTOCOL_VERSION, Party::Client).unwrap(), "both sides are the client");
         refused(&[0; SIZE], "does not speak");
-        let mut long = ours.encode(1, Party::Server).unwrap();
+        let mut long = ours.encode(PROTOCOL_VERSION, Party::Server).unwrap();
         long[7] = 255;
         refused(&long, "parameters differ");
     }

@@ -50,7 +50,7 @@ impl Session {
         let me = channel.party();
         // Base OTs run against the direction of the COTs that they bootstrap.
         let (own_label, peer_label) = (me.name(), me.other().name());
-        let delta = Delta::new(rng.block());
+        let delta = Delta::new([rng.block(), rng.block()]);
         let receiver = base::Receiver::new(own_label, &delta.base_choices(k), &mut rng);
         let sender = base::Sender::new(&mut rng);
 
@@ -90,18 +90,18 @@ impl Session {
             Party::Client => (demand.client_sends, demand.server_sends),
             Party::Server => (demand.server_sends, demand.client_sends),
         };
-        self.cot_sender.make_room(send as usize);
-        self.cot_receiver.make_room(receive as usize);
+        self.cot_sender.make_room(send);
+        self.cot_receiver.make_room(receive);
         // All messages leave before the first is awaited: one flight.
-        for n in cot::extension_batches(receive) {
-            let message = self.cot_receiver.extend(n as usize);
+        for (width, n) in cot::extension_batches(receive) {
+            let message = self.cot_receiver.extend(width, n as usize);
             self.channel.send(Kind::OtExtension, &message)?;
         }
         self.channel.flush()?;
-        for n in cot::extension_batches(send) {
-            let len = cot::extension_payload(n, self.params.softspoken_k) as usize;
+        for (width, n) in cot::extension_batches(send) {
+            let len = cot::extension_payload(n, width, self.params.softspoken_k) as usize;
             let message = self.channel.recv(Kind::OtExtension, len)?;
-            self.cot_sender.extend(n as usize, &message)?;
+            self.cot_sender.extend(width, n as usize, &message)?;
         }
         Ok(())
     }
@@ -122,21 +122,35 @@ fn session_key(me: Party, own: &[u8], peer: &[u8]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bits::BitVec;
     use crate::channel::memory_pair;
     use crate::error::Error;
     use crate::testing::{run_both, test_pair_with};
+    use picc_ir::cost::CotCounts;
     use std::time::Duration;
+    use zeroize::Zeroizing;
 
     /// Takes `n` correlations on both sides, checks the relation, and returns the receiver's half.
-    fn check(sender: &mut Session, receiver: &mut Session, n: usize) -> (Vec<Block>, crate::bits::BitVec) {
-        let q = sender.cot_sender.take(n).unwrap();
-        let (t, c) = receiver.cot_receiver.take(n).unwrap();
-        assert_eq!((q.len(), t.len(), c.len()), (n, n, n));
-        let delta = sender.cot_sender.delta();
+    fn check(
+        sender: &mut Session,
+        receiver: &mut Session,
+        width: u32,
+        n: u64,
+    ) -> (Zeroizing<Vec<Block>>, Vec<BitVec>) {
+        let n = n as usize;
+        let q = sender.cot_sender.take_wide(width, n).unwrap();
+        let (t, c) = receiver.cot_receiver.take_wide(width, n).unwrap();
+        assert_eq!((q.len(), t.len(), c.len()), (n, n, width as usize));
+        let offsets = sender.cot_sender.offsets();
         for i in 0..n {
-            assert_eq!(q[i].0, (t[i] ^ (delta & Block::mask(c.get(i)))).0, "COT {i} of {n}");
+            let choice: usize = c.iter().enumerate().map(|(bit, c)| usize::from(c.get(i)) << bit).sum();
+            assert_eq!(q[i].0, (t[i] ^ offsets[choice]).0, "COT {i} of {n}, width {width}");
         }
         (t, c)
+    }
+
+    fn client_sends(n: u64) -> CotDemand {
+        CotDemand { client_sends: CotCounts::of(1, n), ..CotDemand::default() }
     }
 
     #[test]
@@ -146,18 +160,26 @@ mod tests {
             for s in [&client, &server] {
                 assert_eq!(s.channel.meter().total(), cot::setup_traffic(k));
             }
-            for (a, b) in [(1, 127), (128, 0), (0, 129), (100_000, 1), (0, 0), (8191, 8193), (5, 16_384)] {
-                let demand = CotDemand { client_sends: a, server_sends: b };
+            let sizes = [(1, 127), (128, 0), (0, 129), (100_000, 1), (0, 0), (8191, 8193), (5, 16_384)];
+            for ((a, b), w) in sizes.into_iter().flat_map(|size| (1..=CotCounts::WIDEST).map(move |w| (size, w))) {
+                // Other widths alongside, so that they do not get in each other's way.
+                let [client_sends, server_sends] = [a, b].map(|n| CotCounts::of(w, n) + CotCounts::of(6 - w, 3));
+                let demand = CotDemand { client_sends, server_sends };
                 client.channel.start_node();
                 server.channel.start_node();
                 run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
                 for s in [&client, &server] {
                     assert_eq!(s.channel.meter().node(), cot::reserve_traffic(demand, k), "k {k} {demand:?}");
                 }
-                check(&mut client, &mut server, a as usize);
-                check(&mut server, &mut client, b as usize);
+                for (width, n) in [(w, a), (6 - w, 3)] {
+                    check(&mut client, &mut server, width, n);
+                }
+                for (width, n) in [(6 - w, 3), (w, b)] {
+                    check(&mut server, &mut client, width, n);
+                }
                 for s in [&client, &server] {
-                    assert_eq!((s.cot_sender.available(), s.cot_receiver.available()), (0, 0));
+                    let none = CotCounts::default();
+                    assert_eq!((s.cot_sender.available(), s.cot_receiver.available()), (none, none));
                 }
             }
         }
@@ -166,35 +188,38 @@ mod tests {
     #[test]
     fn a_large_demand_goes_in_several_messages_and_one_round() {
         let n = cot::COTS_PER_MESSAGE + 77;
-        let demand = CotDemand { client_sends: 0, server_sends: n };
+        let demand = CotDemand { server_sends: CotCounts::of(1, n), ..CotDemand::default() };
         let (mut client, mut server) = test_pair_with(1, SetupParams::default());
         client.channel.start_node();
         run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
         assert_eq!(client.channel.meter().node(), cot::reserve_traffic(demand, 4));
-        check(&mut server, &mut client, n as usize);
+        check(&mut server, &mut client, 1, n);
     }
 
     #[test]
     fn extensions_are_independent_and_balanced() {
         let n = 100_000;
-        let demand = CotDemand { client_sends: n, server_sends: n };
         let (mut client, mut server) = test_pair_with(5, SetupParams::default());
         let mut seen = std::collections::HashSet::new();
-        for _ in 0..2 {
+        for width in [1, 1, 3, 5] {
+            let counts = CotCounts::of(width, n);
+            let demand = CotDemand { client_sends: counts, server_sends: counts };
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
             for direction in 0..2 {
                 let (t, c) = match direction {
-                    0 => check(&mut client, &mut server, n as usize),
-                    _ => check(&mut server, &mut client, n as usize),
+                    0 => check(&mut client, &mut server, width, n),
+                    _ => check(&mut server, &mut client, width, n),
                 };
                 // Standard deviations: 158 for the choice bits and each bit of t.
                 let half = n as usize / 2;
-                assert!(c.count_ones().abs_diff(half) < 1000, "{} choice bits", c.count_ones());
+                for c in &c {
+                    assert!(c.count_ones().abs_diff(half) < 1000, "{} choice bits", c.count_ones());
+                }
                 for bit in 0..128 {
                     let ones = t.iter().filter(|b| b.0 >> bit & 1 == 1).count();
                     assert!(ones.abs_diff(half) < 1000, "{ones} ones in bit {bit}");
                 }
-                for b in &t {
+                for b in t.iter() {
                     assert!(seen.insert(b.0), "a block was produced twice");
                 }
             }
@@ -206,11 +231,11 @@ mod tests {
     fn parts_taken_in_the_same_order_match() {
         let (mut client, mut server) = test_pair_with(6, SetupParams { softspoken_k: 2 });
         for n in [1000, 50] {
-            let demand = CotDemand { client_sends: n, server_sends: 0 };
+            let demand = client_sends(n);
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
         }
         for n in [3, 0, 64, 130, 853] {
-            check(&mut client, &mut server, n);
+            check(&mut client, &mut server, 1, n);
         }
         assert!(matches!(client.cot_sender.take(1), Err(Error::Bug(_))));
         assert!(matches!(server.cot_receiver.take(1), Err(Error::Bug(_))));
@@ -218,15 +243,15 @@ mod tests {
 
     #[test]
     fn seeds_determine_everything() {
-        let demand = CotDemand { client_sends: 20_000, server_sends: 0 };
+        let demand = client_sends(20_000);
         let runs = [3, 3, 4].map(|seed| {
             let (mut client, mut server) = test_pair_with(seed, SetupParams::default());
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
-            check(&mut client, &mut server, 20_000)
+            check(&mut client, &mut server, 1, 20_000)
         });
         let same = |a: usize, b: usize| {
-            let blocks = runs[a].0.iter().zip(&runs[b].0).all(|(x, y)| x.0 == y.0);
-            blocks && runs[a].1.words() == runs[b].1.words()
+            let blocks = runs[a].0.iter().zip(runs[b].0.iter()).all(|(x, y)| x.0 == y.0);
+            blocks && runs[a].1[0].words() == runs[b].1[0].words()
         };
         assert!(same(0, 1));
         assert!(!same(1, 2));
@@ -262,8 +287,7 @@ mod tests {
     fn an_extension_of_the_wrong_length_is_the_peers_error() {
         let (mut client, mut server) = test_pair_with(9, SetupParams::default());
         server.channel.send(Kind::OtExtension, &[1; 100]).unwrap();
-        let demand = CotDemand { client_sends: 1000, server_sends: 0 };
-        assert!(matches!(client.reserve(demand), Err(Error::Peer(_))));
-        assert_eq!(client.cot_sender.available(), 0);
+        assert!(matches!(client.reserve(client_sends(1000)), Err(Error::Peer(_))));
+        assert_eq!(client.cot_sender.available(), CotCounts::default());
     }
 }

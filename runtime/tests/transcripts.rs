@@ -7,6 +7,7 @@ mod common;
 
 use common::wire::{Log, Tap};
 use common::{Builder, Built, Linear, Truncation, run_both};
+use picc_ir::mpc::ReluRescaleOt;
 use picc_ir::{Party, Tensor};
 use picc_runtime::channel::{Channel, Network, memory_transports};
 use picc_runtime::exec::{Executable, ServerModel};
@@ -22,8 +23,10 @@ fn network(linear: Linear) -> Built {
     let x = b.input("x", &[8, 8]);
     let x = b.matmul(x, 8, "dense");
     let x = b.rescale(x, 4, 1 << 16, "rescale");
-    let x = b.relu(x, "relu");
-    b.output(x, "y");
+    let y = b.relu(x, "relu");
+    b.output(y, "y");
+    let z = b.add(ReluRescaleOt { shift: 4, ring_bits: 36, radix: 5 }, &[x], "relu rescaled");
+    b.output(z, "z");
     b.build()
 }
 

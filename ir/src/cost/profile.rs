@@ -11,7 +11,7 @@
 //! The field of the OT extension trades bytes for computation: a profile may fix it, or leave it open; the compiler
 //! then takes the one that makes the final program cheapest.
 
-use crate::cost::{Cost, CotDemand, Traffic};
+use crate::cost::{Cost, CotCounts, CotDemand, Traffic};
 use crate::mpc::cot;
 use crate::mpc::node_cost::COT_BUDGET;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,8 @@ impl std::ops::Add for Work {
     }
 }
 
-/// Picoseconds of one thread for extending by one correlated OT, by the field `2^k` of the extension.
+/// Picoseconds of one thread for extending by one correlated OT of width 1, by the field `2^k` of the extension; a wider
+/// one costs by its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CotCosts {
@@ -206,7 +207,8 @@ impl Profile {
     /// correlated OT in each direction cheapest.
     #[must_use]
     pub fn field_bits(&self) -> u32 {
-        let pair = Cost { cots: CotDemand { client_sends: 1 << 20, server_sends: 1 << 20 }, ..Cost::default() };
+        let one = CotCounts::of(1, 1 << 20);
+        let pair = Cost { cots: CotDemand { client_sends: one, server_sends: one }, ..Cost::default() };
         let open = || cot::FIELD_BITS.into_iter().min_by_key(|&k| self.price_over(k, &pair, &Work::default()));
         self.softspoken_k.map(u32::from).or_else(open).unwrap_or(cot::DEFAULT_FIELD_BITS)
     }
@@ -221,7 +223,7 @@ impl Profile {
         let (up, down) = extension_bytes(cost.cots, k);
         let cots = cost.cots.client_sends + cost.cots.server_sends;
         // A reservation serves COT_BUDGET correlations with one flight.
-        let flights = u128::from(cots) * self.flight() / u128::from(COT_BUDGET);
+        let flights = u128::from(cots.total()) * self.flight() / u128::from(COT_BUDGET);
         let traffic = self.traffic(cost.online, up, down) + flights;
         picos(traffic + self.work(k, cots, work))
     }
@@ -246,11 +248,11 @@ impl Profile {
             + u128::from(traffic.rounds) * self.flight()
     }
 
-    fn work(&self, k: u32, cots: u64, work: &Work) -> u128 {
+    fn work(&self, k: u32, cots: CotCounts, work: &Work) -> u128 {
         let unit = &self.unit;
         let product = |n: u64, ps: u64| u128::from(n) * u128::from(ps);
         let threads = u128::from(self.client_threads.min(self.server_threads).max(1));
-        (product(cots, unit.cot_ps.of(k))
+        (product(cot::columns(cots), unit.cot_ps.of(k)) / u128::from(cot::COT_COLUMNS)
             + product(work.hashes, unit.hash_ps)
             + product(work.ring_ops, unit.ring_op_ps))
             / threads
@@ -275,8 +277,8 @@ impl Profile {
 /// Bytes up and down that make the correlated OTs, without headers and without what a batch rounds up.
 fn extension_bytes(cots: CotDemand, k: u32) -> (u128, u128) {
     // The OT receiver sends.
-    let bits = u128::from(cot::COT_BITS / u64::from(k.max(1)) - 1);
-    (u128::from(cots.server_sends) * bits / 8, u128::from(cots.client_sends) * bits / 8)
+    let bytes = |counts| u128::from(cot::extension_bits(counts, k.max(1))) / 8;
+    (bytes(cots.server_sends), bytes(cots.client_sends))
 }
 
 fn picos(price: u128) -> Picos {
@@ -340,7 +342,7 @@ mod tests {
     /// A COT costs `128 / k - 1` bits, a share of a flight, and its share of the threads.
     #[test]
     fn the_field_trades_bytes_for_work() {
-        let cots = CotDemand { client_sends: COT_BUDGET, server_sends: 0 };
+        let cots = CotDemand { client_sends: CotCounts::of(1, COT_BUDGET), ..CotDemand::default() };
         let cost = Cost { cots, ..Cost::default() };
         for (k, bits) in [(1, 127), (2, 63), (4, 31), (8, 15)] {
             let wan = Profile::wan().over_field(k);

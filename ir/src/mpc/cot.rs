@@ -1,16 +1,29 @@
 //! What correlated OTs cost: the setup of a session and the extension by SoftSpokenOT with fields of 2^k elements.
 //!
+//! A correlated OT of width w lets its receiver choose one of `2^w` keys. It is one word of a code of `256 - 256 / 2^w`
+//! columns, k of them for each coordinate of the code; the code and why it hides the other keys: `ot::code` of the
+//! runtime.
+//!
 //! ```text
-//!   setup      base OTs in both directions   exchange   8224 B each way
-//!              puncturing corrections        exchange   4096 (k - 1) / k B each way (none at k = 1)
-//!   reserve    one direction, n COTs         messages   16 (128/k - 1) ceil(n/128) B, from the OT receiver
+//!   setup      base OTs in both directions   exchange   15904 B each way
+//!              puncturing corrections        exchange   7936 (k - 1) / k B each way (none at k = 1)
+//!   reserve    one direction, n COTs         messages   16 (columns / k - w) ceil(n/128) B, from the OT receiver
+//!
+//!   bits of extension for each     k = 1     2     4     8
+//!   width 1     128 columns          127    63    31    15
+//!   width 2     192                  190    94    46    22
+//!   width 3     224                  221   109    53    25
+//!   width 4     240                  236   116    56    26
+//!   width 5     248                  243   119    57    26
 //! ```
 
 use crate::Party;
-use crate::cost::{CotDemand, Traffic};
+use crate::cost::{CotCounts, CotDemand, Traffic};
 
-/// Length of delta, hence the number of base OTs and of columns of the extension.
-pub const COT_BITS: u64 = 128;
+/// Columns of a correlated OT of width 1: bits of its delta.
+pub const COT_COLUMNS: u64 = 128;
+/// Columns of the widest correlated OT, hence the number of base OTs in each direction.
+pub const COLUMNS: u64 = 248;
 /// An extension makes a multiple of so many COTs; what exceeds the demand is thrown away.
 pub const COT_MULTIPLE: u64 = 128;
 /// Most COTs that one extension message carries; a larger demand is sent in several messages of one flight, so that
@@ -22,24 +35,50 @@ pub const FIELD_BITS: [u32; 4] = [1, 2, 4, 8];
 pub const DEFAULT_FIELD_BITS: u32 = 4;
 
 /// Base OTs, both directions in one message: two points for each OT as the receiver, one point as the sender.
-pub const BASE_OT_PAYLOAD: u64 = COT_BITS * 64 + 32;
+pub const BASE_OT_PAYLOAD: u64 = COLUMNS * 64 + 32;
 
 /// Corrections of the punctured trees, per direction: two blocks for each level of each tree but the first level.
 #[must_use]
 pub fn puncture_payload(k: u32) -> u64 {
     let k = u64::from(k);
-    COT_BITS / k * (k - 1) * 32
+    COLUMNS / k * (k - 1) * 32
 }
 
-/// Bytes of the one message that extends by `n` COTs (`n` rounded up to [`COT_MULTIPLE`]).
+/// Columns of a correlated OT of this width.
 #[must_use]
-pub fn extension_payload(n: u64, k: u32) -> u64 {
-    (COT_BITS / u64::from(k) - 1) * n.div_ceil(COT_MULTIPLE) * (COT_MULTIPLE / 8)
+pub fn width_columns(width: u32) -> u64 {
+    256 - (256 >> width)
 }
 
-/// The sizes of the extensions that serve a demand of `n` COTs in one direction, in order.
-pub fn extension_batches(n: u64) -> impl Iterator<Item = u64> {
-    (0..n.div_ceil(COTS_PER_MESSAGE)).map(move |i| COTS_PER_MESSAGE.min(n - i * COTS_PER_MESSAGE))
+/// Columns that are computed for these correlated OTs: what the extension's time is proportional to.
+#[must_use]
+pub fn columns(counts: CotCounts) -> u64 {
+    counts.by_width().map(|(width, n)| n * width_columns(width)).sum()
+}
+
+/// Bits that extend by one correlated OT of this width: one for each coordinate of the code but the w systematic ones.
+#[must_use]
+pub fn correction_bits(width: u32, k: u32) -> u64 {
+    width_columns(width) / u64::from(k) - u64::from(width)
+}
+
+/// Bits that extend by these correlated OTs, without headers and without what a message rounds up.
+#[must_use]
+pub fn extension_bits(counts: CotCounts, k: u32) -> u64 {
+    counts.by_width().map(|(width, n)| n * correction_bits(width, k)).sum()
+}
+
+/// Bytes of the one message that extends by `n` COTs of this width (`n` rounded up to [`COT_MULTIPLE`]).
+#[must_use]
+pub fn extension_payload(n: u64, width: u32, k: u32) -> u64 {
+    correction_bits(width, k) * n.div_ceil(COT_MULTIPLE) * (COT_MULTIPLE / 8)
+}
+
+/// The extensions that serve a demand in one direction, in order: width and size of each.
+pub fn extension_batches(counts: CotCounts) -> impl Iterator<Item = (u32, u64)> {
+    counts.by_width().flat_map(|(width, n)| {
+        (0..n.div_ceil(COTS_PER_MESSAGE)).map(move |i| (width, COTS_PER_MESSAGE.min(n - i * COTS_PER_MESSAGE)))
+    })
 }
 
 /// Traffic of setting up a session: base OTs and puncturing, both directions.
@@ -55,9 +94,9 @@ pub fn setup_traffic(k: u32) -> Traffic {
 /// Traffic of making the correlated OTs of `demand`: one flight, nothing in a direction without demand.
 #[must_use]
 pub fn reserve_traffic(demand: CotDemand, k: u32) -> Traffic {
-    let direction = |receiver, n| {
-        extension_batches(n)
-            .map(|batch| Traffic::message(receiver, extension_payload(batch, k)))
+    let direction = |receiver, counts| {
+        extension_batches(counts)
+            .map(|(width, n)| Traffic::message(receiver, extension_payload(n, width, k)))
             .fold(Traffic::default(), Traffic::alongside)
     };
     direction(Party::Server, demand.client_sends).alongside(direction(Party::Client, demand.server_sends))
@@ -68,21 +107,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extension_costs_one_bit_less_than_the_number_of_columns() {
-        assert_eq!(extension_payload(128, 4), 31 * 16);
-        assert_eq!(extension_payload(1, 8), 15 * 16);
-        assert_eq!(extension_payload(129, 1), 127 * 32);
-        assert_eq!(extension_payload(0, 2), 0);
+    fn extension_costs_a_bit_for_each_coordinate_that_is_not_systematic() {
+        assert_eq!(extension_payload(128, 1, 4), 31 * 16);
+        assert_eq!(extension_payload(1, 1, 8), 15 * 16);
+        assert_eq!(extension_payload(129, 1, 1), 127 * 32);
+        assert_eq!(extension_payload(0, 1, 2), 0);
+        let bits = |k| [1, 2, 3, 4, 5].map(|width| correction_bits(width, k));
+        assert_eq!(bits(1), [127, 190, 221, 236, 243]);
+        assert_eq!(bits(2), [63, 94, 109, 116, 119]);
+        assert_eq!(bits(4), [31, 46, 53, 56, 57]);
+        assert_eq!(bits(8), [15, 22, 25, 26, 26]);
     }
 
     #[test]
     fn large_demands_are_split_and_stay_one_round() {
         let n = 2 * COTS_PER_MESSAGE + 5;
-        let sizes: Vec<u64> = extension_batches(n).collect();
-        assert_eq!(sizes, [COTS_PER_MESSAGE, COTS_PER_MESSAGE, 5]);
-        let t = reserve_traffic(CotDemand { client_sends: n, server_sends: 0 }, 4);
+        let counts = CotCounts::of(1, n) + CotCounts::of(4, 7);
+        let sizes: Vec<(u32, u64)> = extension_batches(counts).collect();
+        assert_eq!(sizes, [(1, COTS_PER_MESSAGE), (1, COTS_PER_MESSAGE), (1, 5), (4, 7)]);
+        let t = reserve_traffic(CotDemand { client_sends: counts, ..CotDemand::default() }, 4);
         assert_eq!(t.client_to_server, 0);
-        assert_eq!(t.server_to_client, 2 * COTS_PER_MESSAGE / 8 * 31 + 31 * 16 + 3 * 8);
+        assert_eq!(t.server_to_client, 2 * COTS_PER_MESSAGE / 8 * 31 + 31 * 16 + 56 * 16 + 4 * 8);
         assert_eq!(t.rounds, 1);
     }
 

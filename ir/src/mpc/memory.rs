@@ -43,14 +43,14 @@ pub fn peak_memory(graph: &Graph, schedule: &Schedule) -> PeakMemory {
     let mut peak = always;
     for step in &schedule.steps {
         if let Some(demand) = step.reserve {
-            left += demand.client_sends + demand.server_sends;
+            left += (demand.client_sends + demand.server_sends).total();
             reserved = reserved.max(left);
         }
         let working = working(graph, schedule, step, held(graph, step.node, &transformed));
         for party in 0..2 {
             peak[party] = peak[party].max(always[party] + alive[party] + reserved * COT_BYTES + working[party]);
         }
-        left = left.saturating_sub(step.cost.cots.client_sends + step.cost.cots.server_sends);
+        left = left.saturating_sub((step.cost.cots.client_sends + step.cost.cots.server_sends).total());
         if left == 0 {
             reserved = 0;
         }
@@ -108,7 +108,7 @@ fn working(graph: &Graph, schedule: &Schedule, step: &Step, own: [u64; 2]) -> [u
         let both = 2 * operands + 2 * messages;
         return [own[0] + both, own[1] + both + ciphertexts];
     }
-    let cots = step.cost.cots.client_sends + step.cost.cots.server_sends;
+    let cots = (step.cost.cots.client_sends + step.cost.cots.server_sends).total();
     if cots == 0 {
         return own;
     }

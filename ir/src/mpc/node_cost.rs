@@ -14,7 +14,7 @@ use crate::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
-/// Correlated OTs per direction that are reserved at once: 256 MiB of memory at each party and direction. Less would
+/// Correlated OTs of all widths per direction that are reserved at once: 256 MiB of memory at each party and direction. Less would
 /// cost rounds (SqueezeNet: 1214 with 2^22, 577 with 2^24), more is not reached by parts of [`cost::BATCH`] elements.
 pub const COT_BUDGET: u64 = 1 << 24;
 
@@ -37,8 +37,8 @@ pub fn parts(op: &Op, args: &[&Ty], ty: &Ty) -> Result<Vec<Part>, TypeError> {
         return Ok(vec![Part { start: 0, units }]);
     }
     let fits = |n: u64| -> Result<bool, TypeError> {
-        let CotDemand { client_sends, server_sends } = part_cost(op, args, ty, n)?.cots;
-        Ok(client_sends.max(server_sends) <= COT_BUDGET && n.saturating_mul(elements) <= cost::BATCH)
+        let blocks = part_cost(op, args, ty, n)?.cots.blocks();
+        Ok(blocks <= COT_BUDGET && n.saturating_mul(elements) <= cost::BATCH)
     };
     // The largest part that fits; one unit runs in any case.
     let (mut low, mut high) = (1, units + 1);
@@ -62,9 +62,12 @@ pub fn parts(op: &Op, args: &[&Ty], ty: &Ty) -> Result<Vec<Part>, TypeError> {
 fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
     let rows = |len: u64| Ok(((args[0].len() as u64).checked_div(len).unwrap_or(0), len));
     match op {
-        Op::ReluOt(_) | Op::MaxOt(_) | Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::MulOt(_) => {
-            Ok((ty.len() as u64, 1))
-        }
+        Op::ReluOt(_)
+        | Op::ReluRescaleOt(_)
+        | Op::MaxOt(_)
+        | Op::TruncReduceFaithful(_)
+        | Op::ExtendOt(_)
+        | Op::MulOt(_) => Ok((ty.len() as u64, 1)),
         Op::MaxPoolOt(_) => rows(args[0].shape.iter().rev().take(2).map(|&d| d as u64).product()),
         Op::ReduceMaxOt(op) => rows(op.axes.iter().map(|&a| args[0].shape[a] as u64).product()),
         Op::ArgMaxOt(op) => rows(args[0].shape[op.axis] as u64),
@@ -104,6 +107,9 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
     let argument = |i: usize| ring(args[i]);
     match op {
         Op::ReluOt(op) => Ok(cost::relu(units, argument(0)?.ring_bits, op.radix)),
+        Op::ReluRescaleOt(op) => {
+            Ok(cost::relu_rescale(units, argument(0)?.ring_bits, op.shift, op.ring_bits, op.radix))
+        }
         Op::MaxOt(op) => Ok(cost::max(units, argument(0)?.ring_bits, op.radix)),
         Op::MaxPoolOt(op) => {
             let [vertical, horizontal] = windows(op, args[0])?;
@@ -224,8 +230,7 @@ mod tests {
         for part in &parts {
             assert_eq!(part.start, next);
             next += part.units;
-            let cots = part_cost(&op, &[&ty], &ty, part.units).unwrap().cots;
-            assert!(cots.client_sends.max(cots.server_sends) <= COT_BUDGET);
+            assert!(part_cost(&op, &[&ty], &ty, part.units).unwrap().cots.blocks() <= COT_BUDGET);
         }
         assert_eq!(next, ty.len() as u64);
         let total: u64 = parts.iter().map(|p| part_cost(&op, &[&ty], &ty, p.units).unwrap().online.total()).sum();

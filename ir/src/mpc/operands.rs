@@ -4,7 +4,7 @@ use crate::ops::elementwise::fixed;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
 /// Largest number of bits that one leaf of an OT comparison looks at.
-pub const MAX_RADIX: u8 = 4;
+pub const MAX_RADIX: u8 = crate::cost::CotCounts::WIDEST as u8;
 
 /// A shared fixed-point value.
 pub(crate) fn shared(ty: &Ty) -> Result<Fixed, TypeError> {

@@ -95,7 +95,7 @@ fn reserve(steps: &mut Vec<Step>, open: &mut Option<usize>, mut step: Step) {
     let wanted = step.cost.cots;
     if wanted != CotDemand::default() {
         let joined = open.and_then(|at| steps[at].reserve).map(|reserved| reserved + wanted);
-        match (*open, joined.filter(|d| d.client_sends.max(d.server_sends) <= COT_BUDGET)) {
+        match (*open, joined.filter(|d| d.blocks() <= COT_BUDGET)) {
             (Some(at), Some(demand)) => steps[at].reserve = Some(demand),
             _ => {
                 *open = Some(steps.len());
@@ -195,10 +195,10 @@ mod tests {
         assert_eq!(small.len(), 8);
         assert_eq!(small.iter().filter(|s| s.reserve.is_some()).count(), 1);
 
-        let large = schedule(&relus(&[500_000, 10])).unwrap().steps;
+        let large = schedule(&relus(&[2_000_000, 10])).unwrap().steps;
         let reservations: Vec<CotDemand> = large.iter().filter_map(|s| s.reserve).collect();
         assert!(reservations.len() > 1);
-        assert!(reservations.iter().all(|r| r.client_sends.max(r.server_sends) <= COT_BUDGET));
+        assert!(reservations.iter().all(|r| r.blocks() <= COT_BUDGET));
         let reserved: CotDemand = reservations.into_iter().fold(CotDemand::default(), |a, b| a + b);
         let used = large.iter().map(|s| s.cost.cots).fold(CotDemand::default(), |a, b| a + b);
         assert_eq!(reserved, used);

@@ -62,6 +62,7 @@ fn kind(op: &Op) -> Kind {
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)
         | Op::ReluOt(_)
+        | Op::ReluRescaleOt(_)
         | Op::MaxOt(_)
         | Op::MaxPoolOt(_)
         | Op::ReduceMaxOt(_)

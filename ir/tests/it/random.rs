@@ -4,7 +4,7 @@ use crate::support::Seeded;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulOt, MatMulRlwe, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt, ReluOt,
-    Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
+    ReluRescaleOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::F32;
 use picc_ir::ops::{
@@ -172,6 +172,7 @@ impl Draw<'_> {
             44 => TruncReduceFaithful { shift: self.bits(4), radix }.into(),
             45 => ExtendOt { ring_bits: self.bits(64) }.into(),
             46 => ReluOt { radix }.into(),
+            47 if keep => ReluRescaleOt { shift: self.bits(4), ring_bits: self.bits(64), radix }.into(),
             47 => MaxOt { radix }.into(),
             48 => MaxPoolOt { kernel, stride, pads, dilation, radix }.into(),
             _ if keep => ReduceMaxOt { axes: vec![axis], keep: last, radix }.into(),

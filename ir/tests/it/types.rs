@@ -4,7 +4,8 @@ use crate::random::Draw;
 use crate::support::{Seeded, client, fix, server, shared};
 use picc_ir::geom::MatMulGeom;
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulRlwe, MaxOt, MulOt, ReluOt, Reveal, Share, TruncReduceLocal,
+    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulRlwe, MaxOt, MulOt, ReluOt, ReluRescaleOt, Reveal, Share,
+    TruncReduceLocal,
 };
 use picc_ir::ops::{
     Add, ArgMax, Assume, Concat, Const, ConstValue, Conv, Dequantize, Extend, Input, MatMul, Max, MaxPool, Mul,
@@ -187,6 +188,14 @@ fn protocols_check_that_differences_fit() {
     assert_eq!(inferred(ExtendOt { ring_bits: 20 }, &[&positive]), "shared [4] fix20.0 [0, 511]");
     assert_eq!(inferred(ReluOt { radix: 1 }, &[&large]), "shared [4] fix10.0 [0, 255]");
     refused(ReluOt { radix: 0 }, &[&large], "radix");
+    let wide = shared(&[4], fix(14, 4, -4096, 4095));
+    let rescale = |shift, ring_bits| ReluRescaleOt { shift, ring_bits, radix: 5 };
+    assert_eq!(inferred(rescale(4, 10), &[&wide]), "shared [4] fix10.0 [0, 256]");
+    refused(rescale(4, 20), &[&wide], "differences may wrap");
+    refused(rescale(5, 20), &[&wide], "cannot truncate");
+    let narrow = shared(&[4], fix(14, 4, -4000, 4000));
+    assert_eq!(inferred(rescale(4, 20), &[&narrow]), "shared [4] fix20.0 [0, 250]");
+    refused(rescale(4, 9), &[&narrow], "do not extend");
     refused(TruncReduceLocal { shift: 0 }, &[&client(&[1], fix(8, 0, 0, 1))], "needs a shared value");
 }
 

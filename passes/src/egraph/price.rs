@@ -73,7 +73,7 @@ pub(crate) fn work(op: &Op, args: &[&Ty], ty: &Ty, cost: &Cost, plan: Option<&Li
         _ if is_known(ty) => Work::default(),
         op => {
             let cots = cost.cots.client_sends + cost.cots.server_sends;
-            let hashes = if cots == 0 { 0 } else { 2 * cots + cost.online.total() / 16 };
+            let hashes = if cots.total() == 0 { 0 } else { cots.keys() + cost.online.total() / 16 };
             Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() }
         }
     }

@@ -171,6 +171,7 @@ impl Lowering {
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)
             | Op::ReluOt(_)
+            | Op::ReluRescaleOt(_)
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)

@@ -145,6 +145,7 @@ impl Quantizer<'_> {
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)
             | Op::ReluOt(_)
+            | Op::ReluRescaleOt(_)
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)

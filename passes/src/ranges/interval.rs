@@ -133,6 +133,7 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)
         | Op::ReluOt(_)
+        | Op::ReluRescaleOt(_)
         | Op::MaxOt(_)
         | Op::MaxPoolOt(_)
         | Op::ReduceMaxOt(_)

@@ -68,7 +68,7 @@ pub fn hash(time: Duration) -> Result<Measured> {
     let price = cost::relu(ELEMENTS, RING_BITS, RADIX);
     let cots = price.cots.client_sends + price.cots.server_sends;
     // As the compiler counts them.
-    let hashes = 2 * cots + price.online.total() / 16;
+    let hashes = cots.keys() + price.online.total() / 16;
     let party = |channel: Channel, n: usize| {
         let mut rng = Rng::from_os()?;
         let mut x = vec![0; ELEMENTS as usize];

@@ -41,15 +41,6 @@ impl Block {
     pub fn low(self) -> u64 {
         self.0 as u64
     }
-
-    /// Multiplication by `x` in GF(2^128), modulo `x^128 + x^7 + x^2 + x + 1`, without branching.
-    ///
-    /// Packs several COTs into one: with `Q = sum of x^j q_j` and `T = sum of x^j t_j`, `Q = T xor c(x) delta` where
-    /// `c(x) = sum of c_j x^j`, so one hash per message gives a 1-of-2^r OT from r COTs (see [`crate::crypto::hash`]).
-    #[must_use]
-    pub fn double(self) -> Block {
-        Block((self.0 << 1) ^ (0x87 & (self.0 >> 127).wrapping_neg()))
-    }
 }
 
 impl zeroize::DefaultIsZeroes for Block {}
@@ -89,18 +80,6 @@ pub fn blocks_from_bytes(bytes: &[u8]) -> Vec<Block> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn doubling_has_the_order_of_the_field() {
-        // x^(2^128 - 1) = 1 would take long; x^128 is the reduction polynomial and doubling is linear.
-        let mut p = Block(1);
-        for _ in 0..128 {
-            p = p.double();
-        }
-        assert_eq!(p.0, 0x87);
-        let (a, b) = (Block(0x8123 << 112), Block(0x7fff << 113));
-        assert_eq!((a ^ b).double().0, (a.double() ^ b.double()).0);
-    }
 
     #[test]
     fn mask_selects() {

@@ -2,20 +2,22 @@
 //!
 //! `H(x) = P(x) xor x` with `P = AES_key`, the Matyas-Meyer-Oseas form, one AES call for each hash.
 //!
-//! **What is needed.** The OT sender masks messages with `H(q_i)` and `H(q_i xor d delta)`; the receiver knows
-//! `t_i = q_i xor c_i delta` and learns one of the values. The others must look uniform. `d` is 1, or, where several
-//! COTs are packed into one 1-of-2^r OT ([`Block::double`]), a nonzero polynomial of degree below r over GF(2),
-//! multiplied with delta in GF(2^128). That is *correlation robustness* for the family `x -> x xor d delta`: for
-//! inputs `(t, d)` that do not depend on the key of the hash beyond what the protocol shows, `H(t xor d delta)` is
-//! indistinguishable from a random function of `(t, d)`. Circular robustness is not needed: delta masks nothing.
+//! **What is needed.** The OT sender masks messages with `H(q_i xor offset(v))` for every choice v of w bits; the receiver
+//! knows `t_i = q_i xor offset(c_i)` and so one of the values. The others must look uniform. `offset` is linear over
+//! GF(2) in v and in delta, and for every `v != 0` it maps delta onto GF(2)^128 with all preimages of one size: `offset(1)`
+//! is delta itself where w is 1, and see [`crate::ot::code`] for wider OTs. That is *correlation robustness* for the
+//! family `x -> x xor offset(d)`: for inputs `(t, d)`, `d != 0`, that do not depend on the key of the hash beyond what the
+//! protocol shows, `H(t xor offset(d))` is indistinguishable from a random function of `(t, d)`. Circular robustness is
+//! not needed: delta masks nothing.
 //!
 //! **Why MMO suffices** (Guo, Katz, Wang, Yu, "Efficient and secure multiparty computation from fixed-key block
 //! ciphers", S&P 2020: MMO is correlation robust in the random-permutation model, for a delta of high min-entropy).
-//! `d` is invertible in the field, so `t xor d delta` is uniform over the choice of delta. For `n` hashes and `p`
+//! So `t xor offset(d)` is uniform over the choice of delta, and so is the difference `offset(d) xor offset(d')` of two
+//! points of one OT, which is `offset(d xor d')`. For `n` hashes and `p`
 //! evaluations of `P` or its inverse by the attacker, the outputs are uniform unless
 //! * an evaluation of the attacker hits a hashed point or its image: at most `2 p n / 2^128`; or
-//! * two hashed points coincide: for different `d` that fixes delta, `1 / 2^128` a pair; for equal `d` it means
-//!   `t_i = t_j`, and the `t_i` are pseudo-random: `1 / 2^128` a pair. Together at most `n^2 / 2^128`.
+//! * two hashed points coincide: in one OT that fixes 128 bits of delta, `1 / 2^128` a pair; in two OTs it fixes
+//!   `t_i xor t_j`, and the `t_i` are pseudo-random: `1 / 2^128` a pair. Together at most `n^2 / 2^128`.
 //!
 //! No index is hashed in: in the semi-honest model nobody chooses `t_i`, so equal points at different indices are
 //! the event just counted (`2^-48` for `2^40` hashes). A protocol must not hash one correlation at one point
@@ -42,7 +44,7 @@ impl CrHash {
         self.0.mmo(Block::ZERO, blocks);
     }
 
-    /// Replaces every block `x` by `H(x xor offset)`; `offset` is 0, delta or a multiple of delta.
+    /// Replaces every block `x` by `H(x xor offset)`; `offset` is that of a key of the OT.
     pub fn hash_blocks_offset(&self, offset: Block, blocks: &mut [Block]) {
         self.0.mmo(offset, blocks);
     }

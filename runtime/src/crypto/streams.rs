@@ -116,6 +116,11 @@ impl StreamBank {
         StreamBank { field_bits, keys }
     }
 
+    /// log2 of the number of streams.
+    pub(crate) fn field_bits(&self) -> usize {
+        self.field_bits
+    }
+
     /// `all = sum of r_x`, `bits[b] = sum of r_x with bit b of x set`, from block `counter` of the streams on.
     ///
     /// All slices have the same length. A binary counter of partial sums adds each stream twice on average,

@@ -75,6 +75,10 @@ pub(super) fn run_part(
     let ring = f.ring_bits;
     match &node.op {
         Op::ReluOt(op) => protocol::relu(session, operands.part(0, part, 1)?, ring, op.radix),
+        Op::ReluRescaleOt(op) => {
+            let x = operands.part(0, part, 1)?;
+            protocol::relu_rescale(session, x, ring, op.shift, op.ring_bits, op.radix)
+        }
         Op::MaxOt(op) => {
             protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
         }

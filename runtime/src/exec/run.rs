@@ -214,7 +214,7 @@ fn reveal(session: &mut Session, x: &Value, ty: &Ty, to: Party) -> Result<Value>
 fn is_protocol(op: &Op) -> bool {
     match op {
         Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MulOt(_) => true,
-        Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => true,
+        Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::ReluRescaleOt(_) | Op::MaxOt(_) => true,
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) => true,
         Op::TruncReduceLocal(_) | Op::Share(_) | Op::Reveal(_) => false,
         Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_) => false,

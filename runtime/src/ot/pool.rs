@@ -1,114 +1,160 @@
 //! Correlated OTs that wait for a protocol. Each is taken once: taking moves it out.
 //!
-//! Both parties extend and take in the same order, so the `n` correlations that one takes match the `n` that the
-//! other takes. They leave from the end, the newest first.
+//! Both parties extend and take in the same order, so the `n` correlations that one takes match the `n` of the same
+//! width that the other takes. They leave from the end, the newest first.
 
+use super::code::{MAX_KEYS, offsets};
 use super::softspoken::{ExtensionReceiver, ExtensionSender};
 use crate::bits::BitVec;
 use crate::crypto::Block;
 use crate::error::{Error, Result};
-use zeroize::Zeroize;
+use picc_ir::cost::CotCounts;
+use zeroize::{Zeroize, Zeroizing};
+
+const WIDTHS: usize = CotCounts::WIDEST as usize;
 
 /// The sender's half: `q_i`, under one `delta` for the session.
 pub struct CotSender {
     extension: ExtensionSender,
-    ready: Vec<Block>,
+    offsets: Zeroizing<[Block; MAX_KEYS]>,
+    ready: [Vec<Block>; WIDTHS],
 }
 
-/// The receiver's half: `c_i` and `t_i = q_i xor c_i delta`.
+/// The receiver's half: `c_i` and `t_i = q_i xor offset(c_i)`.
 pub struct CotReceiver {
     extension: ExtensionReceiver,
-    ready: Vec<Block>,
-    choices: BitVec,
+    ready: [Vec<Block>; WIDTHS],
+    /// For each width its choices, bit by bit.
+    choices: [Vec<BitVec>; WIDTHS],
 }
 
 impl CotSender {
     #[must_use]
     pub fn new(extension: ExtensionSender) -> CotSender {
-        CotSender { extension, ready: Vec::new() }
+        let offsets = Zeroizing::new(offsets(extension.delta()));
+        CotSender { extension, offsets, ready: Default::default() }
     }
 
-    /// The correlation between `q_i` and the receiver's other message; it must not leave the party.
+    /// The correlation between `q_i` and the receiver's other message at width 1; it must not leave the party.
     #[allow(dead_code, reason = "for the protocols of this crate")]
     pub(crate) fn delta(&self) -> Block {
         self.extension.delta().block()
     }
 
+    /// Key `v` of an OT is the hash of `q_i xor offsets[v]`; they must not leave the party.
+    #[allow(dead_code, reason = "for the protocols of this crate")]
+    pub(crate) fn offsets(&self) -> &[Block; MAX_KEYS] {
+        &self.offsets
+    }
+
     #[must_use]
-    pub fn available(&self) -> usize {
-        self.ready.len()
+    pub fn available(&self) -> CotCounts {
+        counts(&self.ready)
     }
 
-    /// Moves `n` correlations out. More than were reserved is a bug of the program's demand.
-    pub fn take(&mut self, n: usize) -> Result<Vec<Block>> {
-        take_blocks(&mut self.ready, n)
+    /// Moves `n` correlations of width 1 out. More than were reserved is a bug of the program's demand.
+    pub fn take(&mut self, n: usize) -> Result<Zeroizing<Vec<Block>>> {
+        self.take_wide(1, n)
     }
 
-    /// Makes room for `n` more correlations.
-    pub(crate) fn make_room(&mut self, n: usize) {
-        self.ready.reserve(n);
+    /// Moves `n` correlations of any width out. More than were reserved is a bug of the program's demand.
+    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<Zeroizing<Vec<Block>>> {
+        take_blocks(&mut self.ready[width as usize - 1], width, n)
+    }
+
+    /// Makes room for more correlations.
+    pub(crate) fn make_room(&mut self, more: CotCounts) {
+        make_room(&mut self.ready, more);
     }
 
     /// Adds `n` correlations from the receiver's message.
-    pub(crate) fn extend(&mut self, n: usize, message: &[u8]) -> Result<()> {
-        let old = self.ready.len();
-        self.ready.resize(old + n, Block::ZERO);
-        self.extension.extend(message, &mut self.ready[old..]).inspect_err(|_| self.ready.truncate(old))
+    pub(crate) fn extend(&mut self, width: u32, n: usize, message: &[u8]) -> Result<()> {
+        let ready = &mut self.ready[width as usize - 1];
+        let old = ready.len();
+        ready.resize(old + n, Block::ZERO);
+        self.extension.extend(width, message, &mut ready[old..]).inspect_err(|_| ready.truncate(old))
     }
 }
 
 impl CotReceiver {
     #[must_use]
     pub fn new(extension: ExtensionReceiver) -> CotReceiver {
-        CotReceiver { extension, ready: Vec::new(), choices: BitVec::default() }
+        CotReceiver { extension, ready: Default::default(), choices: Default::default() }
     }
 
     #[must_use]
-    pub fn available(&self) -> usize {
-        self.ready.len()
+    pub fn available(&self) -> CotCounts {
+        counts(&self.ready)
     }
 
-    /// Moves `n` correlations out: `t_i` and `c_i`. More than were reserved is a bug of the program's demand.
-    pub fn take(&mut self, n: usize) -> Result<(Vec<Block>, BitVec)> {
-        let t = take_blocks(&mut self.ready, n)?;
-        let left = self.ready.len();
-        let c = self.choices.slice(left, n);
-        self.choices.truncate(left);
-        Ok((t, c))
+    /// Moves `n` correlations of width 1 out: `t_i` and `c_i`. More than were reserved is a bug of the program's demand.
+    pub fn take(&mut self, n: usize) -> Result<(Zeroizing<Vec<Block>>, BitVec)> {
+        let (t, mut c) = self.take_wide(1, n)?;
+        Ok((t, c.pop().unwrap_or_default()))
     }
 
-    /// Makes room for `n` more correlations.
-    pub(crate) fn make_room(&mut self, n: usize) {
-        self.ready.reserve(n);
+    /// Moves `n` correlations of any width out: `t_i` and the bits of `c_i`. More than were reserved is a bug of the
+    /// program's demand.
+    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<(Zeroizing<Vec<Block>>, Vec<BitVec>)> {
+        let ready = &mut self.ready[width as usize - 1];
+        let t = take_blocks(ready, width, n)?;
+        let left = ready.len();
+        let take = |bits: &mut BitVec| {
+            let taken = bits.slice(left, n);
+            bits.truncate(left);
+            taken
+        };
+        let choices = &mut self.choices[width as usize - 1];
+        choices.resize(width as usize, BitVec::default());
+        Ok((t, choices.iter_mut().map(take).collect()))
+    }
+
+    /// Makes room for more correlations.
+    pub(crate) fn make_room(&mut self, more: CotCounts) {
+        make_room(&mut self.ready, more);
     }
 
     /// Adds `n` correlations; returns the message to the sender.
-    pub(crate) fn extend(&mut self, n: usize) -> Vec<u8> {
-        let old = self.ready.len();
-        self.ready.resize(old + n, Block::ZERO);
-        let (c, message) = self.extension.extend(&mut self.ready[old..]);
-        self.choices.append(&c);
+    pub(crate) fn extend(&mut self, width: u32, n: usize) -> Vec<u8> {
+        let ready = &mut self.ready[width as usize - 1];
+        let old = ready.len();
+        ready.resize(old + n, Block::ZERO);
+        let (new, message) = self.extension.extend(width, &mut ready[old..]);
+        let choices = &mut self.choices[width as usize - 1];
+        choices.resize(width as usize, BitVec::default());
+        choices.iter_mut().zip(&new).for_each(|(bits, new)| bits.append(new));
         message
     }
 }
 
-fn take_blocks(ready: &mut Vec<Block>, n: usize) -> Result<Vec<Block>> {
+fn counts(ready: &[Vec<Block>; WIDTHS]) -> CotCounts {
+    (1..)
+        .zip(ready)
+        .map(|(w, blocks)| CotCounts::of(w, blocks.len() as u64))
+        .fold(CotCounts::default(), |a, b| a + b)
+}
+
+fn make_room(ready: &mut [Vec<Block>; WIDTHS], more: CotCounts) {
+    ready.iter_mut().zip(more.by_width()).for_each(|(blocks, (_, n))| blocks.reserve(n as usize));
+}
+
+fn take_blocks(ready: &mut Vec<Block>, width: u32, n: usize) -> Result<Zeroizing<Vec<Block>>> {
     match ready.len().checked_sub(n) {
-        None => Err(Error::Bug(format!("{n} correlated OTs wanted, {} reserved", ready.len()))),
-        Some(0) => Ok(std::mem::take(ready)),
-        Some(left) => Ok(ready.split_off(left)),
+        None => Err(Error::Bug(format!("{n} correlated OTs of width {width} wanted, {} reserved", ready.len()))),
+        Some(0) => Ok(Zeroizing::new(std::mem::take(ready))),
+        Some(left) => Ok(Zeroizing::new(ready.split_off(left))),
     }
 }
 
 impl Drop for CotSender {
     fn drop(&mut self) {
-        self.ready.zeroize();
+        self.ready.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 
 impl Drop for CotReceiver {
     fn drop(&mut self) {
-        self.ready.zeroize();
-        self.choices.zeroize();
+        self.ready.iter_mut().for_each(Zeroize::zeroize);
+        self.choices.iter_mut().flatten().for_each(Zeroize::zeroize);
     }
 }

@@ -1,25 +1,28 @@
-//! OT extension from small-field VOLE: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192), sections 3.1 and 3.2 for the
-//! VOLE, section 4 without the consistency check for the extension.
+//! OT extension from small-field VOLE: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192), sections 3.1 to 3.3 for the
+//! subspace VOLE, section 4 without the consistency check for the extension.
 //!
-//! Adversary: semi-honest. Parameter: the field has `2^k` elements, `k` in {1, 2, 4, 8}; `128/k` groups of `k`
-//! columns. `k = 1` is IKNP. Larger `k` sends less and computes more: per COT `128/k - 1` bits and
-//! `2^k / k` AES calls. Rounds: one message, from the receiver of the COTs. Leakage: none.
+//! Adversary: semi-honest. Parameters: the field has `2^k` elements, `k` in {1, 2, 4, 8}; the width w, 1 to 5, of the OTs
+//! that an extension makes ([`super::code`]). `k = 1` is IKNP. Larger `k` sends less and computes more: for each OT
+//! `columns / k - w` bits and `2^k columns / 128 k` AES calls. Rounds: one message, from the receiver of the OTs.
+//! Leakage: none.
 //!
 //! ```text
-//!   receiver: all leaves r_x            sender: all but r_delta_j           for each group j
+//!   receiver: all leaves r_x            sender: all but r_delta_j           for each coordinate j of k columns
 //!     u_j = sum r_x
 //!     v_j = sum x r_x                     w_j = sum (x xor delta_j) r_x = v_j xor delta_j u_j
-//!     c   = u_0
-//!     d_j = u_j xor c, j > 0     -->      w_j ^= delta_j d_j               now w_j = v_j xor delta_j c
-//!
-//!     t = rows of (v_0 .. v_last)         q = rows of (w_0 .. w_last)      q_i = t_i xor c_i delta
+//!     c   = choice with the systematic u
+//!     d_j = u_j xor word(c)_j    -->      w_j ^= delta_j d_j               now w_j = v_j xor delta_j word(c)_j
+//!           (no d_j where systematic)
+//!     t = rows of (v_0 .. v_last)         q = rows of (w_0 .. w_last)      q_i = t_i xor offset(c_i)
+//!         folded to 128 columns               folded likewise
 //! ```
 //!
-//! `x r_x` with `r_x` a string of bits has, in column `b` of the group, `r_x` where bit `b` of `x` is set. Every
-//! stream is read from a counter that only advances, so no two extensions share output. Work goes in tiles
-//! of 8192 COTs, which also order the message: all `d_j` of the first tile, then all of the second.
+//! `x r_x` with `r_x` a string of bits has, in column `b` of the coordinate, `r_x` where bit `b` of `x` is set. Every
+//! stream is read from a counter that only advances, so no two extensions share output, whatever their widths. Work goes
+//! in tiles of 8192 OTs, which also order the message: all `d_j` of the first tile, then all of the second.
 
 use super::base::KeyPair;
+use super::code::{self, DIRECT, MAX_KEYS, POINT_COLUMNS};
 use super::puncture::{full_tree, punctured_tree};
 use crate::bits::BitVec;
 use crate::crypto::Block;
@@ -31,27 +34,42 @@ use picc_ir::mpc::cot;
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Columns: bits of delta.
-pub const COLUMNS: usize = 128;
+/// Columns of the widest OTs: bits of delta.
+pub const COLUMNS: usize = cot::COLUMNS as usize;
+/// Columns after folding: bits of a row.
+const ROW: usize = 128;
 const TILE_BLOCKS: usize = 64;
 const TILE_COTS: usize = TILE_BLOCKS * 128;
 
 /// The OT sender's global correlation.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Delta(Block);
+pub struct Delta([Block; 2]);
 
 impl Delta {
+    /// Of the second block the low 120 bits are used.
     #[must_use]
-    pub fn new(delta: Block) -> Delta {
+    pub fn new(delta: [Block; 2]) -> Delta {
         Delta(delta)
     }
 
+    /// The bits of the first 128 columns: the delta of OTs of width 1.
     pub(crate) fn block(&self) -> Block {
+        self.0[0]
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bits(&self) -> [Block; 2] {
         self.0
     }
 
+    /// The bits of one point's columns.
+    #[expect(clippy::cast_possible_truncation)]
+    pub(crate) fn point(&self, point: usize) -> u8 {
+        (self.0[point / DIRECT].0 >> (POINT_COLUMNS * (point % DIRECT))) as u8
+    }
+
     fn bit(&self, column: usize) -> bool {
-        self.0.0 >> column & 1 == 1
+        self.0[column / 128].0 >> (column % 128) & 1 == 1
     }
 
     /// For each base OT the direction of delta's path; base OT `j k + l` is level `l` of tree `j`, and level 0 decides
@@ -91,8 +109,38 @@ pub fn check_field_bits(k: u32) -> Result<()> {
     }
 }
 
+/// The coordinates of OTs of one width, in the order in which they are worked on.
+struct Coordinates {
+    k: usize,
+    width: usize,
+    /// Those whose `u` determines the choice.
+    systematic: Vec<usize>,
+    /// All others, which are corrected; the ones that are folded last.
+    corrected: Vec<usize>,
+}
+
+impl Coordinates {
+    fn new(k: usize, width: u32) -> Coordinates {
+        let each = POINT_COLUMNS / k;
+        let systematic: Vec<usize> = code::SYSTEMATIC[..width as usize].iter().map(|p| p * each).collect();
+        let corrected = (0..code::points(width) * each).filter(|j| !systematic.contains(j)).collect();
+        Coordinates { k, width: width as usize, systematic, corrected }
+    }
+
+    /// The value of which choice bits this coordinate's word has.
+    fn function(&self, coordinate: usize) -> usize {
+        code::function(coordinate * self.k / POINT_COLUMNS) & ((1 << self.width) - 1)
+    }
+
+    /// Bytes of `blocks` blocks of 128 OTs.
+    fn message_bytes(&self, blocks: usize) -> usize {
+        self.corrected.len() * blocks * 16
+    }
+}
+
 impl ExtensionSender {
-    /// `keys`: the keys chosen by [`Delta::base_choices`]; `corrections`: the receiver's, `16 * 2 * (k-1) * 128/k` bytes.
+    /// `keys`: the keys chosen by [`Delta::base_choices`]; `corrections`: the receiver's, of
+    /// [`cot::puncture_payload`] bytes.
     pub fn new(k: u32, delta: Delta, keys: &[Block], corrections: &[u8]) -> Result<ExtensionSender> {
         check_field_bits(k)?;
         let k = k as usize;
@@ -117,10 +165,10 @@ impl ExtensionSender {
     }
 
     /// Fills `q` from the receiver's message, which has the length that [`cot::extension_payload`] gives.
-    pub fn extend(&mut self, message: &[u8], q: &mut [Block]) -> Result<()> {
-        let groups = COLUMNS / self.k;
+    pub fn extend(&mut self, width: u32, message: &[u8], q: &mut [Block]) -> Result<()> {
+        let coordinates = Coordinates::new(self.k, width);
         let blocks = q.len().div_ceil(128);
-        if message.len() != (groups - 1) * blocks * 16 {
+        if message.len() != coordinates.message_bytes(blocks) {
             return Err(Error::Peer(format!("OT extension: {} bytes for {} COTs", message.len(), q.len())));
         }
         let start = self.counter;
@@ -128,23 +176,23 @@ impl ExtensionSender {
         let this = &*self;
         let tile = |scratch: &mut Scratch, at: usize, q: &mut [Block], d: &[u8]| {
             let len = q.len().div_ceil(128);
-            for (j, bank) in this.banks.iter().enumerate() {
-                let counter = start + (at * TILE_BLOCKS) as u64;
-                let mut columns = group(&mut scratch.columns, j * this.k, this.k, len);
-                bank.sums(counter, &mut scratch.all[..len], &mut columns);
-                if j > 0 {
-                    let d = d[(j - 1) * len * 16..j * len * 16].as_chunks::<16>().0;
-                    for (b, column) in columns.iter_mut().enumerate() {
-                        let bit = Block::mask(this.delta.bit(j * this.k + b));
-                        column.iter_mut().zip(d).for_each(|(w, d)| *w ^= Block::from_bytes(*d) & bit);
-                    }
-                }
+            let counter = start + (at * TILE_BLOCKS) as u64;
+            for &j in &coordinates.systematic {
+                scratch.sums(&this.banks[j], j, counter, len);
             }
-            transpose(&scratch.columns, TILE_BLOCKS, q);
+            for (&j, d) in coordinates.corrected.iter().zip(d.chunks(len * 16)) {
+                scratch.sums(&this.banks[j], j, counter, len);
+                let d = d.as_chunks::<16>().0;
+                for (b, column) in scratch.columns(j, this.k).chunks_mut(TILE_BLOCKS).enumerate() {
+                    let bit = Block::mask(this.delta.bit(j * this.k + b));
+                    column.iter_mut().zip(d).for_each(|(w, d)| *w ^= Block::from_bytes(*d) & bit);
+                }
+                scratch.fold(j, this.k, len);
+            }
+            transpose(&scratch.rows, TILE_BLOCKS, q);
         };
-        let tile_bytes = (groups - 1) * TILE_BLOCKS * 16;
         q.par_chunks_mut(TILE_COTS)
-            .zip(message.par_chunks(tile_bytes))
+            .zip(message.par_chunks(coordinates.message_bytes(TILE_BLOCKS)))
             .enumerate()
             .for_each_init(Scratch::new, |scratch, (at, (q, d))| tile(scratch, at, q, d));
         Ok(())
@@ -168,62 +216,128 @@ impl ExtensionReceiver {
         Ok((ExtensionReceiver { k, banks, counter: 0 }, corrections))
     }
 
-    /// Fills `t`; returns the choice bits and the message to the sender.
+    /// Fills `t`; returns the choices, bit by bit, and the message to the sender.
     #[must_use]
-    pub fn extend(&mut self, t: &mut [Block]) -> (BitVec, Vec<u8>) {
-        let groups = COLUMNS / self.k;
+    pub fn extend(&mut self, width: u32, t: &mut [Block]) -> (Vec<BitVec>, Vec<u8>) {
+        let coordinates = Coordinates::new(self.k, width);
+        let width = coordinates.width;
         let blocks = t.len().div_ceil(128);
         let start = self.counter;
         self.counter += blocks as u64;
-        let mut message = vec![0; (groups - 1) * blocks * 16];
-        let mut choices = vec![0u64; 2 * blocks];
+        let mut message = vec![0; coordinates.message_bytes(blocks)];
+        // Tile by tile, in each the bits one after the other.
+        let mut choices = Zeroizing::new(vec![Block::ZERO; width * blocks]);
         let this = &*self;
-        let tile = |scratch: &mut Scratch, at: usize, t: &mut [Block], d: &mut [u8], c: &mut [u64]| {
+        let tile = |scratch: &mut Scratch, at: usize, t: &mut [Block], d: &mut [u8], choices: &mut [Block]| {
             let len = t.len().div_ceil(128);
-            let mut u0 = [Block::ZERO; TILE_BLOCKS];
-            for (j, bank) in this.banks.iter().enumerate() {
-                let counter = start + (at * TILE_BLOCKS) as u64;
-                let mut columns = group(&mut scratch.columns, j * this.k, this.k, len);
-                let u = &mut scratch.all[..len];
-                bank.sums(counter, u, &mut columns);
-                if j == 0 {
-                    u0[..len].copy_from_slice(u);
-                } else {
-                    let d = &mut d[(j - 1) * len * 16..j * len * 16];
-                    for (bytes, (u, c)) in d.chunks_mut(16).zip(u.iter().zip(&u0)) {
-                        bytes.copy_from_slice(&(*u ^ *c).to_bytes());
-                    }
+            let counter = start + (at * TILE_BLOCKS) as u64;
+            for (&j, choice) in coordinates.systematic.iter().zip(choices.chunks_mut(len)) {
+                scratch.sums(&this.banks[j], j, counter, len);
+                choice.copy_from_slice(&scratch.u[..len]);
+            }
+            // The systematic points are v0, v0 + v1, v0 + v2, ..
+            let (first, others) = choices.split_at_mut(len);
+            others.chunks_mut(len).for_each(|c| add(c, first));
+            scratch.set_words(choices, len);
+            for (&j, d) in coordinates.corrected.iter().zip(d.chunks_mut(len * 16)) {
+                scratch.sums(&this.banks[j], j, counter, len);
+                scratch.fold(j, this.k, len);
+                let word = &scratch.words[coordinates.function(j)];
+                for ((d, u), c) in d.as_chunks_mut::<16>().0.iter_mut().zip(&scratch.u).zip(word) {
+                    *d = (*u ^ *c).to_bytes();
                 }
             }
-            for (words, u) in c.chunks_mut(2).zip(&u0) {
-                words.copy_from_slice(&[u.low(), Block(u.0 >> 64).low()]);
-            }
-            transpose(&scratch.columns, TILE_BLOCKS, t);
+            transpose(&scratch.rows, TILE_BLOCKS, t);
         };
-        let tile_bytes = (groups - 1) * TILE_BLOCKS * 16;
         t.par_chunks_mut(TILE_COTS)
-            .zip(message.par_chunks_mut(tile_bytes))
-            .zip(choices.par_chunks_mut(2 * TILE_BLOCKS))
+            .zip(message.par_chunks_mut(coordinates.message_bytes(TILE_BLOCKS)))
+            .zip(choices.par_chunks_mut(width * TILE_BLOCKS))
             .enumerate()
             .for_each_init(Scratch::new, |scratch, (at, ((t, d), c))| tile(scratch, at, t, d, c));
-        (BitVec::from_words(choices, t.len()), message)
+        let planes = (0..width).map(|bit| {
+            let of_tile = |tile: &[Block]| {
+                let len = tile.len() / width;
+                tile[bit * len..(bit + 1) * len].to_vec()
+            };
+            let words = choices.chunks(width * TILE_BLOCKS).flat_map(of_tile);
+            let words = words.flat_map(|b| [b.low(), Block(b.0 >> 64).low()]).collect();
+            BitVec::from_words(words, t.len())
+        });
+        (planes.collect(), message)
     }
 }
 
-/// Columns of one tile.
+/// What one tile is worked out in. Wiped when dropped.
 struct Scratch {
-    columns: Vec<Block>,
-    all: [Block; TILE_BLOCKS],
+    /// The rows' columns.
+    rows: Vec<Block>,
+    /// Columns of a coordinate that is folded onto others.
+    folded: Vec<Block>,
+    /// The sum of a coordinate's streams.
+    u: [Block; TILE_BLOCKS],
+    /// The words' values at a coordinate, by its linear function.
+    words: [[Block; TILE_BLOCKS]; MAX_KEYS],
 }
 
 impl Scratch {
     fn new() -> Scratch {
-        Scratch { columns: vec![Block::ZERO; COLUMNS * TILE_BLOCKS], all: [Block::ZERO; TILE_BLOCKS] }
+        Scratch {
+            rows: vec![Block::ZERO; ROW * TILE_BLOCKS],
+            folded: vec![Block::ZERO; POINT_COLUMNS * TILE_BLOCKS],
+            u: [Block::ZERO; TILE_BLOCKS],
+            words: [[Block::ZERO; TILE_BLOCKS]; MAX_KEYS],
+        }
+    }
+
+    /// The columns of coordinate `j`: those of the rows, or what will be added to them.
+    fn columns(&mut self, j: usize, k: usize) -> &mut [Block] {
+        let columns = if j * k < ROW { &mut self.rows[j * k * TILE_BLOCKS..] } else { &mut self.folded[..] };
+        &mut columns[..k * TILE_BLOCKS]
+    }
+
+    /// Sums of the streams of coordinate `j` into its columns and into `u`.
+    fn sums(&mut self, bank: &StreamBank, j: usize, counter: u64, len: usize) {
+        let k = bank.field_bits();
+        let columns = if j * k < ROW { &mut self.rows[j * k * TILE_BLOCKS..] } else { &mut self.folded[..] };
+        let mut columns: Vec<&mut [Block]> =
+            columns[..k * TILE_BLOCKS].chunks_mut(TILE_BLOCKS).map(|c| &mut c[..len]).collect();
+        bank.sums(counter, &mut self.u[..len], &mut columns);
+    }
+
+    /// Adds the columns of coordinate `j` to those that its point is folded onto.
+    fn fold(&mut self, j: usize, k: usize, len: usize) {
+        let (point, within) = (j * k / POINT_COLUMNS, j * k % POINT_COLUMNS);
+        for onto in code::folds_onto(point) {
+            for (b, column) in self.folded[..k * TILE_BLOCKS].chunks(TILE_BLOCKS).enumerate() {
+                let at = (onto * POINT_COLUMNS + within + b) * TILE_BLOCKS;
+                add(&mut self.rows[at..at + len], &column[..len]);
+            }
+        }
+    }
+
+    /// Values of words at every linear function, from the choice bits one after the other.
+    fn set_words(&mut self, choices: &[Block], len: usize) {
+        for (bit, choice) in choices.chunks(len).enumerate() {
+            let (known, new) = self.words.split_at_mut(1 << bit);
+            for (known, new) in known.iter().zip(new) {
+                new[..len].copy_from_slice(choice);
+                add(&mut new[..len], &known[..len]);
+            }
+        }
     }
 }
 
-/// The first `len` blocks of columns `first..first + k` of a tile.
-fn group(columns: &mut [Block], first: usize, k: usize, len: usize) -> Vec<&mut [Block]> {
-    let range = first * TILE_BLOCKS..(first + k) * TILE_BLOCKS;
-    columns[range].chunks_mut(TILE_BLOCKS).map(|c| &mut c[..len]).collect()
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.rows.zeroize();
+        self.folded.zeroize();
+        self.u.zeroize();
+        self.words.iter_mut().for_each(|w| w.zeroize());
+    }
+}
+
+fn add(to: &mut [Block], from: &[Block]) {
+    for (t, f) in to.iter_mut().zip(from) {
+        *t ^= *f;
+    }
 }

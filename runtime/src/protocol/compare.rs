@@ -1,15 +1,17 @@
 //! Comparison of two private integers, and the sign of a shared value.
 //!
 //! Paper: CrypTFlow2 (Rathee et al., CCS 2020), algorithms 1 (millionaires) and 2 (DReLU). Adversary: semi-honest.
-//! Parameters: digits of at most `radix` bits (1 to 4), laid out by [`Comparison`]. Rounds: 2 for the leaves, one for
+//! Parameters: digits of at most `radix` bits (1 to 5), laid out by [`Comparison`]. Rounds: 2 for the leaves, one for
 //! each level of the tree, of which the first overlaps with the leaves' second message. Bytes:
 //! [`picc_ir::mpc::cost::greater`]. Leakage: none; the result is exact.
 
-use super::{and, leaf, low_mask, signed};
+use super::planes::Planes;
+use super::{and, correlate, leaf, low_mask, select, signed, triple};
 use crate::bits::BitVec;
 use crate::error::Result;
 use crate::session::Session;
-use picc_ir::{Party, mpc::cost::Comparison};
+use picc_ir::Party;
+use picc_ir::mpc::cost::{Comparison, TreeNode};
 
 /// Shares of `[y > x]`, where `x` are the integers of `sender` and `y` those of the other party: each party passes its
 /// own as `mine`, below `2^bits`.
@@ -19,16 +21,46 @@ pub fn greater(session: &mut Session, mine: &[u64], bits: u8, radix: u8, sender:
         return Ok(BitVec::zeros(n));
     }
     let plan = Comparison::new(u32::from(bits), radix);
-    let mut items = if session.party() == sender {
-        leaf::send(session, mine, &plan)?
-    } else {
-        leaf::receive(session, mine, &plan)?
-    };
-    for level in &plan.levels {
-        items = and::level(session, &items, level)?;
-    }
     // One item is left: its gt plane, then its (unused) eq plane.
-    Ok(BitVec::from_words(items.words.chunks(2).map(|w| w[0]).collect(), n))
+    Ok(run(session, mine, &plan, sender, None)?.0.plane(0))
+}
+
+/// Leaves and tree of a plan: the items that its tree ends in, gt planes first. In the flights of the leaves also shares of
+/// the product of a bit of the sender and one of the receiver, of so many bits, if both parties pass theirs.
+pub(super) fn run(
+    session: &mut Session,
+    mine: &[u64],
+    plan: &Comparison,
+    sender: Party,
+    alongside: Option<(&BitVec, u8)>,
+) -> Result<(Planes, Vec<u64>)> {
+    let n = mine.len();
+    // The triples of the single ANDs ride on the leaves' second message.
+    let (mut items, singles, product) = if session.party() == sender {
+        let (singles, corrections) = triple::offer_singles(session, n, plan.single_ands())?;
+        let items = leaf::send(session, mine, plan, &corrections)?;
+        let product = match alongside {
+            Some((bits, width)) => select::offer_bits(session, bits, width)?,
+            None => Vec::new(),
+        };
+        (items, singles, product)
+    } else {
+        let singles = triple::accept_singles(session, n, plan.single_ands())?;
+        let leaves = leaf::choose(session, mine, plan)?;
+        let choice = alongside.map(|(bits, _)| correlate::choose(session, bits)).transpose()?;
+        let (items, corrections) = leaves.accept(session, singles.message_len())?;
+        let product = match choice.zip(alongside) {
+            Some((choice, (_, width))) => select::accept_bits(session, choice, width)?,
+            None => Vec::new(),
+        };
+        (items, singles.finish(&session.hash, &corrections), product)
+    };
+    let mut used = 0;
+    for level in &plan.levels {
+        items = and::level(session, &items, level, &singles, used)?;
+        used += level.iter().filter(|node| matches!(node, TreeNode::Last { .. })).count();
+    }
+    Ok((items, product))
 }
 
 /// Shares of `[low bits of x0 + low bits of x1 >= 2^bits]`, the carry out of the low `bits` bits of a sharing.

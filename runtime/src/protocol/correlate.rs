@@ -16,6 +16,7 @@ use crate::crypto::{Block, CrHash};
 use crate::error::Result;
 use crate::session::Session;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 /// Elements that one thread works on at once.
 const CHUNK: usize = 1 << 10;
@@ -24,7 +25,7 @@ const HASHES: usize = 128;
 
 /// The receiver after its choice: holds `t` and `y` until the message comes.
 pub(super) struct Choice {
-    t: Vec<Block>,
+    t: Zeroizing<Vec<Block>>,
     y: BitVec,
 }
 
@@ -90,8 +91,8 @@ pub(super) fn accept(session: &mut Session, choice: Choice, widths: &[u8]) -> Re
 }
 
 /// `H(q)` and `H(q + delta)`.
-fn pads(hash: &CrHash, q: &[Block], delta: Block) -> (Vec<Block>, Vec<Block>) {
-    let (mut zero, mut one) = (q.to_vec(), q.to_vec());
+fn pads(hash: &CrHash, q: &[Block], delta: Block) -> (Zeroizing<Vec<Block>>, Zeroizing<Vec<Block>>) {
+    let (mut zero, mut one) = (Zeroizing::new(q.to_vec()), Zeroizing::new(q.to_vec()));
     zero.par_chunks_mut(CHUNK).zip(one.par_chunks_mut(CHUNK)).for_each(|(zero, one)| {
         for (zero, one) in zero.chunks_mut(HASHES).zip(one.chunks_mut(HASHES)) {
             hash.hash_blocks(zero);

@@ -8,6 +8,7 @@
 //! `w = msb0 + (1 - msb0) msb1`, whose product is one correlated OT modulo `2^(to - from)`, and `x = x0 + x1 - w 2^m`.
 
 use super::{compare, low_mask, select, signed};
+use crate::bits::BitVec;
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
@@ -26,18 +27,40 @@ pub fn extend(session: &mut Session, x: &[u64], from: u8, to: u8, range: Range) 
     if from == to {
         return Ok(x.to_vec());
     }
-    let server = session.party() == Party::Server;
-    let offset = if server { offset(from, range) } else { 0 };
-    let x: Vec<u64> = x.iter().map(|v| v.wrapping_add(offset) & low_mask(from.into())).collect();
-    let msb = compare::msb(&x, from);
-    let factor = if server { msb.not() } else { msb.clone() };
-    let mut out = select::product_of_bits(session, &factor, to - from)?;
-    for (i, wrap) in out.iter_mut().enumerate() {
-        let own = u64::from(server && msb.get(i));
-        let wrap_share = wrap.wrapping_add(own) << from;
-        *wrap = x[i].wrapping_sub(wrap_share).wrapping_sub(offset) & low_mask(to.into());
+    let wrap = Wrap::new(session.party(), x, from, range);
+    let product = select::product_of_bits(session, &wrap.factor, to - from)?;
+    Ok(wrap.extended(product, to))
+}
+
+/// A sharing whose wrap is `msb0 + (1 - msb0) msb1`.
+pub(super) struct Wrap {
+    from: u8,
+    server: bool,
+    offset: u64,
+    /// The shares after the offset.
+    x: Vec<u64>,
+    /// This party's factor of `(1 - msb0) msb1`, party 0 being the server.
+    pub(super) factor: BitVec,
+}
+
+impl Wrap {
+    pub(super) fn new(party: Party, x: &[u64], from: u8, range: Range) -> Wrap {
+        let server = party == Party::Server;
+        let offset = if server { offset(from, range) } else { 0 };
+        let x: Vec<u64> = x.iter().map(|v| v.wrapping_add(offset) & low_mask(from.into())).collect();
+        let msb = compare::msb(&x, from);
+        Wrap { from, server, offset, factor: if server { msb.not() } else { msb }, x }
     }
-    Ok(out)
+
+    /// Shares in the ring of `to` bits, from shares of the product of the factors modulo `2^(to - from)`.
+    pub(super) fn extended(self, mut product: Vec<u64>, to: u8) -> Vec<u64> {
+        for (i, wrap) in product.iter_mut().enumerate() {
+            let own = u64::from(self.server && !self.factor.get(i));
+            let wrap_share = wrap.wrapping_add(own) << self.from;
+            *wrap = self.x[i].wrapping_sub(wrap_share).wrapping_sub(self.offset) & low_mask(to.into());
+        }
+        product
+    }
 }
 
 fn offset(from: u8, range: Range) -> u64 {

@@ -1,12 +1,13 @@
 //! Two-party protocols over shares. Each reads like its paper; beside each stands its ideal functionality.
 //!
 //! ```text
-//!   relu, max, max_pool, reduce_max, argmax        trunc, extend        conv_ot, matmul_ot, mul_ot   reveal
+//!   relu, relu_rescale, max, pools, argmax         trunc, extend        conv_ot, matmul_ot, mul_ot   reveal
 //!        |                    |                      |     |                     |
 //!      drelu  ------------> greater <----------------'     |                   product
 //!                          /       \                       |                     |
 //!                      leaves     ANDs     mux, b2a <------'                     |
-//!                         \         |       /                                    |
+//!                         |       triples      |                                  |
+//!                         \         |        /                                   |
 //!                          correlated OTs, taken once from the session's pools --'
 //! ```
 //!
@@ -40,10 +41,12 @@ mod planes;
 mod pool;
 mod product;
 mod relu;
+mod relu_rescale;
 mod reveal;
 mod select;
 #[cfg(test)]
 mod testing;
+mod triple;
 mod trunc;
 
 pub use argmax::argmax;
@@ -55,6 +58,7 @@ pub use mul::{mul, mul_server};
 pub use pack::{pack, unpack};
 pub use pool::{max_pool, reduce_max};
 pub use relu::{max, relu};
+pub use relu_rescale::relu_rescale;
 pub use reveal::reveal;
 pub use select::{b2a, mux};
 pub use trunc::{trunc_faithful, trunc_local};
@@ -66,6 +70,7 @@ pub mod ideal {
     pub use super::extend::ideal_extend as extend;
     pub use super::pool::{ideal_max_pool as max_pool, ideal_reduce_max as reduce_max};
     pub use super::relu::{ideal_max as max, ideal_relu as relu};
+    pub use super::relu_rescale::ideal_relu_rescale as relu_rescale;
     pub use super::trunc::{ideal_trunc as trunc, ideal_trunc_local as trunc_local};
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Everything that a protocol does to one group is independent of the other groups, so threads share no word.
 
+use crate::bits::BitVec;
 use rayon::prelude::*;
 
 /// Elements of a group.
@@ -21,6 +22,11 @@ pub(super) struct Planes {
 impl Planes {
     pub(super) fn zeros(n: usize, planes: usize) -> Planes {
         Planes { n, planes, words: vec![0; n.div_ceil(LANES) * planes] }
+    }
+
+    /// One bit of every element.
+    pub(super) fn plane(&self, plane: usize) -> BitVec {
+        BitVec::from_words(self.words.chunks(self.planes.max(1)).map(|group| group[plane]).collect(), self.n)
     }
 
     /// Bytes on the wire: whole words for whole groups, then the planes of the last group in whole bytes.
@@ -80,6 +86,23 @@ pub(super) struct Group<'a> {
     pub(super) words: &'a mut [u64],
 }
 
+/// Transposes a square of bits: bit j of word i becomes bit i of word j. Swaps ever smaller off-diagonal quarters
+/// (Hacker's Delight, 7-3).
+pub(super) fn transpose(square: &mut [u64; LANES]) {
+    let (mut width, mut mask) = (LANES / 2, u64::MAX >> (LANES / 2));
+    while width > 0 {
+        let mut row = 0;
+        while row < LANES {
+            let swap = (square[row] >> width ^ square[row + width]) & mask;
+            square[row + width] ^= swap;
+            square[row] ^= swap << width;
+            row = (row + width + 1) & !width;
+        }
+        width /= 2;
+        mask ^= mask << width;
+    }
+}
+
 /// `len` (at most 64) bits of `words` from bit `start`; bits past the end are zeros.
 pub(super) fn bits_at(words: &[u64], start: usize, len: usize) -> u64 {
     let (word, shift) = (start / 64, start % 64);
@@ -92,6 +115,19 @@ pub(super) fn bits_at(words: &[u64], start: usize, len: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::crypto::Rng;
+
+    #[test]
+    fn transposition_swaps_rows_and_columns() {
+        let mut rng = Rng::from_seed(3);
+        let square: [u64; LANES] = std::array::from_fn(|_| rng.next_u64());
+        let mut turned = square;
+        transpose(&mut turned);
+        for (i, row) in square.iter().enumerate() {
+            for (j, column) in turned.iter().enumerate() {
+                assert_eq!(row >> j & 1, column >> i & 1);
+            }
+        }
+    }
 
     #[test]
     fn the_wire_form_round_trips() {

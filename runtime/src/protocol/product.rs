@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::session::Session;
 use picc_ir::mpc::cost::ProductShape;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 /// Which products are formed: the shape of [`ProductShape`], scalar by scalar.
 pub(super) trait Rows: Sync {
@@ -30,7 +31,7 @@ pub(super) trait Rows: Sync {
 
 /// The receiver between its two messages.
 pub(super) struct Scalars {
-    t: Vec<Block>,
+    t: Zeroizing<Vec<Block>>,
     bits: BitVec,
 }
 

@@ -9,6 +9,7 @@
 //!
 //! Leakage: none, the results are exact. Bytes: [`picc_ir::mpc::cost::mux`], [`picc_ir::mpc::cost::b2a`].
 
+use super::correlate::Choice;
 use super::{correlate, low_mask};
 use crate::bits::BitVec;
 use crate::error::Result;
@@ -22,6 +23,21 @@ pub fn mux(session: &mut Session, b: &BitVec, xs: &[(&[u64], u8)]) -> Result<Vec
     if b.is_empty() {
         return Ok(vec![Vec::new(); xs.len()]);
     }
+    let (mut shares, _) = mux_beside(session, b, xs, None)?;
+    for (share, (_, width)) in shares.iter_mut().zip(xs) {
+        share.iter_mut().for_each(|s| *s &= low_mask((*width).into()));
+    }
+    Ok(shares)
+}
+
+/// [`mux`] with unreduced shares, and in the same flights shares of the product of the server's and the client's bit, of
+/// so many bits, if both pass theirs.
+pub(super) fn mux_beside(
+    session: &mut Session,
+    b: &BitVec,
+    xs: &[(&[u64], u8)],
+    product: Option<(&BitVec, u8)>,
+) -> Result<(Vec<Vec<u64>>, Vec<u64>)> {
     // x if b is 0, -x if b is 1.
     let values: Vec<Vec<u64>> = xs
         .iter()
@@ -33,16 +49,27 @@ pub fn mux(session: &mut Session, b: &BitVec, xs: &[(&[u64], u8)]) -> Result<Vec
     let values: Vec<(&[u64], u8)> = values.iter().zip(xs).map(|(v, (_, width))| (v.as_slice(), *width)).collect();
     let widths: Vec<u8> = xs.iter().map(|(_, width)| *width).collect();
 
+    let server = session.party() == Party::Server;
     let choice = correlate::choose(session, b)?;
+    let chooses = product.filter(|_| !server);
+    let second = chooses.map(|(bits, _)| correlate::choose(session, bits)).transpose()?;
     let mut shares = correlate::offer(session, &values)?;
+    let offered = match product.filter(|_| server) {
+        Some((bits, width)) => offer_bits(session, bits, width)?,
+        None => Vec::new(),
+    };
     let chosen = correlate::accept(session, choice, &widths)?;
-    for ((share, chosen), (x, width)) in shares.iter_mut().zip(&chosen).zip(xs) {
+    let product = match second.zip(chooses) {
+        Some((second, (_, width))) => accept_bits(session, second, width)?,
+        None => offered,
+    };
+    for ((share, chosen), (x, _)) in shares.iter_mut().zip(&chosen).zip(xs) {
         for (i, s) in share.iter_mut().enumerate() {
             let own = x[i] & u64::from(b.get(i)).wrapping_neg();
-            *s = s.wrapping_add(chosen[i]).wrapping_add(own) & low_mask((*width).into());
+            *s = s.wrapping_add(chosen[i]).wrapping_add(own);
         }
     }
-    Ok(shares)
+    Ok((shares, product))
 }
 
 /// Shares of the bits `b` in a ring of `ring` bits: `b0 + b1 - 2 b0 b1`.
@@ -62,17 +89,24 @@ pub(super) fn product_of_bits(session: &mut Session, own: &BitVec, width: u8) ->
     if own.is_empty() {
         return Ok(Vec::new());
     }
-    let mut shares = match session.party() {
+    match session.party() {
         Party::Client => {
             let choice = correlate::choose(session, own)?;
-            correlate::accept(session, choice, &[width])?
+            accept_bits(session, choice, width)
         }
-        Party::Server => {
-            let bits: Vec<u64> = own.iter().map(u64::from).collect();
-            correlate::offer(session, &[(&bits, width)])?
-        }
-    };
-    Ok(shares.swap_remove(0))
+        Party::Server => offer_bits(session, own, width),
+    }
+}
+
+/// The OT sender's part of a product of bits.
+pub(super) fn offer_bits(session: &mut Session, own: &BitVec, width: u8) -> Result<Vec<u64>> {
+    let bits: Vec<u64> = own.iter().map(u64::from).collect();
+    Ok(correlate::offer(session, &[(&bits, width)])?.swap_remove(0))
+}
+
+/// The OT receiver's part of a product of bits, after its choice.
+pub(super) fn accept_bits(session: &mut Session, choice: Choice, width: u8) -> Result<Vec<u64>> {
+    Ok(correlate::accept(session, choice, &[width])?.swap_remove(0))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 pub(super) const RINGS: [u8; 8] = [8, 12, 17, 25, 32, 37, 60, 64];
 pub(super) const SIZES: [usize; 4] = [1, 7, 64, 1000];
-pub(super) const RADICES: [u8; 4] = [1, 2, 3, 4];
+pub(super) const RADICES: [u8; 5] = [1, 2, 3, 4, 5];
 
 pub(super) struct Pair {
     client: Session,
@@ -40,7 +40,8 @@ impl Pair {
             s.channel.start_node();
             let result = protocol(s).unwrap();
             assert_eq!(s.channel.meter().node(), cost.online, "{} meters something else", s.party());
-            assert_eq!((s.cot_sender.available(), s.cot_receiver.available()), (0, 0), "COTs are left");
+            let left = (s.cot_sender.available(), s.cot_receiver.available());
+            assert_eq!(left, Default::default(), "COTs are left");
             result
         };
         let (client, server) = run_both(&mut self.client, &mut self.server, work, work);

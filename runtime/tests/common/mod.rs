@@ -199,6 +199,8 @@ pub fn zoo(linear: Linear) -> Built {
     let w = b.weight("scale", &[2, 3, 4], x);
     let scaled = b.add(MulOt {}, &[x, w], "mul server");
     b.output(scaled, "scaled");
+    let positive = b.add(ReluRescaleOt { shift: 4, ring_bits: 40, radix: 5 }, &[scaled], "relu rescaled");
+    b.output(positive, "positive");
     let top = b.add(ReduceMaxOt { axes: vec![0, 2], keep: false, radix: 4 }, &[larger], "reduce_max");
     b.output(top, "top");
     let best = b.add(ArgMaxOt { axis: 1, keep: true, last: true, radix: 2 }, &[larger], "arg_max");

@@ -10,17 +10,19 @@
 mod compare;
 mod pool;
 mod product;
+mod rescale;
 mod ring;
 mod select;
 
 pub use compare::{Comparison, TreeNode, drelu, greater};
 pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, reduce_max};
 pub use product::{ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product};
+pub use rescale::relu_rescale;
 pub use ring::{extend, reveal, trunc_faithful, trunc_local};
 pub use select::{b2a, max, mux, relu};
 
 use crate::Party;
-use crate::cost::{Cost, CotDemand, HEADER_BYTES, Traffic};
+use crate::cost::{Cost, CotCounts, CotDemand, HEADER_BYTES, Traffic};
 
 /// Elements of one batch of an elementwise protocol; the executor splits larger nodes, so that memory stays bounded.
 pub const BATCH: u64 = 1 << 18;
@@ -68,9 +70,14 @@ impl Transcript {
 
     /// Both send, then both receive.
     pub fn exchange(&mut self, client_payload: u64, server_payload: u64) {
+        self.exchange_all(&[client_payload], &[server_payload]);
+    }
+
+    /// Both send several messages, then both receive them.
+    pub fn exchange_all(&mut self, client_payloads: &[u64], server_payloads: &[u64]) {
         let [client, server] = self.clock;
-        self.deliver(Party::Client, client_payload, client + 1);
-        self.deliver(Party::Server, server_payload, server + 1);
+        client_payloads.iter().for_each(|&p| self.deliver(Party::Client, p, client + 1));
+        server_payloads.iter().for_each(|&p| self.deliver(Party::Server, p, server + 1));
     }
 
     fn deliver(&mut self, from: Party, payload: u64, flight: u64) {
@@ -85,11 +92,16 @@ impl Transcript {
         self.clock[to] = self.clock[to].max(flight);
     }
 
-    /// COTs consumed in which `sender` holds the delta.
+    /// COTs of width 1 consumed in which `sender` holds the delta.
     pub fn cots(&mut self, sender: Party, n: u64) {
+        self.wide_cots(sender, CotCounts::of(1, n));
+    }
+
+    /// COTs of any width consumed in which `sender` holds the delta.
+    pub fn wide_cots(&mut self, sender: Party, counts: CotCounts) {
         let demand = match sender {
-            Party::Client => CotDemand { client_sends: n, server_sends: 0 },
-            Party::Server => CotDemand { client_sends: 0, server_sends: n },
+            Party::Client => CotDemand { client_sends: counts, ..CotDemand::default() },
+            Party::Server => CotDemand { server_sends: counts, ..CotDemand::default() },
         };
         self.cost.cots = self.cost.cots + demand;
     }

@@ -214,7 +214,7 @@ mod tests {
         let cost = matmul_ot(&geom, l, m, true, Party::Server);
         let bits = 8 * 16 * (8 + 32 * (8 * (32 - 8) + 8 * 9 / 2));
         assert_eq!(cost.online.total() * 8, bits + 2 * 64);
-        assert_eq!(cost.cots.client_sends, 8 * 16 * 8);
+        assert_eq!(cost.cots.client_sends, crate::cost::CotCounts::of(1, 8 * 16 * 8));
         assert_eq!(cost.online.rounds, 2);
     }
 }

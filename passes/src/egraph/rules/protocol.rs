@@ -2,11 +2,13 @@
 
 use super::ErrorClass::{Exact, Ulp};
 use super::expr::{Expr, apply};
+use super::relu::relus;
+use super::ring::ring_for_magnitude;
 use super::{ErrorClass, Family, Out, Rule, Site};
 use egg::Id;
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulRlwe, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt,
-    ReluOt, Share, TruncReduceFaithful, TruncReduceLocal,
+    ReluOt, ReluRescaleOt, Share, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::Op;
 use picc_ir::ops::{Add, Conv, Expand, MatMul, ReduceSum, Reshape, Sub};
@@ -25,14 +27,20 @@ pub(super) const RULES: &[Rule] = &[
     rule("matmul_ot_client", Exact, "matmul by OT products, the client's share chooses", matmul_ot_client),
     rule("matmul_of_secrets", Exact, "matmul of two shared values as elementwise products", matmul_of_secrets),
     rule("mul_ot", Exact, "elementwise product by OT", mul_ot),
-    rule("relu_ot", Exact, "relu by OT comparison, radix 1 to 4", relu_ot),
-    rule("max_ot", Exact, "max by OT comparison, radix 1 to 4", max_ot),
+    rule("relu_ot", Exact, "relu by OT comparison, radix 1 to 5", relu_ot),
+    rule(
+        "relu_rescale_ot",
+        Exact,
+        "relu(trunc x), extend(relu x), extend(relu(trunc x)) in the flights of one comparison, radix 4 or 5",
+        relu_rescale_ot,
+    ),
+    rule("max_ot", Exact, "max by OT comparison, radix 1 to 5", max_ot),
     rule("max_with_known", Exact, "max(x, k) = relu(x - k) + k for known k", max_with_known),
-    rule("max_pool_ot", Exact, "maxpool by OT comparison, radix 1 to 4", max_pool_ot),
-    rule("reduce_max_ot", Exact, "maximum along axes by OT comparison, radix 1 to 4", reduce_max_ot),
-    rule("arg_max_ot", Exact, "argmax by OT comparison, radix 1 to 4", arg_max_ot),
+    rule("max_pool_ot", Exact, "maxpool by OT comparison, radix 1 to 5", max_pool_ot),
+    rule("reduce_max_ot", Exact, "maximum along axes by OT comparison, radix 1 to 5", reduce_max_ot),
+    rule("arg_max_ot", Exact, "argmax by OT comparison, radix 1 to 5", arg_max_ot),
     rule("trunc_local", Ulp(1), "truncation by a shift of both shares", trunc_local),
-    rule("trunc_faithful", Exact, "truncation with the carry computed, radix 1 to 4", trunc_faithful),
+    rule("trunc_faithful", Exact, "truncation with the carry computed, radix 1 to 5", trunc_faithful),
     rule("extend_ot", Exact, "extension with one COT an element", extend_ot),
 ];
 
@@ -165,6 +173,32 @@ fn relu_ot(s: &Site, out: &mut Out) {
     {
         for radix in 1..=MAX_RADIX {
             out.equal(s.class, apply(ReluOt { radix }, [s.arg(0).into()]));
+        }
+    }
+}
+
+/// Of a relu in a class, or of one that is extended; the extension needs its argument in a quarter of a ring.
+fn relu_rescale_ot(s: &Site, out: &mut Out) {
+    let Some(own) = s.view.fixed(s.class).filter(|_| is_shared(s)).map(|f| f.ring_bits) else { return };
+    let values: Vec<Id> = match s.op() {
+        Op::Relu(_) => vec![s.arg(0)],
+        Op::Extend(_) => relus(s, s.arg(0)).collect(),
+        _ => return,
+    };
+    for y in values {
+        let Some(f) = s.view.fixed(y) else { continue };
+        let ring = f.ring_bits.min(ring_for_magnitude(f.max_abs()));
+        let ring = if own > ring { ring } else { f.ring_bits };
+        let truncated = s.view.nodes(y).iter().filter_map(|n| match &*n.op {
+            Op::TruncReduce(t) if t.shift > 0 => Some((t.shift, n.args[0])),
+            _ => None,
+        });
+        for (shift, x) in truncated.chain((own > ring).then_some((0, y))) {
+            if let Some(x) = s.view.reduced(x, ring + shift) {
+                for radix in MAX_RADIX - 1..=MAX_RADIX {
+                    out.equal(s.class, apply(ReluRescaleOt { shift, ring_bits: own, radix }, [x.clone()]));
+                }
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// The relus in a class, by what they are taken of.
-fn relus<'a>(s: &Site<'a>, class: egg::Id) -> impl Iterator<Item = egg::Id> + 'a {
+pub(super) fn relus<'a>(s: &Site<'a>, class: egg::Id) -> impl Iterator<Item = egg::Id> + 'a {
     s.view.nodes(class).iter().filter(|n| matches!(*n.op, Op::Relu(_))).map(|n| n.args[0])
 }
 

@@ -54,7 +54,7 @@ fn extended<'a>(view: View<'a>, class: Id) -> impl Iterator<Item = Id> + 'a {
 }
 
 /// A ring in which values of this magnitude can be extended again: a quarter of it holds them.
-fn ring_for_magnitude(max_abs: u64) -> u8 {
+pub(super) fn ring_for_magnitude(max_abs: u64) -> u8 {
     (66 - max_abs.leading_zeros()) as u8
 }
 

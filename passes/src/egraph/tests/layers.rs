@@ -84,6 +84,24 @@ pub(super) fn roots(r: &mut Ring, rule: &str, shape: &[usize]) -> Option<Vec<Id>
             let x = r.wild(shape);
             r.add(Relu {}, &[x])
         }
+        "relu_rescale_ot" => match r.rng.below(3) {
+            0 => {
+                let x = r.wild(shape);
+                let y = r.truncated(x);
+                r.add(Relu {}, &[y])
+            }
+            1 => {
+                let x = r.x(shape);
+                let y = r.add(Relu {}, &[x]);
+                r.extended(y)
+            }
+            _ => {
+                let x = r.x(shape);
+                let y = r.truncated(x);
+                let z = r.add(Relu {}, &[y]);
+                r.extended(z)
+            }
+        },
         "max_ot" => {
             let (x, y) = (r.x(shape), r.x(&[1, shape[1], 1, 1]));
             r.add(Max {}, &[y, x])

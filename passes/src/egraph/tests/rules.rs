@@ -166,6 +166,8 @@ fn unknown_conditions_are_false() {
         r#"reduce {"ring_bits":8}"#,
         r#"extend {"ring_bits":24}"#,
     );
+    let extended = r#"extend {"ring_bits":30}"#;
+    pair("relu_rescale_ot", "[-100, 100]", full, "relu", extended);
     let pool = r#"sum_pool {"kernel":[2,2],"stride":[2,2],"pads":[0,0,0,0],"dilation":[1,1]}"#;
     pair("sum_before_extend", "[-100, 100]", full, r#"extend {"ring_bits":30}"#, pool);
 }
