@@ -5,9 +5,10 @@
 //! part of it.
 
 use crate::error::{CompileError, Result};
+use picc_ir::mpc::ReluRescaleOt;
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, Extend, MatMul, Max, Mul, Relu, TruncReduce};
-use picc_ir::{Graph, Id};
+use picc_ir::{Graph, Id, TypeError};
 
 /// The ring graph of an mpc graph. Its outputs are the values that are revealed, named by what the program calls them.
 ///
@@ -31,13 +32,13 @@ pub fn erase_protocols(mpc: &Graph) -> Result<Graph> {
             map.push(None);
             continue;
         }
-        let erased = match tensor_op(&node.op) {
-            Some(op) => ring.add(op, &args, &node.name).map_err(|source| CompileError::Type {
-                node: node.name.clone(),
-                op: node.op.name(),
-                source,
-            })?,
-            None => args[0],
+        let typed = |source| CompileError::Type { node: node.name.clone(), op: node.op.name(), source };
+        let erased = match &node.op {
+            Op::ReluRescaleOt(r) => rescaled_relu(&mut ring, r, args[0], &node.name).map_err(typed)?,
+            op => match tensor_op(op) {
+                Some(op) => ring.add(op, &args, &node.name).map_err(typed)?,
+                None => args[0],
+            },
         };
         map.push(Some(erased));
     }
@@ -48,6 +49,16 @@ pub fn erase_protocols(mpc: &Graph) -> Result<Graph> {
         }
     }
     Ok(ring)
+}
+
+/// The steps that one protocol computes at once, those that change nothing left out.
+fn rescaled_relu(ring: &mut Graph, r: &ReluRescaleOt, x: Id, name: &str) -> std::result::Result<Id, TypeError> {
+    let truncated = if r.shift == 0 { x } else { ring.add(TruncReduce { shift: r.shift }, &[x], name)? };
+    let positive = ring.add(Relu {}, &[truncated], name)?;
+    if ring.ty(positive).as_fixed().is_some_and(|f| f.ring_bits == r.ring_bits) {
+        return Ok(positive);
+    }
+    ring.add(Extend { ring_bits: r.ring_bits }, &[positive], name)
 }
 
 /// What a protocol computes; `None`: nothing but a change of hands.
@@ -61,7 +72,7 @@ fn tensor_op(op: &Op) -> Option<Op> {
         Op::TruncReduceLocal(t) => TruncReduce { shift: t.shift }.into(),
         Op::TruncReduceFaithful(t) => TruncReduce { shift: t.shift }.into(),
         Op::ExtendOt(e) => Extend { ring_bits: e.ring_bits }.into(),
-        Op::ReluOt(_) => Relu {}.into(),
+        Op::ReluOt(_) | Op::ReluRescaleOt(_) => Relu {}.into(),
         Op::MaxOt(_) => Max {}.into(),
         Op::MaxPoolOt(p) => p.tensor_op().into(),
         Op::ReduceMaxOt(m) => m.tensor_op().into(),

@@ -78,7 +78,7 @@ pub fn cot_receiver(k: u32, threads: usize, time: Duration) -> Result<Measured> 
         let (mut receiver, ..) = receiver(k, &mut rng)?;
         let mut t = vec![Block::ZERO; COTS];
         Ok(move || {
-            let _ = black_box(receiver.extend(&mut t));
+            let _ = black_box(receiver.extend(1, &mut t));
             COTS as u64
         })
     })
@@ -87,15 +87,15 @@ pub fn cot_receiver(k: u32, threads: usize, time: Duration) -> Result<Measured> 
 pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
     repeat("COT sender", threads, time, |mut rng| {
         let (mut receiver, corrections, keys) = receiver(k, &mut rng)?;
-        let delta = Delta::new(rng.block());
+        let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
         let chosen: Vec<Block> = keys.iter().zip(choices.iter()).map(|(pair, &c)| pair.0[usize::from(c)]).collect();
         let mut sender = ExtensionSender::new(k, delta, &chosen, &corrections)?;
         let mut q = vec![Block::ZERO; COTS];
-        let (_, message) = receiver.extend(&mut q);
+        let (_, message) = receiver.extend(1, &mut q);
         Ok(move || {
             // Only the length of a message can be wrong, and this one has it from a receiver.
-            black_box(sender.extend(&message, &mut q).is_ok());
+            black_box(sender.extend(1, &message, &mut q).is_ok());
             COTS as u64
         })
     })
