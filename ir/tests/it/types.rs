@@ -185,8 +185,8 @@ fn protocols_check_that_differences_fit() {
     refused(ExtendOt { ring_bits: 20 }, &[&large], "differences may wrap");
     let positive = shared(&[4], fix(10, 0, 0, 511));
     assert_eq!(inferred(ExtendOt { ring_bits: 20 }, &[&positive]), "shared [4] fix20.0 [0, 511]");
-    assert_eq!(inferred(ReluOt { radix: 1 }, &[&large]), "shared [4] fix10.0 [0, 255]");
-    refused(ReluOt { radix: 0 }, &[&large], "radix");
+    assert_eq!(inferred(ReluOt::exact(1), &[&large]), "shared [4] fix10.0 [0, 255]");
+    refused(ReluOt::exact(0), &[&large], "radix");
     refused(TruncReduceLocal { shift: 0 }, &[&client(&[1], fix(8, 0, 0, 1))], "needs a shared value");
 }
 
