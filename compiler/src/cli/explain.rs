@@ -1,19 +1,35 @@
-//! `picc explain MODEL.pi`: the record that the compiler leaves beside a program compiled under a profile.
+//! `picc explain MODEL.pi`: the record that the compiler leaves beside a program compiled under a profile or an accuracy
+//! budget.
 
 use super::Failure;
 use super::args::Explain;
 use super::files::write_public;
 use picc_ir::program::Program;
+use picc_passes::Compiled;
+use picc_passes::accuracy::Accuracy;
 use picc_passes::egraph::Explanation;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// An explanation and the program that it is about.
+/// What is known of a program, and which one it is.
 #[derive(Serialize, Deserialize)]
 struct Record {
     /// Digest of the program, in hexadecimal.
     program: String,
-    explanation: Explanation,
+    /// Under a profile.
+    #[serde(flatten)]
+    explained: Explained,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Explained {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+    /// Under an accuracy budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accuracy: Option<Accuracy>,
 }
 
 fn beside(program: &Path) -> PathBuf {
@@ -24,9 +40,14 @@ fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Writes the record beside the program.
-pub fn write(path: &Path, program: &Program, explanation: &Explanation) -> Result<(), Failure> {
-    let record = Record { program: hex(program.digest()), explanation: explanation.clone() };
+/// Writes the record beside the program, if there is anything to say.
+pub fn write(path: &Path, compiled: &Compiled) -> Result<(), Failure> {
+    let Compiled { program, explanation, accuracy, .. } = compiled;
+    if explanation.is_none() && accuracy.is_none() {
+        return Ok(());
+    }
+    let explained = Explained { explanation: explanation.clone(), accuracy: accuracy.clone() };
+    let record = Record { program: hex(program.digest()), explained };
     let path = beside(path);
     let bytes =
         serde_json::to_vec(&record).map_err(|e| Failure::File { path: path.clone(), problem: e.to_string() })?;
@@ -39,31 +60,59 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     let program = Program::from_bytes(&bytes).map_err(|e| bad(&args.program, e.to_string()))?;
     let path = beside(&args.program);
     let text = std::fs::read(&path).map_err(|e| {
-        bad(&path, format!("{e}; it is written by `picc MODEL.onnx -o MODEL.pi --profile PROFILE`"))
+        bad(&path, format!("{e}; it is written by `picc MODEL.onnx -o MODEL.pi --profile PROFILE`, and with --max-accuracy-drop"))
     })?;
     let record: Record = serde_json::from_slice(&text).map_err(|e| bad(&path, e.to_string()))?;
     if record.program != hex(program.digest()) {
         return Err(bad(&path, "explains another program; compile the model again".to_owned()));
     }
-    let explanation = record.explanation;
+    let Explained { explanation, accuracy } = record.explained;
+    let printed = |value: serde_json::Result<String>| value.map_err(|e| bad(&path, e.to_string()));
     let Some(name) = &args.node else {
         if args.json {
-            println!("{}", serde_json::to_string(&explanation).map_err(|e| bad(&path, e.to_string()))?);
-        } else {
+            // One object: the accuracy stands beside the explanation's own fields.
+            let mut object = json!({});
+            if let Some(explanation) = &explanation {
+                object = serde_json::to_value(explanation).map_err(|e| bad(&path, e.to_string()))?;
+            }
+            if let Some(accuracy) = &accuracy {
+                object["accuracy"] = serde_json::to_value(accuracy).map_err(|e| bad(&path, e.to_string()))?;
+            }
+            println!("{object}");
+            return Ok(());
+        }
+        if let Some(explanation) = &explanation {
             print!("{explanation}");
+        }
+        if let Some(accuracy) = &accuracy {
+            print!("{}{accuracy}", if explanation.is_some() { "\n" } else { "" });
+            accuracy.changes.iter().for_each(|change| println!("    {change}"));
         }
         return Ok(());
     };
-    let region = explanation.node(name).ok_or_else(|| {
-        let names: Vec<&str> = explanation.regions.iter().map(|r| r.node.as_str()).collect();
-        bad(&args.program, format!("no node `{name}`; there are {}", names.join(", ")))
-    })?;
+    let region = explanation.as_ref().and_then(|e| e.node(name));
+    let change = accuracy.as_ref().and_then(|a| a.node(name));
+    if region.is_none() && change.is_none() {
+        let regions = explanation.iter().flat_map(|e| e.regions.iter().map(|r| r.node.as_str()));
+        let changes = accuracy.iter().flat_map(|a| a.changes.iter().map(|c| c.node.as_str()));
+        let names: BTreeSet<&str> = regions.chain(changes).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(bad(&args.program, format!("no node `{name}`; there are {}", names.join(", "))));
+    }
     if args.json {
-        println!("{}", serde_json::to_string(region).map_err(|e| bad(&path, e.to_string()))?);
-    } else {
+        match (region, change) {
+            (Some(region), None) => println!("{}", printed(serde_json::to_string(region))?),
+            (region, change) => println!("{}", json!({ "region": region, "approximation": change })),
+        }
+        return Ok(());
+    }
+    if let Some(region) = region {
         println!("{name}\n  before: {}\n  after:  {}", region.before, region.after);
         println!("  rules: {}", if region.chain.is_empty() { "none".to_owned() } else { region.chain.join(", ") });
         println!("  protocols: {}", region.protocols.join(", "));
+    }
+    if let Some(change) = change {
+        println!("{}{change}", if region.is_some() { "  Approx: " } else { "" });
     }
     Ok(())
 }
