@@ -37,7 +37,7 @@ impl Labels {
                 if !labels.names.is_empty() {
                     return Err(bad("a second file with names of classes".to_owned()));
                 }
-                labels.names = text.lines().map(str::to_owned).collect();
+                labels.names = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
             }
         }
         Ok(labels)
