@@ -201,6 +201,7 @@ impl<'a> Gate<'a> {
         } else {
             vec![TIGHT_MARGIN, MARGIN]
         };
+        let most = bytes(&default)?;
         let mut refused = 0;
         let mut offered = Vec::new();
         for step in (0..=step.unwrap_or(0)).rev() {
@@ -208,9 +209,23 @@ impl<'a> Gate<'a> {
             if offered.contains(&tuning) {
                 continue;
             }
+            // Bits of weights are priced layer by layer; in a small network all of them together may not pay.
+            let whole = Tuning { weight_bits: BTreeMap::new(), ..tuning.clone() };
+            let mut programs = Vec::new();
             for &margin in &margins {
                 let bounds = self.model.bounds(self.options, margin)?;
-                let Ok(compiled) = self.model.compile(self.options, &tuning, &bounds) else { continue };
+                for tuning in [&tuning, &whole] {
+                    // A format that some node cannot have is no candidate.
+                    if let Ok(compiled) = self.model.compile(self.options, tuning, &bounds) {
+                        programs.push((bytes(&compiled)?, margin, tuning.clone(), compiled));
+                    }
+                }
+            }
+            programs.sort_by_key(|p| p.0);
+            for (size, margin, tuning, compiled) in programs {
+                if size >= most {
+                    continue;
+                }
                 let tuned = self.right(0, &compiled.program.graph, &compiled.weights)?;
                 if !self.holds(0, &tuned.0) {
                     continue;

@@ -113,7 +113,9 @@ impl Prober<'_> {
         let base = self.lowered(&Tuning { frac: Some(most), ..Tuning::default() })?;
         let clean = self.answers(&base)?;
         let windows = self.windows(&base, &clean, most)?;
-        let weights = self.weights(most, &clean, objective)?;
+        // Layers are priced in the middle of the formats that may be chosen.
+        let middle = self.options.frac.unwrap_or((most + MIN_FRAC) / 2);
+        let weights = self.weights(most, middle, &clean, objective)?;
         let mut fractions = Vec::new();
         // Fraction bits that the user has fixed stay.
         let least = if self.options.frac.is_some() { most } else { MIN_FRAC };
@@ -156,7 +158,7 @@ impl Prober<'_> {
     }
 
     /// Layers with weights: prices from programs in which all of them have the same bits.
-    fn weights(&self, frac: u8, clean: &Answers, objective: &mut Objective) -> Result<Vec<Place>> {
+    fn weights(&self, frac: u8, priced: u8, clean: &Answers, objective: &mut Objective) -> Result<Vec<Place>> {
         let core = &self.model.core;
         let layer = |id: picc_ir::Id| {
             let owned = factor(core, id).is_some_and(|(_, w)| core.ty(w).owner == Owner::Server);
@@ -166,11 +168,11 @@ impl Prober<'_> {
         names.dedup();
         let all = |bits: u8| names.iter().map(|n| ((*n).to_owned(), bits)).collect::<BTreeMap<_, _>>();
         let most = self.options.weight_bits;
-        let full = self.lowered(&Tuning { frac: Some(frac), ..Tuning::default() })?;
+        let full = self.lowered(&Tuning { frac: Some(priced), ..Tuning::default() })?;
         let full = objective.by_name(&full.mpc);
         let mut prices = BTreeMap::new();
         for bits in MIN_WEIGHT_BITS..most {
-            let tuning = Tuning { frac: Some(frac), weight_bits: all(bits), ..Tuning::default() };
+            let tuning = Tuning { frac: Some(priced), weight_bits: all(bits), ..Tuning::default() };
             if let Ok(lowered) = self.lowered(&tuning) {
                 prices.insert(bits, objective.by_name(&lowered.mpc));
             }

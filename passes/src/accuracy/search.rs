@@ -42,10 +42,18 @@ pub(super) fn choose(menu: &Menu, step: usize) -> Tuning {
     }
 }
 
-/// The largest step up to [`STEPS`] for which `holds`, if step 0 and everything in between behaves; `None` if not even
-/// the first one holds.
+/// Steps between the programs that are tried where the dearest one does not hold.
+const STRIDE: usize = 4;
+
+/// The largest step up to [`STEPS`] for which `holds`, if it holds up to there. If it does not hold at step 0 (fewer
+/// fraction bits may leave room for more bits of weights), the largest one of every fourth; `None` if there is none.
 pub(super) fn last_that_holds<E>(mut holds: impl FnMut(usize) -> Result<bool, E>) -> Result<Option<usize>, E> {
     if !holds(0)? {
+        for step in (STRIDE..=STEPS).rev().step_by(STRIDE) {
+            if holds(step)? {
+                return Ok(Some(step));
+            }
+        }
         return Ok(None);
     }
     let (mut low, mut high) = (0, STEPS + 1);
@@ -97,7 +105,7 @@ mod tests {
             last = now;
         }
         assert_eq!(last.frac, Some(4));
-        assert_eq!(last.windows["fragile"], 3);
+        assert_eq!(last.windows["fragile"], 2);
         assert_eq!(last.weight_bits["layer"], 2);
     }
 
@@ -108,6 +116,7 @@ mod tests {
             assert_eq!(found, Ok(Some(last)));
         }
         assert_eq!(last_that_holds(|_| Ok::<bool, ()>(false)), Ok(None));
+        assert_eq!(last_that_holds(|s| Ok::<bool, ()>((5..14).contains(&s))), Ok(Some(12)));
         assert_eq!(last_that_holds(|_| Err("broken")), Err("broken"));
     }
 }

@@ -66,7 +66,7 @@ fn a_budget_makes_programs_cheaper_and_states_what_was_measured() {
         let chosen = within(&net, &options, &samples, &labels, 5.0).unwrap();
         let accuracy = chosen.accuracy.clone().unwrap();
         assert!(accuracy.holds && windows(&chosen) > 0, "{accuracy}");
-        assert!(accuracy.bytes.1 * 3 < accuracy.bytes.0 * 2, "{accuracy}");
+        assert!(accuracy.bytes.1 * 4 < accuracy.bytes.0 * 3, "{accuracy}");
         assert_eq!(accuracy.bytes.1, bytes(&chosen).unwrap());
         assert!(accuracy.held_out.drop_points() <= 5.0 && accuracy.tuned.drop_points() <= 5.0);
         for (part, first) in [(accuracy.tuned, 0), (accuracy.held_out, 1)] {
@@ -162,5 +162,13 @@ fn the_statement_names_samples_intervals_and_savings() {
         rules: vec![rule("drelu_window", 19, 4_000_000), rule("weight_bits", 0, 0)],
         changes: vec![],
     };
-    insta::assert_snapshot!(accuracy, @r"");
+    insta::assert_snapshot!(accuracy, @"
+    accuracy (class Approx), budget 0.50 points: holds
+      chosen on  300 samples: float 91.67 %, quantized 91.67 %, chosen 91.33 % (2 lost, 1 gained): drop 0.33 points, 95 % interval -0.96 to 1.63
+      held out   300 samples: float 91.67 %, quantized 91.67 %, chosen 91.67 % (0 lost, 0 gained): drop 0.00 points, 95 % interval -0.65 to 0.65
+      1 cheaper programs held where they were chosen and not on the rest
+      35000000 -> 20000000 B an inference, 1.75 times fewer
+      activations: 12 -> 6 fraction bits; ranges: 2 -> 1.25 times what was seen
+      drelu_window             chosen   19 saved    4000000 B  what drelu_window does
+    ");
 }
