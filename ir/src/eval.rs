@@ -3,8 +3,13 @@
 //! ```text
 //! run_real   real graph (as imported)              every value a Tensor<f32>
 //! run_ring   quantized graph, tensor or mpc dialect  Tensor<i64> up to `dequantize`, Tensor<f32> after it
+//! run_shares the same, with the errors of a private run: those of truncation and of windows of comparisons
 //! ```
 //! Values are dropped after their last use, so memory is that of the widest cut of the graph.
+
+mod shares;
+
+pub use shares::{OpEval, run_shares};
 
 use crate::graph::{Graph, Id, Node};
 use crate::op::Op;
@@ -108,19 +113,32 @@ pub fn run_ring(
 ) -> Result<Vec<(String, Value)>, EvalError> {
     run(
         graph,
-        |node, args: &[&Value], tys| match &node.op {
-            Op::Input(i) => {
-                let value = named(inputs, &i.name, &i.ty, |name| EvalError::InputMissing { name })?;
-                in_range(&i.name, &value, &i.ty).map(|()| Value::Ring(value))
-            }
-            Op::Weight(w) => {
-                let value = named(weights, &w.name, &w.ty, |name| EvalError::WeightMissing { name })?;
-                in_range(&w.name, &value, &w.ty).map(|()| Value::Ring(value))
-            }
-            op => eval_op(op, args, tys, &node.ty).map_err(|error| failed(node, error)),
+        |node, args: &[&Value], tys| match source(node, inputs, weights)? {
+            Some(value) => Ok(value),
+            None => eval_op(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
         },
         observer,
     )
+}
+
+/// A source of a quantized graph; `None` for an operator with arguments.
+fn source(
+    node: &Node,
+    inputs: &BTreeMap<String, Tensor<i64>>,
+    weights: &RingWeights,
+) -> Result<Option<Value>, EvalError> {
+    let (name, value, ty) = match &node.op {
+        Op::Input(i) => {
+            let value = named(inputs, &i.name, &i.ty, |name| EvalError::InputMissing { name })?;
+            (&i.name, value, &i.ty)
+        }
+        Op::Weight(w) => {
+            let value = named(weights, &w.name, &w.ty, |name| EvalError::WeightMissing { name })?;
+            (&w.name, value, &w.ty)
+        }
+        _ => return Ok(None),
+    };
+    in_range(name, &value, ty).map(|()| Some(Value::Ring(value)))
 }
 
 /// One operator of a quantized graph: over the ring, over the reals, or from one to the other.

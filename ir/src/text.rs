@@ -54,7 +54,7 @@ impl fmt::Display for Graph {
     }
 }
 
-/// Attributes without the type of a source, which stands at the end of the line.
+/// Attributes without the type of a source, which stands at the end of the line, and without a window of all bits.
 fn printed_attributes(op: &Op, ty: &Ty) -> Value {
     let mut attributes = op.attributes();
     let stated = serde_json::to_value(ty).unwrap_or(Value::Null);
@@ -62,6 +62,11 @@ fn printed_attributes(op: &Op, ty: &Ty) -> Value {
         && map.get("ty") == Some(&stated)
     {
         map.remove("ty");
+    }
+    if let Some(map) = attributes.as_object_mut()
+        && map.get("skip_low") == Some(&Value::from(0))
+    {
+        map.remove("skip_low");
     }
     attributes
 }

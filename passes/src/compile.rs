@@ -1,5 +1,6 @@
 //! The pipeline: canonicalize, split off the client's part, bound, quantize, lower, check.
 
+use crate::accuracy::{Accuracy, with_windows_of_bits};
 use crate::canonicalize::canonicalize;
 use crate::choose::{Chosen, choose};
 use crate::depthwise::depthwise;
@@ -10,9 +11,9 @@ use crate::graph_edit::uses;
 use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::predict::predict;
 use crate::quantize::{Format, Plan, quantize};
-use crate::ranges::{Bound, Facts, Source, analyse, observe};
+use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
-use crate::tail::split;
+use crate::tail::{Split, split};
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::{F32, Op};
 use picc_ir::ops::Input;
@@ -97,10 +98,12 @@ pub struct Compiled {
     pub report: Report,
     /// Under a profile: what was chosen, and why.
     pub explanation: Option<Explanation>,
+    /// Under an accuracy budget: what was measured, and what was chosen for it.
+    pub accuracy: Option<Accuracy>,
 }
 
 /// Fraction bits if neither the options nor the input say otherwise.
-const FRAC: u8 = 12;
+pub(crate) const FRAC: u8 = 12;
 /// Without calibration, proven bounds are taken if they fit a ring of this many bits with the weights' fraction in it.
 const REACH_RING: u8 = 44;
 /// Otherwise values are taken to fit a ring of this many bits with the weights' fraction in it.
@@ -122,59 +125,139 @@ pub fn compile(
     options: &Options,
     calibration: &[BTreeMap<String, Tensor<f32>>],
 ) -> Result<Compiled> {
-    check(options)?;
-    let (canonical, mut weights) = canonicalize(graph.clone(), weights.clone())?;
-    let mut split = split(&canonical, &weights)?;
-    split.core = depthwise(&split.core, &mut weights)?;
-    let mut notes = split.notes;
-    let frac = options.frac.unwrap_or(FRAC);
-    let reach = room(options.ring.unwrap_or(REACH_RING), options, frac);
-    let fallback = room(options.ring.unwrap_or(FALLBACK_RING), options, frac);
-    let bounds_of = |graph: &Graph, warnings: &mut Vec<String>| -> Result<Vec<Bound>> {
-        let observed = observe(graph, &weights, calibration)?;
-        let inputs = input_ranges(graph, options, observed.as_ref().map(|o| &o.inputs), warnings);
-        let facts = Facts { inputs: &inputs, observed: observed.as_ref(), reach, fallback };
-        let bounds = analyse(graph, &weights, &facts)?;
-        warn_about_ranges(graph, &bounds, facts.fallback, warnings);
-        Ok(bounds)
-    };
-    let mut core = split.core;
-    if has_lrn(&core) {
-        let (expanded, windows) = with_windows(&core)?;
-        let bounds = bounds_of(&expanded, &mut Vec::new())?;
-        let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
-        let (lines, approximations) = piecewise(&core, &largest)?;
-        core = lines;
-        notes.extend(approximations);
+    let model = Prepared::new(graph, weights, options, calibration)?;
+    let bounds = model.bounds(options, MARGIN)?;
+    model.compile(options, &Tuning::default(), &bounds)
+}
+
+/// Choices that trade accuracy for cost; the default makes none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tuning {
+    /// Fraction bits of activations.
+    pub frac: Option<u8>,
+    /// Bits of a layer's weights, sign included, by its node.
+    pub weight_bits: BTreeMap<String, u8>,
+    /// Low bits that comparisons leave out, by node.
+    pub windows: BTreeMap<String, u8>,
+}
+
+/// Bounds of all values, and what to warn about.
+pub(crate) struct Bounds {
+    pub bounds: Vec<Bound>,
+    warnings: Vec<String>,
+}
+
+/// Everything that does not depend on number formats.
+pub(crate) struct Prepared {
+    /// The model over the reals after canonicalization.
+    canonical: Graph,
+    /// The secure part.
+    pub core: Graph,
+    pub weights: RealWeights,
+    tail: Graph,
+    observed: Option<Observed>,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    pub fn new(
+        graph: &Graph,
+        weights: &RealWeights,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        check(options)?;
+        let (canonical, mut weights) = canonicalize(graph.clone(), weights.clone())?;
+        let Split { core, tail, notes } = split(&canonical, &weights)?;
+        let core = depthwise(&core, &mut weights)?;
+        let mut model = Prepared { canonical, core, weights, tail, observed: None, notes };
+        if has_lrn(&model.core) {
+            let (expanded, windows) = with_windows(&model.core)?;
+            let observed = observe(&expanded, &model.weights, calibration)?;
+            let bounds = model.bounds_of(&expanded, observed.as_ref(), options, MARGIN)?.bounds;
+            let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
+            let (lines, approximations) = piecewise(&model.core, &largest)?;
+            model.core = lines;
+            model.notes.extend(approximations);
+        }
+        model.observed = observe(&model.core, &model.weights, calibration)?;
+        Ok(model)
     }
-    let mut warnings = Vec::new();
-    let bounds = bounds_of(&core, &mut warnings)?;
 
-    let format = Format {
-        frac,
-        uniform: options.ring,
-        weight_frac: options.weight_frac,
-        weight_bits: options.weight_bits,
-        input_frac: input_frac(&core, options),
-        linear: options.linear,
-    };
-    let plan = Plan::new(&core, &weights, &bounds, &format)?;
-    let (ring_graph, ring_weights) = quantize(&core, &weights, &plan, &format)?;
-    checked(&ring_graph, Stage::Ring)?;
-    notes.extend(plan.notes.iter().cloned());
-    let draft = Program {
-        model: options.model.clone(),
-        inputs: Vec::new(),
-        graph: Graph::default(),
-        labels: options.labels.clone(),
-        error_ulps: Vec::new(),
-        softspoken_k: options.softspoken_k,
-        notes,
-    };
-    let chosen = choose(draft, &ring_graph, ring_weights, &split.tail, options)?;
-    let Chosen { program, weights: ring_weights, explanation, profile } = chosen;
+    /// How large the values of the secure part get, if those of the calibration data may get larger by `margin`.
+    pub fn bounds(&self, options: &Options, margin: f32) -> Result<Bounds> {
+        self.bounds_of(&self.core, self.observed.as_ref(), options, margin)
+    }
+
+    fn bounds_of(
+        &self,
+        graph: &Graph,
+        observed: Option<&Observed>,
+        options: &Options,
+        margin: f32,
+    ) -> Result<Bounds> {
+        let frac = options.frac.unwrap_or(FRAC);
+        let reach = room(options.ring.unwrap_or(REACH_RING), options, frac);
+        let fallback = room(options.ring.unwrap_or(FALLBACK_RING), options, frac);
+        let mut warnings = Vec::new();
+        let inputs = input_ranges(graph, options, observed.map(|o| &o.inputs), &mut warnings);
+        let facts = Facts { inputs: &inputs, observed, margin, reach, fallback };
+        let bounds = analyse(graph, &self.weights, &facts)?;
+        warn_about_ranges(graph, &bounds, fallback, &mut warnings);
+        Ok(Bounds { bounds, warnings })
+    }
+
+    /// The program for these number formats.
+    pub fn compile(&self, options: &Options, tuning: &Tuning, bounds: &Bounds) -> Result<Compiled> {
+        let lowered = self.lowered(options, tuning, &bounds.bounds)?;
+        assemble(self, options, bounds, lowered)
+    }
+
+    /// Quantized and lowered.
+    pub fn lowered(&self, options: &Options, tuning: &Tuning, bounds: &[Bound]) -> Result<Lowered> {
+        let format = Format {
+            frac: tuning.frac.or(options.frac).unwrap_or(FRAC),
+            uniform: options.ring,
+            weight_frac: options.weight_frac,
+            weight_bits: options.weight_bits,
+            weight_bits_of: tuning.weight_bits.clone(),
+            input_frac: input_frac(&self.core, options),
+            linear: options.linear,
+        };
+        let plan = Plan::new(&self.core, &self.weights, bounds, &format)?;
+        let (ring_graph, ring_weights) = quantize(&self.core, &self.weights, &plan, &format)?;
+        checked(&ring_graph, Stage::Ring)?;
+        let draft = Program {
+            model: options.model.clone(),
+            inputs: Vec::new(),
+            graph: Graph::default(),
+            labels: options.labels.clone(),
+            error_ulps: Vec::new(),
+            softspoken_k: options.softspoken_k,
+            notes: self.notes.iter().cloned().chain(plan.notes).collect(),
+        };
+        let chosen = choose(draft, &ring_graph, ring_weights, &self.tail, options)?;
+        let Chosen { program, weights, explanation, profile } = chosen;
+        let graph = with_windows_of_bits(&program.graph, &tuning.windows, options.profile.as_ref())?;
+        Ok(Lowered { ring_graph, program: Program { graph, ..program }, weights, explanation, profile })
+    }
+}
+
+/// The secure part in both dialects.
+pub(crate) struct Lowered {
+    pub ring_graph: Graph,
+    /// Without inputs and error bounds.
+    pub program: Program,
+    pub weights: RingWeights,
+    explanation: Option<Explanation>,
+    /// The deployment, with the field of the OT extension decided.
+    profile: Option<Profile>,
+}
+
+/// Checks, bounds and prices a lowered model.
+fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lowered) -> Result<Compiled> {
+    let Lowered { ring_graph, program, weights: ring_weights, explanation, profile } = lowered;
     checked(&program.graph, Stage::Mpc)?;
-
     let errors = errors(&program.graph, &ring_weights)?;
     let outputs = program.graph.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
     let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
@@ -182,12 +265,21 @@ pub fn compile(
     let program = Program { inputs: input_specs(&program.graph, options), error_ulps, ..program };
     let (rows, cost) = price(&program)?;
     let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
+    let mut warnings = bounds.warnings.clone();
     if let (Some(prediction), Some(profile)) = (&prediction, &profile) {
         warnings.extend(prediction.warnings(profile));
     }
-    let ranges = ranges(&core, &bounds);
+    let ranges = ranges(&model.core, &bounds.bounds);
     let report = Report { warnings, likely_ulps, ranges, rows, cost, prediction };
-    Ok(Compiled { program, canonical, ring_graph, weights: ring_weights, report, explanation })
+    Ok(Compiled {
+        program,
+        canonical: model.canonical.clone(),
+        ring_graph,
+        weights: ring_weights,
+        report,
+        explanation,
+        accuracy: None,
+    })
 }
 
 /// A graph that the verifier refuses is a bug of this crate, not of the model.

@@ -9,6 +9,7 @@
 //! | linear layer | `e * max L1(filter)` | `v * max L2(filter)^2` |
 //! | sum | `e + e'` | `v + v'` |
 //! | relu, max, pooling | `max e` | `max v` |
+//! | relu, pooling without the low k bits | `max e + 2^k - 1`, for each level of a tournament | unbounded |
 //!
 //! The worst case adds up every unit with the worst sign. The variance takes errors as independent: the share of one
 //! party is uniform, so the carry of a truncation is a coin that no other truncation sees.
@@ -82,11 +83,14 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             | Op::Share(_)
             | Op::Reveal(_)
             | Op::ExtendOt(_)
-            | Op::ReluOt(_)
             | Op::MaxOt(_)
-            | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
             | Op::Dequantize(_) => joined(),
+            Op::ReluOt(r) => joined().plus(window(r.skip_low, 1)),
+            Op::MaxPoolOt(p) => {
+                let levels = p.kernel.map(|k| u64::from(k.next_power_of_two().trailing_zeros())).iter().sum();
+                joined().plus(window(p.skip_low, levels))
+            }
             Op::Shl(s) => {
                 let scale = f64::from(s.bits).exp2();
                 at(0).scaled(scale, scale * scale)
@@ -131,6 +135,15 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
         errors.push(Error { worst: error.worst.min(most), variance: error.variance });
     }
     Ok(errors)
+}
+
+/// What `levels` comparisons lose that leave out low bits. All of it has one sign, so that it does not average out:
+/// there is no likely bound below the worst case.
+fn window(skip_low: u8, levels: u64) -> Error {
+    if skip_low == 0 || levels == 0 {
+        return Error::default();
+    }
+    Error { worst: levels as f64 * (f64::from(skip_low).exp2() - 1.0), variance: 1e100 }
 }
 
 fn shifted(e: Error, shift: u8) -> Error {

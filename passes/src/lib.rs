@@ -8,6 +8,7 @@
 //! the ring graph's bit for bit.
 #![forbid(unsafe_code)]
 
+pub mod accuracy;
 mod canonicalize;
 mod choose;
 mod compile;

@@ -19,6 +19,8 @@ Examples:
       optimize for what this machine can do
   picc model.onnx --passes fuse-relu,winograd --emit optimized
       what some rewrites alone make of a model
+  picc model.onnx -o model.pi --calibrate images.npz --labels classes.npy --max-accuracy-drop 0.5
+      as cheap as half a point of accuracy allows, measured on the labelled images
   picc inspect model.pi
       who learns what, and bytes and rounds of every layer
 
@@ -95,9 +97,15 @@ pub struct Compile {
     pub shapes: Shapes,
     #[command(flatten)]
     pub preprocess: PreprocessArgs,
-    /// Names of the classes, one a line: `pirun` prints them
+    /// A text file: names of the classes, one a line, which `pirun` prints. A .npy file of integers: the class of each
+    /// sample of --calibrate, on which --max-accuracy-drop measures. Give the option twice for both
     #[arg(long, value_name = "FILE")]
-    pub labels: Option<PathBuf>,
+    pub labels: Vec<PathBuf>,
+    /// Make the program cheaper by approximations (fewer bits of values and weights, comparisons without low bits,
+    /// tighter ranges) as long as it loses at most this many points of top-1 accuracy, measured: on half of the
+    /// labelled samples while choosing, on the other half before accepting
+    #[arg(long, value_name = "POINTS", requires_all = ["calibrate", "labels"])]
+    pub max_accuracy_drop: Option<f64>,
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
     #[arg(long, value_name = "REPORT.html")]
     pub report: Option<PathBuf>,

@@ -2,7 +2,8 @@
 
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
-use super::files::{read_lines, write_public, write_secret};
+use super::files::{write_public, write_secret};
+use super::labels::Labels;
 use super::{Failure, explain, report, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +11,7 @@ use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
+use picc_passes::accuracy::{Budget, compile_within, interpret};
 use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
 use std::path::Path;
 use std::time::Duration;
@@ -28,8 +30,31 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         None => Vec::new(),
     };
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
-    let options = options(model, args, &imported)?;
-    let mut compiled = passes(model, &imported, &options, &samples)?;
+    let labels = Labels::read(&args.labels)?;
+    let options = options(model, args, &imported, labels.names)?;
+    let mut compiled = match (args.max_accuracy_drop, &labels.classes) {
+        (None, None) => passes(model, &imported, &options, &samples)?,
+        (Some(max_drop_points), Some(labels)) => {
+            progress.set_message(format!("measuring accuracy ({} labelled samples)", labels.len()));
+            let budget = Budget { max_drop_points, labels, runner: &interpret };
+            compile_within(&imported.graph, &imported.weights, &options, &samples, budget)
+                .map_err(|e| refused(model, e))?
+        }
+        (Some(_), None) => {
+            let problem = "names of classes; --max-accuracy-drop needs a .npy file with the class of each sample";
+            return Err(Failure::File {
+                path: args.labels.first().cloned().unwrap_or_default(),
+                problem: problem.to_owned(),
+            });
+        }
+        (None, Some(_)) => {
+            let problem = "classes of samples, which only --max-accuracy-drop POINTS uses";
+            return Err(Failure::File {
+                path: args.labels.last().cloned().unwrap_or_default(),
+                problem: problem.to_owned(),
+            });
+        }
+    };
     compiled.program.notes.extend(imported.notes.iter().cloned());
     progress.finish_and_clear();
 
@@ -49,7 +74,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         write_secret(&output.with_extension("piw"), &weights)?;
         write_public(output, &compiled.program.to_bytes())?;
         if let Some(profile) = &options.profile {
-            explain::write(output, &compiled.program, profile, compiled.explanation.as_ref())?;
+            explain::write(output, profile, &compiled)?;
         }
     }
     if let (Some(path), Some(prediction)) = (&args.report, &compiled.report.prediction) {
@@ -61,8 +86,12 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     if !args.quiet && args.emit.is_none() {
         let prediction = compiled.report.prediction.as_ref();
         print!("{}", table::summary(&compiled.program, prediction).map_err(|e| refused(model, e))?);
+        if let Some(accuracy) = &compiled.accuracy {
+            print!("{accuracy}");
+        }
         for (output, ulps) in &compiled.report.likely_ulps {
-            if *ulps > 0.0 {
+            // Under an accuracy budget what was measured says more.
+            if *ulps > 0.0 && compiled.accuracy.is_none() {
                 println!("output `{output}`: off by at most {ulps:.0} ulps in all but one run in 10^8");
             }
         }
@@ -101,8 +130,7 @@ fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
 }
 
-fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options, Failure> {
-    let labels = args.labels.as_deref().map(read_lines).transpose()?.unwrap_or_default();
+fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String>) -> Result<Options, Failure> {
     let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mut profile = deployment(&args.profile)?;
     if let Some(k) = args.softspoken {

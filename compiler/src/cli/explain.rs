@@ -5,8 +5,12 @@ use super::args::Explain;
 use super::files::write_public;
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::Program;
+use picc_passes::Compiled;
+use picc_passes::accuracy::Accuracy;
 use picc_passes::egraph::Explanation;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The deployment that a program was compiled for, and what was chosen.
@@ -17,6 +21,9 @@ struct Record {
     profile: Profile,
     /// Absent from a plain lowering, where nothing was chosen.
     explanation: Option<Explanation>,
+    /// Under an accuracy budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accuracy: Option<Accuracy>,
 }
 
 fn beside(program: &Path) -> PathBuf {
@@ -28,14 +35,14 @@ fn hex(digest: [u8; 32]) -> String {
 }
 
 /// Writes the record beside the program.
-pub fn write(
-    path: &Path,
-    program: &Program,
-    profile: &Profile,
-    explanation: Option<&Explanation>,
-) -> Result<(), Failure> {
-    let record =
-        Record { program: hex(program.digest()), profile: profile.clone(), explanation: explanation.cloned() };
+pub fn write(path: &Path, profile: &Profile, compiled: &Compiled) -> Result<(), Failure> {
+    let Compiled { program, explanation, accuracy, .. } = compiled;
+    let record = Record {
+        program: hex(program.digest()),
+        profile: profile.clone(),
+        explanation: explanation.clone(),
+        accuracy: accuracy.clone(),
+    };
     let path = beside(path);
     let bytes =
         serde_json::to_vec(&record).map_err(|e| Failure::File { path: path.clone(), problem: e.to_string() })?;
@@ -65,27 +72,57 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     if record.program != hex(program.digest()) {
         return Err(bad(&path, "explains another program; compile the model again".to_owned()));
     }
-    let explanation = record.explanation.ok_or_else(|| {
-        bad(&args.program, "a plain lowering (--passes none, or --ring): nothing was chosen".to_owned())
-    })?;
+    let Record { explanation, accuracy, .. } = record;
+    if explanation.is_none() && accuracy.is_none() {
+        let problem = "a plain lowering (--passes none, or --ring): nothing was chosen".to_owned();
+        return Err(bad(&args.program, problem));
+    }
+    let printed = |value: serde_json::Result<String>| value.map_err(|e| bad(&path, e.to_string()));
     let Some(name) = &args.node else {
         if args.json {
-            println!("{}", serde_json::to_string(&explanation).map_err(|e| bad(&path, e.to_string()))?);
-        } else {
+            // One object: the accuracy stands beside the explanation's own fields.
+            let mut object = json!({});
+            if let Some(explanation) = &explanation {
+                object = serde_json::to_value(explanation).map_err(|e| bad(&path, e.to_string()))?;
+            }
+            if let Some(accuracy) = &accuracy {
+                object["accuracy"] = serde_json::to_value(accuracy).map_err(|e| bad(&path, e.to_string()))?;
+            }
+            println!("{object}");
+            return Ok(());
+        }
+        if let Some(explanation) = &explanation {
             print!("{explanation}");
+        }
+        if let Some(accuracy) = &accuracy {
+            print!("{}{accuracy}", if explanation.is_some() { "\n" } else { "" });
+            accuracy.changes.iter().for_each(|change| println!("    {change}"));
         }
         return Ok(());
     };
-    let region = explanation.node(name).ok_or_else(|| {
-        let names: Vec<&str> = explanation.regions.iter().map(|r| r.node.as_str()).collect();
-        bad(&args.program, format!("no node `{name}`; there are {}", names.join(", ")))
-    })?;
+    let region = explanation.as_ref().and_then(|e| e.node(name));
+    let change = accuracy.as_ref().and_then(|a| a.node(name));
+    if region.is_none() && change.is_none() {
+        let regions = explanation.iter().flat_map(|e| e.regions.iter().map(|r| r.node.as_str()));
+        let changes = accuracy.iter().flat_map(|a| a.changes.iter().map(|c| c.node.as_str()));
+        let names: BTreeSet<&str> = regions.chain(changes).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(bad(&args.program, format!("no node `{name}`; there are {}", names.join(", "))));
+    }
     if args.json {
-        println!("{}", serde_json::to_string(region).map_err(|e| bad(&path, e.to_string()))?);
-    } else {
+        match (region, change) {
+            (Some(region), None) => println!("{}", printed(serde_json::to_string(region))?),
+            (region, change) => println!("{}", json!({ "region": region, "approximation": change })),
+        }
+        return Ok(());
+    }
+    if let Some(region) = region {
         println!("{name}\n  before: {}\n  after:  {}", region.before, region.after);
         println!("  rules: {}", if region.chain.is_empty() { "none".to_owned() } else { region.chain.join(", ") });
         println!("  protocols: {}", region.protocols.join(", "));
+    }
+    if let Some(change) = change {
+        println!("{}{change}", if region.is_some() { "  Approx: " } else { "" });
     }
     Ok(())
 }

@@ -36,10 +36,3 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     }
     done.map_err(bad)
 }
-
-/// The lines of a text file, without empty ones at its end.
-pub fn read_lines(path: &Path) -> Result<Vec<String>, Failure> {
-    let text =
-        fs::read_to_string(path).map_err(|e| Failure::File { path: path.to_owned(), problem: e.to_string() })?;
-    Ok(text.trim_end().lines().map(|l| l.trim().to_owned()).collect())
-}

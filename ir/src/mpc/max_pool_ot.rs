@@ -1,13 +1,18 @@
 //! Maxpool as a tournament of log depth, all windows of a level in one call.
+//!
+//! With `skip_low > 0` each comparison looks at `(x - y) >> skip_low` only, as in [`super::ReluOt`]: where `x` is larger
+//! than `y` by less than `2^skip_low`, either may win.
 
-use crate::mpc::operands::{differences_fit, radix_exists, shared};
+use crate::mpc::operands::{differences_fit, radix_exists, shared, window_fits};
 use crate::op::{Arity, OpDef};
 use crate::ops::MaxPool;
 use crate::tensor::Tensor;
-use crate::ty::{Ty, TypeError};
+use crate::ty::{Fixed, Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// Maxpool as a tournament of log depth, all windows of a level in one call.
+///
+/// The reference is the exact maximum; each level of the tournament may lose up to `2^skip_low - 1` units.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MaxPoolOt {
     pub kernel: [usize; 2],
@@ -15,9 +20,24 @@ pub struct MaxPoolOt {
     pub pads: [usize; 4],
     pub dilation: [usize; 2],
     pub radix: u8,
+    /// Low bits that comparisons do not look at; 0 for exact ones.
+    #[serde(default)]
+    pub skip_low: u8,
 }
 
 impl MaxPoolOt {
+    /// With exact comparisons.
+    #[must_use]
+    pub fn exact(p: &MaxPool, radix: u8) -> MaxPoolOt {
+        let &MaxPool { kernel, stride, pads, dilation } = p;
+        MaxPoolOt { kernel, stride, pads, dilation, radix, skip_low: 0 }
+    }
+
+    /// Shape of the result for an argument of type `x`.
+    pub(crate) fn tensor_op_shape(&self, x: &Ty) -> Result<Shape, TypeError> {
+        self.tensor_op().infer(&[x]).map(|ty| ty.shape)
+    }
+
     /// What it computes.
     #[must_use]
     pub fn tensor_op(&self) -> MaxPool {
@@ -33,7 +53,10 @@ impl OpDef for MaxPoolOt {
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
-        differences_fit(shared(args[0])?)?;
+        let f = shared(args[0])?;
+        differences_fit(f)?;
+        let difference = i64::try_from(f.max_abs()).unwrap_or(i64::MAX).saturating_mul(2);
+        window_fits(Fixed { lo: -difference, hi: difference, ..f }, self.skip_low)?;
         radix_exists(self.radix)?;
         self.tensor_op().infer(args)
     }

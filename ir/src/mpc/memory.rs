@@ -167,7 +167,7 @@ mod tests {
         let x = g.add(Input { name: "x".into(), ty }, &[], "x").unwrap();
         let mut x = g.add(Share {}, &[x], "share").unwrap();
         for i in 0..links {
-            x = g.add(ReluOt { radix: 4 }, &[x], &format!("relu{i}")).unwrap();
+            x = g.add(ReluOt::exact(4), &[x], &format!("relu{i}")).unwrap();
         }
         let y = g.add(Reveal { to: Party::Client }, &[x], "y").unwrap();
         g.outputs.push(("y".into(), y));

@@ -106,14 +106,14 @@ fn local_product(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(), TypeError> {
 pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, TypeError> {
     let argument = |i: usize| ring(args[i]);
     match op {
-        Op::ReluOt(op) => Ok(cost::relu(units, argument(0)?.ring_bits, op.radix)),
+        Op::ReluOt(op) => Ok(cost::relu_window(units, argument(0)?.ring_bits, op.skip_low, op.radix)),
         Op::ReluRescaleOt(op) => {
             Ok(cost::relu_rescale(units, argument(0)?.ring_bits, op.shift, op.ring_bits, op.radix))
         }
         Op::MaxOt(op) => Ok(cost::max(units, argument(0)?.ring_bits, op.radix)),
         Op::MaxPoolOt(op) => {
             let [vertical, horizontal] = windows(op, args[0])?;
-            cost::max_pool(units, &vertical, &horizontal, argument(0)?.ring_bits, op.radix)
+            cost::max_pool_window(units, &vertical, &horizontal, argument(0)?.ring_bits, op.skip_low, op.radix)
                 .ok_or_else(|| TypeError::new("a window of padding only"))
         }
         Op::ReduceMaxOt(op) => {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn parts_cover_the_node_and_fit_the_budget() {
-        let op = Op::from(ReluOt { radix: 4 });
+        let op = Op::from(ReluOt::exact(4));
         let ty = shared(&[1, 64, 112, 112]);
         let parts = parts(&op, &[&ty], &ty).unwrap();
         assert!(parts.len() > 1);
@@ -239,7 +239,14 @@ mod tests {
 
     #[test]
     fn planes_of_a_pooling_stay_whole() {
-        let op = Op::from(MaxPoolOt { kernel: [2, 2], stride: [2, 2], pads: [0; 4], dilation: [1, 1], radix: 4 });
+        let op = Op::from(MaxPoolOt {
+            kernel: [2, 2],
+            stride: [2, 2],
+            pads: [0; 4],
+            dilation: [1, 1],
+            radix: 4,
+            skip_low: 0,
+        });
         let (x, y) = (shared(&[1, 64, 112, 112]), shared(&[1, 64, 56, 56]));
         let parts = parts(&op, &[&x], &y).unwrap();
         assert_eq!(parts.iter().map(|p| p.units).sum::<u64>(), 64);

@@ -1,7 +1,7 @@
 //! What protocols ask of their operands.
 
 use crate::ops::elementwise::fixed;
-use crate::ty::{Fixed, Owner, Ty, TypeError};
+use crate::ty::{Fixed, Owner, Ty, TypeError, ring_limits};
 
 /// Largest number of bits that one leaf of an OT comparison looks at.
 pub const MAX_RADIX: u8 = crate::cost::CotCounts::WIDEST as u8;
@@ -45,6 +45,22 @@ pub(crate) fn differences_fit(f: Fixed) -> Result<(), TypeError> {
     } else {
         Err(TypeError::new(format!(
             "differences may wrap: [{}, {}] in a ring of {} bits (magnitudes must be below 2^(ring_bits - 2))",
+            f.lo, f.hi, f.ring_bits
+        )))
+    }
+}
+
+/// The sign of `x >> skip_low`, one too small, is still that of a value of the shorter ring.
+pub(crate) fn window_fits(f: Fixed, skip_low: u8) -> Result<(), TypeError> {
+    // A comparison of no bits, and one of a value that the lost carry pushes out of the ring, mean nothing.
+    let room = f.ring_bits.checked_sub(2).is_some_and(|most| skip_low <= most)
+        && i128::from(f.lo) - i128::from(ring_limits(f.ring_bits).0) >= 1 << skip_low;
+    if skip_low == 0 || room {
+        Ok(())
+    } else {
+        Err(TypeError::new(format!(
+            "a comparison without its {skip_low} low bits needs values from {skip_low} bits above the bottom of the \
+             ring, got [{}, {}] in {} bits",
             f.lo, f.hi, f.ring_bits
         )))
     }

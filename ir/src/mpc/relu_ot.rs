@@ -1,6 +1,16 @@
 //! ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
+//!
+//! With `skip_low > 0` the sign is that of `x >> skip_low`, computed on both shares alone in the ring that is
+//! `skip_low` bits shorter, so the comparison gets that many bits less. The carry out of the skipped bits is lost:
+//! `floor(x / 2^skip_low)` comes out right or one too small, by the shares' low bits, which are uniform.
+//!
+//! ```text
+//!      x < 0               0 <= x < 2^skip_low                x >= 2^skip_low
+//!      0                   0 or x: 0 with probability         x
+//!                          1 - (x + 1) / 2^skip_low
+//! ```
 
-use crate::mpc::operands::{radix_exists, shared};
+use crate::mpc::operands::{radix_exists, shared, window_fits};
 use crate::op::{Arity, OpDef};
 use crate::ops::Relu;
 use crate::tensor::Tensor;
@@ -8,9 +18,23 @@ use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
 /// ReLU by OT comparison with leaves of `radix` bits, then a multiplexer.
+///
+/// The reference is the exact ReLU; with `skip_low > 0` the protocol's result is up to `2^skip_low - 1` units below it,
+/// and only where it is itself below `2^skip_low`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReluOt {
     pub radix: u8,
+    /// Low bits that the comparison does not look at; 0 for an exact sign.
+    #[serde(default)]
+    pub skip_low: u8,
+}
+
+impl ReluOt {
+    /// With an exact sign.
+    #[must_use]
+    pub fn exact(radix: u8) -> ReluOt {
+        ReluOt { radix, skip_low: 0 }
+    }
 }
 
 impl OpDef for ReluOt {
@@ -21,7 +45,7 @@ impl OpDef for ReluOt {
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
-        shared(args[0])?;
+        window_fits(shared(args[0])?, self.skip_low)?;
         radix_exists(self.radix)?;
         Relu {}.infer(args)
     }

@@ -182,7 +182,7 @@ mod tests {
             let ty = Ty::fixed(&[1, n], Fixed { lo: -4096, hi: 4095, ..Fixed::full(32, 12) }, Owner::Client);
             let x = g.add(Input { name: format!("x{n}"), ty }, &[], "x").unwrap();
             let x = g.add(Share {}, &[x], "share").unwrap();
-            let y = g.add(ReluOt { radix: 4 }, &[x], &format!("relu {n}")).unwrap();
+            let y = g.add(ReluOt::exact(4), &[x], &format!("relu {n}")).unwrap();
             let y = g.add(Reveal { to: Party::Client }, &[y], "y").unwrap();
             g.outputs.push((format!("y{n}"), y));
         }

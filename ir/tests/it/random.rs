@@ -171,10 +171,10 @@ impl Draw<'_> {
             43 => TruncReduceLocal { shift: self.bits(4) }.into(),
             44 => TruncReduceFaithful { shift: self.bits(4), radix }.into(),
             45 => ExtendOt { ring_bits: self.bits(64) }.into(),
-            46 => ReluOt { radix }.into(),
+            46 => ReluOt { radix, skip_low: self.bits(3) }.into(),
             47 if keep => ReluRescaleOt { shift: self.bits(4), ring_bits: self.bits(64), radix }.into(),
             47 => MaxOt { radix }.into(),
-            48 => MaxPoolOt { kernel, stride, pads, dilation, radix }.into(),
+            48 => MaxPoolOt { kernel, stride, pads, dilation, radix, skip_low: self.bits(3) }.into(),
             _ if keep => ReduceMaxOt { axes: vec![axis], keep: last, radix }.into(),
             _ => ArgMaxOt { axis, keep: last, last, radix }.into(),
         }

@@ -56,7 +56,7 @@ pub fn secure_graph() -> Graph {
     let conv = Conv { stride: [1; 2], pads: [0; 4], dilation: [1; 2], groups: 1 };
     let geom = conv.geom(&[1, 1, 2, 2], &[2, 1, 2, 2]).expect("fits");
     let c = g.add(ConvRlwe { geom, weight_bits: 6 }, &[s, w.expect("typed")], "c").expect("typed");
-    let r = g.add(ReluOt { radix: 4 }, &[c], "r").expect("typed");
+    let r = g.add(ReluOt::exact(4), &[c], "r").expect("typed");
     let t = g.add(TruncReduceFaithful { shift: 4, radix: 4 }, &[r], "t").expect("typed");
     let o = g.add(Reveal { to: Party::Client }, &[t], "o").expect("typed");
     let d = g.add(Dequantize {}, &[o], "d").expect("typed");

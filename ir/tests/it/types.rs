@@ -186,8 +186,8 @@ fn protocols_check_that_differences_fit() {
     refused(ExtendOt { ring_bits: 20 }, &[&large], "differences may wrap");
     let positive = shared(&[4], fix(10, 0, 0, 511));
     assert_eq!(inferred(ExtendOt { ring_bits: 20 }, &[&positive]), "shared [4] fix20.0 [0, 511]");
-    assert_eq!(inferred(ReluOt { radix: 1 }, &[&large]), "shared [4] fix10.0 [0, 255]");
-    refused(ReluOt { radix: 0 }, &[&large], "radix");
+    assert_eq!(inferred(ReluOt::exact(1), &[&large]), "shared [4] fix10.0 [0, 255]");
+    refused(ReluOt::exact(0), &[&large], "radix");
     let wide = shared(&[4], fix(14, 4, -4096, 4095));
     let rescale = |shift, ring_bits| ReluRescaleOt { shift, ring_bits, radix: 5 };
     assert_eq!(inferred(rescale(4, 10), &[&wide]), "shared [4] fix10.0 [0, 256]");

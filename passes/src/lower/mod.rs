@@ -142,10 +142,8 @@ impl Lowering {
             Op::MatMul(_) => return self.matmul(args, name),
             Op::Mul(_) => return self.mul(args, name),
             Op::Max(_) => return self.max(args, name),
-            Op::Relu(_) => ReluOt { radix }.into(),
-            Op::MaxPool(p) => {
-                MaxPoolOt { kernel: p.kernel, stride: p.stride, pads: p.pads, dilation: p.dilation, radix }.into()
-            }
+            Op::Relu(_) => ReluOt::exact(radix).into(),
+            Op::MaxPool(p) => MaxPoolOt::exact(p, radix).into(),
             Op::ReduceMax(m) => ReduceMaxOt { axes: m.axes.clone(), keep: m.keep, radix }.into(),
             Op::ArgMax(m) => ArgMaxOt { axis: m.axis, keep: m.keep, last: m.last, radix }.into(),
             Op::TruncReduce(t) if self.protocols.exact => TruncReduceFaithful { shift: t.shift, radix }.into(),
@@ -191,7 +189,7 @@ impl Lowering {
             return self.b.add(MaxOt { radix }, &args, name);
         }
         let difference = self.b.add(Sub {}, &[x, k], name)?;
-        let positive = self.b.add(ReluOt { radix }, &[difference], name)?;
+        let positive = self.b.add(ReluOt::exact(radix), &[difference], name)?;
         self.b.add(Add {}, &[positive, k], name)
     }
 

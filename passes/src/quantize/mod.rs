@@ -14,7 +14,7 @@ mod plan;
 mod rings;
 
 pub(crate) use emit::quantize;
-pub(crate) use plan::{Format, Plan};
+pub(crate) use plan::{Format, Plan, factor};
 
 /// A value of the ring graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

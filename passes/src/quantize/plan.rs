@@ -19,6 +19,8 @@ pub(crate) struct Format {
     pub uniform: Option<u8>,
     pub weight_frac: u8,
     pub weight_bits: u8,
+    /// Bits of a layer's weights, sign included, where they differ, by the name of its node.
+    pub weight_bits_of: std::collections::BTreeMap<String, u8>,
     /// Fraction bits of inputs that differ from `frac`, by name.
     pub input_frac: std::collections::BTreeMap<String, u8>,
     /// How linear layers will be computed.
@@ -101,7 +103,10 @@ impl Plan {
         let wanted = if let (Op::Mul(_), Op::Const(_)) = (&node.op, &graph.node(w).op) {
             constant_frac(&values.data, largest)
         } else {
-            weight_frac(largest, format)
+            match format.weight_bits_of.get(&node.name) {
+                Some(&bits) => (i32::from(bits) - 1 - exponent(largest * 1.0001)).max(0),
+                None => weight_frac(largest, format),
+            }
         };
         let input = i32::from(Plan::operand_frac(graph, format, x));
         let target = i32::from(format.frac);

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 pub enum Source {
     /// Interval analysis over the weights: holds for every input in the input's range.
     Proven,
-    /// Twice the largest value that calibration data produced.
+    /// The largest value that calibration data produced, and a margin.
     Calibrated,
     /// Neither was available or small enough: values are taken to stay below a fixed scale.
     Assumed,
@@ -40,13 +40,15 @@ impl Bound {
 }
 
 /// Calibrated values may get this much larger: one bit.
-const MARGIN: f32 = 2.0;
+pub(crate) const MARGIN: f32 = 2.0;
 
 /// What is known before the analysis.
 pub(crate) struct Facts<'a> {
     /// Ranges of inputs, by name.
     pub inputs: &'a BTreeMap<String, (f32, f32)>,
     pub observed: Option<&'a Observed>,
+    /// How much larger than observed values may get.
+    pub margin: f32,
     /// Proven bounds up to here are affordable, as long as they rest on no assumption.
     pub reach: f32,
     /// Values above this are assumed not to occur if nothing else bounds them.
@@ -104,7 +106,7 @@ fn settle(pair: &mut Pair, id: Id, known: bool, rests_on_assumption: bool, facts
     if known {
         return proven;
     }
-    let seen = facts.observed.map(|o| o.largest[id.index()] * MARGIN);
+    let seen = facts.observed.map(|o| o.largest[id.index()] * facts.margin);
     let bound = match seen {
         Some(seen) if seen < proven.max_abs() => within(lo, hi, seen, Source::Calibrated),
         None if proven.max_abs() > if rests_on_assumption { facts.fallback } else { facts.reach } => {
@@ -131,7 +133,7 @@ mod tests {
 
     fn bounds(net: &Net, observed: Option<&Observed>) -> Vec<Bound> {
         let inputs = BTreeMap::from([("x".to_owned(), (-1.0, 1.0))]);
-        let facts = Facts { inputs: &inputs, observed, reach: f32::MAX, fallback: f32::MAX };
+        let facts = Facts { inputs: &inputs, observed, margin: MARGIN, reach: f32::MAX, fallback: f32::MAX };
         analyse(&net.graph, &net.weights, &facts).unwrap()
     }
 

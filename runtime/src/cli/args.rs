@@ -182,6 +182,9 @@ pub struct Reference {
     /// Use only the first N inputs.
     #[arg(long, value_name = "N")]
     pub first: Option<usize>,
+    /// Make the errors of a private run (truncation, comparisons without low bits), on shares drawn from this seed.
+    #[arg(long, value_name = "SEED")]
+    pub errors: Option<u64>,
     /// Print a JSON object.
     #[arg(long)]
     pub json: bool,

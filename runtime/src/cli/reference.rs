@@ -6,7 +6,7 @@ use super::{load_program, load_weights, pool};
 use crate::error::{Error, Result};
 use crate::exec::quantize;
 use crate::inputs::{read, read_samples};
-use picc_ir::eval::{Value, run_ring};
+use picc_ir::eval::{Value, run_ring, run_shares};
 use picc_ir::npy::NpyArray;
 use rayon::prelude::*;
 use std::time::Instant;
@@ -30,12 +30,16 @@ pub fn reference(args: &Reference) -> Result<()> {
         })
         .transpose()?;
     let start = Instant::now();
-    let evaluate = |sample| -> Result<Vec<(String, Value)>> {
-        run_ring(exe.graph(), &quantize(&exe, sample)?, model.weights(), &mut |_, _| ())
-            .map_err(|e| Error::Program(e.to_string()))
+    let evaluate = |(i, sample)| -> Result<Vec<(String, Value)>> {
+        let (graph, inputs, weights) = (exe.graph(), quantize(&exe, sample)?, model.weights());
+        let outputs = match args.errors {
+            None => run_ring(graph, &inputs, weights, &mut |_, _| ()),
+            Some(seed) => run_shares(graph, &inputs, weights, seed.wrapping_add(i as u64), None, &mut |_, _| ()),
+        };
+        outputs.map_err(|e| Error::Program(e.to_string()))
     };
     let outputs: Vec<Vec<(String, Value)>> =
-        pool(args.threads)?.install(|| samples.par_iter().map(evaluate).collect::<Result<_>>())?;
+        pool(args.threads)?.install(|| samples.par_iter().enumerate().map(evaluate).collect::<Result<_>>())?;
     let seconds = start.elapsed().as_secs_f64();
     let borrowed: Vec<&[(String, Value)]> = outputs.iter().map(|o| &o[..]).collect();
     if let Some(path) = &args.output {

@@ -74,7 +74,7 @@ pub(super) fn run_part(
     let f = fixed(tys[0])?;
     let ring = f.ring_bits;
     match &node.op {
-        Op::ReluOt(op) => protocol::relu(session, operands.part(0, part, 1)?, ring, op.radix),
+        Op::ReluOt(op) => protocol::relu_window(session, operands.part(0, part, 1)?, ring, op.skip_low, op.radix),
         Op::ReluRescaleOt(op) => {
             let x = operands.part(0, part, 1)?;
             protocol::relu_rescale(session, x, ring, op.shift, op.ring_bits, op.radix)
@@ -85,7 +85,8 @@ pub(super) fn run_part(
         Op::MaxPoolOt(op) => {
             let [vertical, horizontal] = windows(op, tys[0]).map_err(|e| Error::Program(e.to_string()))?;
             let x = operands.part(0, part, vertical.len * horizontal.len)?;
-            protocol::max_pool(session, x, part.units as usize, &vertical, &horizontal, ring, op.radix)
+            let windows = [&vertical, &horizontal];
+            protocol::max_pool_window(session, x, part.units as usize, windows, ring, op.skip_low, op.radix)
         }
         Op::ReduceMaxOt(op) => {
             let len = op.axes.iter().map(|&a| tys[0].shape[a]).product();

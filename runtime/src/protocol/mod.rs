@@ -56,8 +56,8 @@ pub use linear::{plain_conv, plain_matmul};
 pub use linear_ot::{conv_ot, matmul_ot};
 pub use mul::{mul, mul_server};
 pub use pack::{pack, unpack};
-pub use pool::{max_pool, reduce_max};
-pub use relu::{max, relu};
+pub use pool::{max_pool, max_pool_window, reduce_max};
+pub use relu::{max, max_window, relu, relu_window};
 pub use relu_rescale::relu_rescale;
 pub use reveal::reveal;
 pub use select::{b2a, mux};
@@ -69,7 +69,7 @@ pub mod ideal {
     pub use super::compare::ideal_drelu as drelu;
     pub use super::extend::ideal_extend as extend;
     pub use super::pool::{ideal_max_pool as max_pool, ideal_reduce_max as reduce_max};
-    pub use super::relu::{ideal_max as max, ideal_relu as relu};
+    pub use super::relu::{ideal_max as max, ideal_relu as relu, ideal_relu_window as relu_window};
     pub use super::relu_rescale::ideal_relu_rescale as relu_rescale;
     pub use super::trunc::{ideal_trunc as trunc, ideal_trunc_local as trunc_local};
 }

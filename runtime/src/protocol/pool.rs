@@ -20,6 +20,21 @@ pub fn max_pool(
     ring: u8,
     radix: u8,
 ) -> Result<Vec<u64>> {
+    max_pool_window(session, x, planes, [vertical, horizontal], ring, 0, radix)
+}
+
+/// As [`max_pool`], with comparisons that do not look at the low `skip_low` bits of a difference: every level of the
+/// tournament may lose up to `2^skip_low - 1`.
+pub fn max_pool_window(
+    session: &mut Session,
+    x: &[u64],
+    planes: usize,
+    [vertical, horizontal]: [&AxisWindows; 2],
+    ring: u8,
+    skip_low: u8,
+    radix: u8,
+) -> Result<Vec<u64>> {
+    let compare = Compare { ring, skip_low, radix };
     let (h, w) = (vertical.len, horizontal.len);
     if x.len() != planes * h * w {
         return Err(Error::Bug(format!("max_pool: {} elements for {planes} planes of {h} x {w}", x.len())));
@@ -31,10 +46,10 @@ pub fn max_pool(
     if plan.width_first {
         let read = plan.rows.read();
         let index = invert(&read, h);
-        let first = pass(session, &plan.cols, planes * read.len(), ring, radix, |line, col| {
+        let first = pass(session, &plan.cols, planes * read.len(), compare, |line, col| {
             x[(line / read.len() * h + read[line % read.len()]) * w + col]
         })?;
-        let second = pass(session, &plan.rows, planes * out_w, ring, radix, |line, row| {
+        let second = pass(session, &plan.rows, planes * out_w, compare, |line, row| {
             first[line % out_w][line / out_w * read.len() + index[row]]
         })?;
         for (i, out) in out.iter_mut().enumerate() {
@@ -44,10 +59,10 @@ pub fn max_pool(
     } else {
         let read = plan.cols.read();
         let index = invert(&read, w);
-        let first = pass(session, &plan.rows, planes * read.len(), ring, radix, |line, row| {
+        let first = pass(session, &plan.rows, planes * read.len(), compare, |line, row| {
             x[(line / read.len() * h + row) * w + read[line % read.len()]]
         })?;
-        let second = pass(session, &plan.cols, planes * out_h, ring, radix, |line, col| {
+        let second = pass(session, &plan.cols, planes * out_h, compare, |line, col| {
             first[line % out_h][line / out_h * read.len() + index[col]]
         })?;
         for (i, out) in out.iter_mut().enumerate() {
@@ -65,13 +80,20 @@ fn invert(read: &[usize], len: usize) -> Vec<usize> {
     index
 }
 
+/// How two values are compared.
+#[derive(Clone, Copy)]
+struct Compare {
+    ring: u8,
+    skip_low: u8,
+    radix: u8,
+}
+
 /// Runs a plan on `lines` lines at once; `at(line, position)` is the input. Result: for each window, a value a line.
 fn pass(
     session: &mut Session,
     plan: &LinePlan,
     lines: usize,
-    ring: u8,
-    radix: u8,
+    Compare { ring, skip_low, radix }: Compare,
     at: impl Fn(usize, usize) -> u64,
 ) -> Result<Vec<Vec<u64>>> {
     let mut values: Vec<Vec<u64>> = vec![Vec::new(); plan.len];
@@ -83,7 +105,7 @@ fn pass(
             level.iter().flat_map(|pair| values[side(pair)].iter().copied()).collect::<Vec<u64>>()
         };
         let (a, b) = (gather(|pair| pair.0), gather(|pair| pair.1));
-        let winners = relu::max(session, &a, &b, ring, radix)?;
+        let winners = relu::max_window(session, &a, &b, ring, skip_low, radix)?;
         values.extend(winners.chunks(lines.max(1)).map(<[u64]>::to_vec));
     }
     Ok(plan.outputs.iter().map(|&v| values[v].clone()).collect())
@@ -178,6 +200,25 @@ mod tests {
                 let ideal = ideal_max_pool(&x, planes, &vertical, &horizontal, ring);
                 assert_eq!(open(&out, ring), ideal, "{vertical:?} {horizontal:?}");
             }
+        }
+    }
+
+    #[test]
+    fn comparisons_of_high_bits_lose_little() {
+        let mut pair = Pair::new(4);
+        let (planes, ring, skip_low) = (3, 14, 3);
+        let axis = axis(9, 3, 2, 1, (1, 1));
+        let x = pair.samples_below(planes * 81, 7, ring);
+        let shares = pair.share(&x, ring);
+        let cost = cost::max_pool_window(planes as u64, &axis, &axis, ring, skip_low, 4).unwrap();
+        let out = pair.run(cost, |s| {
+            max_pool_window(s, &shares[s.party() as usize], planes, [&axis, &axis], ring, skip_low, 4)
+        });
+        let levels: usize =
+            PoolPlan::new(&axis, &axis).unwrap().passes().iter().map(|(line, _)| line.levels.len()).sum();
+        for (got, exact) in open(&out, ring).iter().zip(ideal_max_pool(&x, planes, &axis, &axis, ring)) {
+            let lost = signed(exact, ring) - signed(*got, ring);
+            assert!((0..=levels as i64 * ((1 << skip_low) - 1)).contains(&lost), "{lost}");
         }
     }
 

@@ -9,15 +9,34 @@ use crate::session::Session;
 
 /// Shares of `max(x, 0)`.
 pub fn relu(session: &mut Session, x: &[u64], ring: u8, radix: u8) -> Result<Vec<u64>> {
-    let positive = compare::drelu(session, x, ring, radix)?;
+    relu_window(session, x, ring, 0, radix)
+}
+
+/// Shares of one of [`ideal_relu_window`]: the sign is that of `x >> skip_low`, which both parties compute on their
+/// shares alone, in the ring that is `skip_low` bits shorter. `skip_low < ring - 1`.
+pub fn relu_window(session: &mut Session, x: &[u64], ring: u8, skip_low: u8, radix: u8) -> Result<Vec<u64>> {
+    let high: Vec<u64> = x.iter().map(|v| v >> skip_low).collect();
+    let positive = compare::drelu(session, &high, ring - skip_low, radix)?;
     Ok(select::mux(session, &positive, &[(x, ring)])?.swap_remove(0))
 }
 
 /// Shares of `max(x, y)`, exact where `|x - y| < 2^(ring - 1)`.
 pub fn max(session: &mut Session, x: &[u64], y: &[u64], ring: u8, radix: u8) -> Result<Vec<u64>> {
+    max_window(session, x, y, ring, 0, radix)
+}
+
+/// Shares of `max(x, y)`, or of either where x is larger by less than `2^skip_low`.
+pub fn max_window(
+    session: &mut Session,
+    x: &[u64],
+    y: &[u64],
+    ring: u8,
+    skip_low: u8,
+    radix: u8,
+) -> Result<Vec<u64>> {
     let mask = low_mask(ring.into());
     let difference: Vec<u64> = x.iter().zip(y).map(|(x, y)| x.wrapping_sub(*y) & mask).collect();
-    let mut above = relu(session, &difference, ring, radix)?;
+    let mut above = relu_window(session, &difference, ring, skip_low, radix)?;
     above.iter_mut().zip(y).for_each(|(d, y)| *d = d.wrapping_add(*y) & mask);
     Ok(above)
 }
@@ -26,6 +45,13 @@ pub fn max(session: &mut Session, x: &[u64], y: &[u64], ring: u8, radix: u8) -> 
 #[must_use]
 pub fn ideal_relu(x: u64, ring: u8) -> u64 {
     if compare::ideal_drelu(x, ring) { x } else { 0 }
+}
+
+/// The values that [`relu_window`] may give: the second one only where `0 <= x < 2^skip_low`.
+#[must_use]
+pub fn ideal_relu_window(x: u64, ring: u8, skip_low: u8) -> [u64; 2] {
+    let exact = ideal_relu(x, ring);
+    [exact, if exact >> skip_low == 0 { 0 } else { exact }]
 }
 
 /// `y + max(x - y, 0)`.
@@ -79,6 +105,52 @@ mod tests {
         }
     }
 
+    /// Exact outside the band; inside, zero as often as the low bits of uniform shares carry.
+    #[test]
+    fn a_window_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(4);
+        for (ring, skip_low) in [(8, 1), (12, 4), (17, 6), (21, 3), (37, 30), (64, 20), (5, 3)] {
+            let n = 500;
+            let mut x = pair.samples_below(n, ring - 2, ring);
+            let band = x.iter_mut().step_by(2);
+            band.for_each(|x| *x &= low_mask(u32::from(skip_low)));
+            let shares = pair.share(&x, ring);
+            let out = pair.run(cost::relu_window(n as u64, ring, skip_low, 4), |s| {
+                relu_window(s, &shares[s.party() as usize], ring, skip_low, 4)
+            });
+            for (x, got) in x.iter().zip(open(&out, ring)) {
+                assert!(ideal_relu_window(*x, ring, skip_low).contains(&got), "ring {ring}: {x} gives {got}");
+            }
+        }
+        let (n, ring, skip_low) = (4000, 16, 6);
+        for x in [0u64, 7, 31, 60, 63] {
+            let values = vec![x + 1; n];
+            let shares = pair.share(&values, ring);
+            let out = pair.run(cost::relu_window(n as u64, ring, skip_low, 4), |s| {
+                relu_window(s, &shares[s.party() as usize], ring, skip_low, 4)
+            });
+            let kept = open(&out, ring).iter().filter(|&&v| v != 0).count() as f64 / n as f64;
+            let expected = ((x + 2) as f64 / 64.0).min(1.0);
+            assert!((kept - expected).abs() < 0.04, "{x}: kept {kept}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn a_window_of_maxima_equals_the_ideal_at_its_price() {
+        let mut pair = Pair::new(5);
+        let (n, ring, skip_low) = (300, 14, 4);
+        let (x, y) = (pair.samples_below(n, ring - 1, ring), pair.samples_below(n, ring - 1, ring));
+        let near: Vec<u64> = x.iter().zip(&y).map(|(x, y)| if x % 2 == 0 { x ^ (y & 7) } else { *y }).collect();
+        let (xs, ys) = (pair.share(&x, ring), pair.share(&near, ring));
+        let out = pair.run(cost::relu_window(n as u64, ring, skip_low, 4), |s| {
+            max_window(s, &xs[s.party() as usize], &ys[s.party() as usize], ring, skip_low, 4)
+        });
+        for ((x, y), got) in x.iter().zip(&near).zip(open(&out, ring)) {
+            let lost = signed(ideal_max(*x, *y, ring), ring) - signed(got, ring);
+            assert!((got == *x || got == *y) && (0..1 << skip_low).contains(&lost), "{x} {y} {got}");
+        }
+    }
+
     #[test]
     fn messages_and_shares_are_uniform() {
         let n = 4096;
@@ -88,6 +160,9 @@ mod tests {
             assert_uniform_messages(&messages);
             assert_balanced(&client, 20, "the client's share");
             assert_balanced(&server, 20, "the server's share");
+            let cost = cost::relu_window(n as u64, 20, 5, 4);
+            let (_, messages) = record(cost, |s| relu_window(s, &x, 20, 5, 4));
+            assert_uniform_messages(&messages);
         }
     }
 

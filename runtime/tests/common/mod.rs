@@ -136,11 +136,12 @@ impl Builder {
     }
 
     pub fn relu(&mut self, x: Id, name: &str) -> Id {
-        self.add(ReluOt { radix: 4 }, &[x], name)
+        self.add(ReluOt::exact(4), &[x], name)
     }
 
     pub fn max_pool(&mut self, x: Id, name: &str) -> Id {
-        let op = MaxPoolOt { kernel: [2, 2], stride: [2, 2], pads: [0; 4], dilation: [1, 1], radix: 4 };
+        let op =
+            MaxPoolOt { kernel: [2, 2], stride: [2, 2], pads: [0; 4], dilation: [1, 1], radix: 4, skip_low: 0 };
         self.add(op, &[x], name)
     }
 

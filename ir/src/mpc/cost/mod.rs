@@ -15,11 +15,11 @@ mod ring;
 mod select;
 
 pub use compare::{Comparison, TreeNode, drelu, greater};
-pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, reduce_max};
+pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, max_pool_window, reduce_max};
 pub use product::{ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product};
 pub use rescale::relu_rescale;
 pub use ring::{extend, reveal, trunc_faithful, trunc_local};
-pub use select::{b2a, max, mux, relu};
+pub use select::{b2a, max, mux, relu, relu_window};
 
 use crate::Party;
 use crate::cost::{Cost, CotCounts, CotDemand, HEADER_BYTES, Traffic};

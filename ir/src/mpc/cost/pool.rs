@@ -177,11 +177,24 @@ pub fn max_pool(
     ring: u8,
     radix: u8,
 ) -> Option<Cost> {
+    max_pool_window(planes, vertical, horizontal, ring, 0, radix)
+}
+
+/// Maxpool whose comparisons leave out the low `skip_low` bits.
+#[must_use]
+pub fn max_pool_window(
+    planes: u64,
+    vertical: &AxisWindows,
+    horizontal: &AxisWindows,
+    ring: u8,
+    skip_low: u8,
+    radix: u8,
+) -> Option<Cost> {
     let plan = PoolPlan::new(vertical, horizontal)?;
     Some(script(|t| {
         for (line, lines) in plan.passes() {
             for level in &line.levels {
-                relu_run(t, planes * lines as u64 * level.len() as u64, ring, radix);
+                relu_run(t, planes * lines as u64 * level.len() as u64, ring, skip_low, radix);
             }
         }
     }))
@@ -190,7 +203,7 @@ pub fn max_pool(
 /// Maxima of `groups` rows of `len` elements each.
 #[must_use]
 pub fn reduce_max(groups: u64, len: u64, ring: u8, radix: u8) -> Cost {
-    script(|t| halve(len, |pairs, _| relu_run(t, groups * pairs, ring, radix)))
+    script(|t| halve(len, |pairs, _| relu_run(t, groups * pairs, ring, 0, radix)))
 }
 
 /// Index (of `index_bits` bits) of the maximum of each of `groups` rows of `len` elements.

@@ -47,11 +47,17 @@ pub(super) fn product_of_bits(t: &mut Transcript, n: u64, width: u8) {
 /// `max(x, 0)` for `n` elements.
 #[must_use]
 pub fn relu(n: u64, ring: u8, radix: u8) -> Cost {
-    script(|t| relu_run(t, n, ring, radix))
+    relu_window(n, ring, 0, radix)
 }
 
-pub(super) fn relu_run(t: &mut Transcript, n: u64, ring: u8, radix: u8) {
-    drelu_run(t, n, ring, radix);
+/// `max(x, 0)` for `n` elements by the sign of `x >> skip_low`.
+#[must_use]
+pub fn relu_window(n: u64, ring: u8, skip_low: u8, radix: u8) -> Cost {
+    script(|t| relu_run(t, n, ring, skip_low, radix))
+}
+
+pub(super) fn relu_run(t: &mut Transcript, n: u64, ring: u8, skip_low: u8, radix: u8) {
+    drelu_run(t, n, ring - skip_low, radix);
     mux_run(t, n, &[ring]);
 }
 

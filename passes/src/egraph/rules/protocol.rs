@@ -172,7 +172,7 @@ fn relu_ot(s: &Site, out: &mut Out) {
         && is_shared(s)
     {
         for radix in 1..=MAX_RADIX {
-            out.equal(s.class, apply(ReluOt { radix }, [s.arg(0).into()]));
+            out.equal(s.class, apply(ReluOt::exact(radix), [s.arg(0).into()]));
         }
     }
 }
@@ -221,7 +221,7 @@ fn max_with_known(s: &Site, out: &mut Out) {
             |x: Id| s.view.fixed(x).is_some_and(|f| f.max_abs() < 1 << f.ring_bits.saturating_sub(2).min(62));
         if is_shared(s) && s.view.is_known(k) && s.view.is_shared(x) && fits(x) && fits(k) {
             for radix in 1..=MAX_RADIX {
-                let positive = apply(ReluOt { radix }, [apply(Sub {}, [x.into(), k.into()])]);
+                let positive = apply(ReluOt::exact(radix), [apply(Sub {}, [x.into(), k.into()])]);
                 out.equal(s.class, apply(Add {}, [positive, k.into()]));
             }
         }
@@ -233,7 +233,7 @@ fn max_pool_ot(s: &Site, out: &mut Out) {
         && is_shared(s)
     {
         for radix in 1..=MAX_RADIX {
-            let op = MaxPoolOt { kernel: p.kernel, stride: p.stride, pads: p.pads, dilation: p.dilation, radix };
+            let op = MaxPoolOt::exact(p, radix);
             out.equal(s.class, apply(op, [s.arg(0).into()]));
         }
     }

@@ -1,0 +1,75 @@
+//! `--labels`: names of the classes (text) or the classes of the calibration samples (`.npy`), told apart by content.
+
+use super::Failure;
+use picc_ir::npy::NpyArray;
+use std::path::PathBuf;
+
+/// First bytes of a `.npy` file.
+const NPY: &[u8] = b"\x93NUMPY";
+
+/// What the files hold.
+#[derive(Debug, Default, PartialEq)]
+pub struct Labels {
+    /// Names of the classes; empty if none were given.
+    pub names: Vec<String>,
+    /// The class of each sample.
+    pub classes: Option<Vec<i64>>,
+}
+
+impl Labels {
+    pub fn read(paths: &[PathBuf]) -> Result<Labels, Failure> {
+        let mut labels = Labels::default();
+        for path in paths {
+            let bad = |problem: String| Failure::File { path: path.clone(), problem };
+            let file = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
+            let npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
+            if npy || file.starts_with(NPY) {
+                let array = NpyArray::parse(&file).map_err(|e| bad(e.to_string()))?;
+                if !array.dtype.is_integer() {
+                    return Err(bad("classes of samples must be integers".to_owned()));
+                }
+                if labels.classes.replace(array.to_i64().data).is_some() {
+                    return Err(bad("a second file with the classes of samples".to_owned()));
+                }
+            } else {
+                let text = String::from_utf8(file)
+                    .map_err(|_| bad("neither text (names of classes) nor .npy (classes of samples)".to_owned()))?;
+                if !labels.names.is_empty() {
+                    return Err(bad("a second file with names of classes".to_owned()));
+                }
+                labels.names = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
+            }
+        }
+        Ok(labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picc_ir::Tensor;
+    use picc_ir::npy::{write_f32, write_i64};
+
+    #[test]
+    fn files_are_told_apart_by_content() {
+        let dir = std::env::temp_dir().join(format!("picc-labels-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let names = write("names.txt", b"cat\ndog\n");
+        let classes = write("classes", &write_i64(&Tensor::new(&[3], vec![1, 0, 1])));
+        let both = Labels::read(&[names.clone(), classes.clone()]).unwrap();
+        assert_eq!(both, Labels { names: vec!["cat".into(), "dog".into()], classes: Some(vec![1, 0, 1]) });
+        let problem = |paths: &[PathBuf]| Labels::read(paths).unwrap_err().to_string();
+        assert!(problem(&[names.clone(), names]).contains("second"));
+        assert!(problem(&[classes.clone(), classes]).contains("second"));
+        let scores = write("scores.npy", &write_f32(&Tensor::new(&[1], vec![0.5])));
+        assert!(problem(&[scores]).contains("integers"));
+        assert!(problem(&[write("text.npy", b"cat")]).contains("npy"));
+        assert!(problem(&[write("binary", &[0xff, 0xfe])]).contains("neither"));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,222 @@
+//! The interpreter with the errors that a private run makes.
+//!
+//! Two protocols are not exact: the local truncation, and comparisons that leave out low bits ([`crate::mpc::ReluOt`]).
+//! What they lose depends on the shares of their argument alone, and these are uniform. So each element is shared anew
+//! with a pseudo-random share, both shares go through what the two parties compute on them, and the result has exactly
+//! the distribution of a private run. A rounding model would be biased where it matters: windows make values near zero
+//! smaller on average, truncations do not.
+//!
+//! The generator is keyed by seed and node: two graphs that differ in one node make the same choices elsewhere.
+
+use super::{EvalError, Value, eval_op, failed, run, source};
+use crate::graph::{Graph, Id};
+use crate::mpc::MaxPoolOt;
+use crate::mpc::cost::{LinePlan, PoolPlan};
+use crate::mpc::node_cost::windows;
+use crate::op::Op;
+use crate::tensor::Tensor;
+use crate::ty::{Fixed, Ty, TypeError, wrap};
+use crate::weights::RingWeights;
+use std::collections::BTreeMap;
+
+/// How an operator that makes no error is evaluated: [`eval_op`], or something faster that gives the same.
+pub type OpEval<'a> = &'a (dyn Fn(&Op, &[&Value], &[&Ty], &Ty) -> Result<Value, TypeError> + Sync);
+
+/// As [`super::run_ring`], with truncations and windows as the protocols compute them on random shares.
+///
+/// Deterministic: the same seed gives the same result. Not for secrets: the generator is no cryptographic one.
+pub fn run_shares(
+    graph: &Graph,
+    inputs: &BTreeMap<String, Tensor<i64>>,
+    weights: &RingWeights,
+    seed: u64,
+    eval: Option<OpEval>,
+    observer: &mut dyn FnMut(Id, &Value),
+) -> Result<Vec<(String, Value)>, EvalError> {
+    let mut at = 0u64;
+    run(
+        graph,
+        |node, args: &[&Value], tys| {
+            at += 1;
+            if let Some(value) = source(node, inputs, weights)? {
+                return Ok(value);
+            }
+            let mut shares = Shares(mix(seed ^ mix(at)));
+            let noisy = shares.protocol(&node.op, args, tys).map_err(|error| failed(node, error))?;
+            match (noisy, eval) {
+                (Some(value), _) => Ok(value),
+                (None, Some(eval)) => eval(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
+                (None, None) => eval_op(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
+            }
+        },
+        observer,
+    )
+}
+
+/// A splitmix64 generator of shares.
+struct Shares(u64);
+
+fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Shares {
+    /// A fresh sharing of `x` in a ring of `ring` bits.
+    fn split(&mut self, x: i64, ring: u8) -> [u64; 2] {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let own = mix(self.0);
+        [own & mask(ring), x.cast_unsigned().wrapping_sub(own) & mask(ring)]
+    }
+
+    /// The result of a protocol that makes errors; `None` for all others.
+    fn protocol(&mut self, op: &Op, args: &[&Value], tys: &[&Ty]) -> Result<Option<Value>, TypeError> {
+        let (Some(x), Some(f)) = (args.first().and_then(|v| v.as_ring()), tys.first().and_then(|t| t.as_fixed()))
+        else {
+            return Ok(None);
+        };
+        let value = match op {
+            Op::TruncReduceLocal(op) => x.map(|&v| self.truncated(v, f.ring_bits, op.shift)),
+            Op::ReluOt(op) if op.skip_low > 0 => x.map(|&v| self.relu(v, f.ring_bits, op.skip_low)),
+            Op::MaxPoolOt(op) if op.skip_low > 0 => self.max_pool(op, x, tys[0], f)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(Value::Ring(value)))
+    }
+
+    /// Both shares shifted, the server's after adding `2^shift - 1`.
+    fn truncated(&mut self, x: i64, ring: u8, shift: u8) -> i64 {
+        let [client, server] = self.split(x, ring);
+        let server = server.wrapping_add(mask(shift)) & mask(ring);
+        wrap((client >> shift).wrapping_add(server >> shift).cast_signed(), ring - shift)
+    }
+
+    /// `x` if the shares without their low bits are those of a non-negative value, else 0.
+    fn relu(&mut self, x: i64, ring: u8, skip_low: u8) -> i64 {
+        let [client, server] = self.split(x, ring);
+        let high = (client >> skip_low).wrapping_add(server >> skip_low).cast_signed();
+        if wrap(high, ring - skip_low) < 0 { 0 } else { x }
+    }
+
+    /// The tournament that the protocol plays, plane by plane.
+    fn max_pool(&mut self, op: &MaxPoolOt, x: &Tensor<i64>, ty: &Ty, f: Fixed) -> Result<Tensor<i64>, TypeError> {
+        let [vertical, horizontal] = windows(op, ty)?;
+        let padding = || TypeError::new("a window of padding only");
+        let plan = PoolPlan::new(&vertical, &horizontal).ok_or_else(padding)?;
+        let (h, w) = (vertical.len, horizontal.len);
+        let (out_h, out_w) = (plan.rows.outputs.len(), plan.cols.outputs.len());
+        let mut out = Vec::with_capacity(x.data.len() / (h * w).max(1) * out_h * out_w);
+        for plane in x.data.chunks_exact(h * w) {
+            let mut line = |plan: &LinePlan, values: Vec<i64>| self.line(plan, values, f.ring_bits, op.skip_low);
+            let mut result = vec![0; out_h * out_w];
+            if plan.width_first {
+                let read = plan.rows.read();
+                let mut rows = vec![Vec::new(); h];
+                for &y in &read {
+                    rows[y] = line(&plan.cols, plane[y * w..][..w].to_vec());
+                }
+                for ox in 0..out_w {
+                    let column = rows.iter().map(|row| row.get(ox).copied().unwrap_or(0)).collect();
+                    for (oy, v) in line(&plan.rows, column).into_iter().enumerate() {
+                        result[oy * out_w + ox] = v;
+                    }
+                }
+            } else {
+                let read = plan.cols.read();
+                let mut cols = vec![Vec::new(); w];
+                for &at in &read {
+                    cols[at] = line(&plan.rows, plane[at..].iter().step_by(w).copied().collect());
+                }
+                for oy in 0..out_h {
+                    let row = cols.iter().map(|col| col.get(oy).copied().unwrap_or(0)).collect();
+                    result[oy * out_w..][..out_w].copy_from_slice(&line(&plan.cols, row));
+                }
+            }
+            out.extend(result);
+        }
+        let shape = op.tensor_op_shape(ty)?;
+        Ok(Tensor::new(&shape, out))
+    }
+
+    fn line(&mut self, plan: &LinePlan, mut values: Vec<i64>, ring: u8, skip_low: u8) -> Vec<i64> {
+        for &(x, y) in plan.levels.iter().flatten() {
+            let above = self.relu(wrap(values[x].wrapping_sub(values[y]), ring), ring, skip_low);
+            values.push(wrap(above.wrapping_add(values[y]), ring));
+        }
+        plan.outputs.iter().map(|&v| values[v]).collect()
+    }
+}
+
+fn mask(bits: u8) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::run_ring;
+    use crate::mpc::{ReluOt, Share, TruncReduceLocal};
+    use crate::ops::{Input, MaxPool};
+    use crate::ty::Owner;
+
+    fn graph(op: impl Into<Op>, shape: &[usize], limit: i64) -> Graph {
+        let mut g = Graph::default();
+        let f = Fixed { ring_bits: 16, frac_bits: 8, lo: -limit, hi: limit };
+        let x = g.add(Input { name: "x".into(), ty: Ty::fixed(shape, f, Owner::Client) }, &[], "x").unwrap();
+        let x = g.add(Share {}, &[x], "x").unwrap();
+        let y = g.add(op, &[x], "y").unwrap();
+        g.outputs.push(("y".into(), y));
+        g
+    }
+
+    fn both(g: &Graph, x: Tensor<i64>, seed: u64) -> [Vec<i64>; 2] {
+        let inputs = BTreeMap::from([("x".to_owned(), x)]);
+        let none = RingWeights::new();
+        let exact = run_ring(g, &inputs, &none, &mut |_, _| ()).unwrap();
+        let noisy = run_shares(g, &inputs, &none, seed, None, &mut |_, _| ()).unwrap();
+        [exact, noisy].map(|out| out[0].1.as_ring().unwrap().data.clone())
+    }
+
+    /// The expectation of the local truncation is the exact quotient, that of a window is known too.
+    #[test]
+    fn errors_have_the_distribution_of_the_protocols() {
+        let n = 20_000;
+        let g = graph(TruncReduceLocal { shift: 4 }, &[n], 4000);
+        for x in [-1000, -7, 0, 16, 21, 3999] {
+            let [_, noisy] = both(&g, Tensor::full(&[n], x), 1);
+            assert!(noisy.iter().all(|v| *v == x >> 4 || *v == (x + 15) >> 4), "{x}");
+            let mean = noisy.iter().sum::<i64>() as f64 / n as f64;
+            assert!((mean - x as f64 / 16.0).abs() < 0.02, "{x}: {mean}");
+        }
+        let g = graph(ReluOt { radix: 4, skip_low: 6 }, &[n], 4000);
+        for x in [-4000, -64, -1, 0, 1, 20, 62, 63, 64, 4000] {
+            let [exact, noisy] = both(&g, Tensor::full(&[n], x), 2);
+            assert!(exact.iter().zip(&noisy).all(|(e, v)| v == e || (*v == 0 && *e < 64)), "{x}");
+            let kept = noisy.iter().filter(|v| **v != 0).count() as f64 / n as f64;
+            let expected = if x <= 0 { 0.0 } else { ((x + 1) as f64 / 64.0).min(1.0) };
+            assert!((kept - expected).abs() < 0.02, "{x}: {kept}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn a_window_of_a_pool_loses_little_and_no_window_nothing() {
+        let mut state = 7u64;
+        let mut next = || {
+            state = mix(state.wrapping_add(1));
+            (state % 200) as i64 - 100
+        };
+        for (kernel, stride, pads) in [([2, 2], [2, 2], [0; 4]), ([3, 3], [2, 2], [1; 4]), ([3, 1], [1, 1], [0; 4])]
+        {
+            let pool = MaxPool { kernel, stride, pads, dilation: [1, 1] };
+            let x = Tensor::new(&[2, 3, 7, 9], (0..378).map(|_| next()).collect());
+            let noisy = MaxPoolOt { skip_low: 4, ..MaxPoolOt::exact(&pool, 4) };
+            let [exact, lossy] = both(&graph(noisy, &x.shape, 1000), x.clone(), 3);
+            assert_eq!(exact.len(), lossy.len());
+            assert!(exact.iter().zip(&lossy).all(|(e, v)| (0..=4 * 15).contains(&(e - v))));
+            assert_ne!(exact, lossy);
+            let [exact, same] = both(&graph(MaxPoolOt::exact(&pool, 4), &x.shape, 1000), x, 3);
+            assert_eq!(exact, same);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Accuracy and damage of programs, by the interpreter that makes the errors of a private run.
+
+use crate::error::{CompileError, Result};
+use picc_ir::eval::{quantize_to, run_real, run_shares};
+use picc_ir::op::Op;
+use picc_ir::weights::{RealWeights, RingWeights};
+use picc_ir::{Graph, Id, Tensor};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// One value for every input of the model.
+pub type Sample = BTreeMap<String, Tensor<f32>>;
+
+/// Evaluates programs: graph in the mpc dialect, weights, inputs by name as integers, and a seed for the shares. Gives
+/// the model's outputs in order as real numbers. Must make the errors that [`run_shares`] makes.
+pub type Runner<'a> = &'a (dyn Fn(&Graph, &RingWeights, &BTreeMap<String, Tensor<i64>>, u64) -> Result<Run> + Sync);
+
+/// What one evaluation gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    pub outputs: Vec<Tensor<f32>>,
+    /// Whether a value left the range that the program claims for it.
+    pub left_its_range: bool,
+}
+
+/// The [`Runner`] of this crate.
+pub fn interpret(
+    graph: &Graph,
+    weights: &RingWeights,
+    inputs: &BTreeMap<String, Tensor<i64>>,
+    seed: u64,
+) -> Result<Run> {
+    let mut left_its_range = false;
+    let mut observer = |id: Id, value: &picc_ir::eval::Value| {
+        let node = graph.node(id);
+        if let (Op::Assume(claim), Some(v)) = (&node.op, value.as_ring()) {
+            left_its_range |= v.data.iter().any(|v| !(claim.lo..=claim.hi).contains(v));
+        }
+    };
+    let outputs = run_shares(graph, inputs, weights, seed, None, &mut observer)
+        .map_err(|e| CompileError::Internal(format!("the program cannot be evaluated: {e}")))?;
+    let ty = |i: usize| graph.outputs.get(i).map(|(_, id)| graph.ty(*id));
+    let real = |(i, (_, v)): (usize, (String, picc_ir::eval::Value))| Some(v.to_real(ty(i)?));
+    let outputs = outputs.into_iter().enumerate().filter_map(real).collect();
+    Ok(Run { outputs, left_its_range })
+}
+
+/// Samples with the classes that they show.
+pub(super) struct Labelled<'a> {
+    pub samples: Vec<&'a Sample>,
+    /// One class for each row of a sample's first axis.
+    pub labels: Vec<&'a [i64]>,
+}
+
+/// What a program says about samples.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answers {
+    /// First output of each sample.
+    pub outputs: Vec<Tensor<f32>>,
+    /// Samples on which a value left its claimed range.
+    pub left_their_range: usize,
+}
+
+impl Labelled<'_> {
+    /// The model over the reals.
+    pub fn real(&self, graph: &Graph, weights: &RealWeights) -> Result<Answers> {
+        let run = |sample: &&Sample| {
+            let outputs = run_real(graph, sample, weights, &mut |_, _| ())
+                .map_err(|e| CompileError::Internal(format!("the model cannot be evaluated: {e}")))?;
+            first(outputs.into_iter().map(|(_, v)| v))
+        };
+        let outputs = self.samples.par_iter().map(run).collect::<Result<_>>()?;
+        Ok(Answers { outputs, left_their_range: 0 })
+    }
+
+    /// A program, the shares of sample `i` seeded with `i`.
+    pub fn program(&self, graph: &Graph, weights: &RingWeights, runner: Runner) -> Result<Answers> {
+        let run = |(i, sample): (usize, &&Sample)| {
+            let mut inputs = BTreeMap::new();
+            for node in &graph.nodes {
+                if let (Op::Input(input), Some(f)) = (&node.op, node.ty.as_fixed())
+                    && let Some(value) = sample.get(&input.name)
+                {
+                    inputs.insert(input.name.clone(), quantize_to(value, f));
+                }
+            }
+            let run = runner(graph, weights, &inputs, i as u64)?;
+            Ok((first(run.outputs)?, run.left_its_range))
+        };
+        let runs: Vec<(Tensor<f32>, bool)> = self.samples.par_iter().enumerate().map(run).collect::<Result<_>>()?;
+        let left_their_range = runs.iter().filter(|r| r.1).count();
+        Ok(Answers { outputs: runs.into_iter().map(|r| r.0).collect(), left_their_range })
+    }
+
+    /// For each label whether the answer is right: the first of the largest values of its row, or the value itself
+    /// where a row has just one.
+    pub fn right(&self, answers: &Answers) -> Vec<bool> {
+        let rows = self.labels.iter().zip(&answers.outputs).flat_map(|(labels, output)| {
+            let classes = output.data.len() / labels.len().max(1);
+            labels.iter().zip(output.data.chunks(classes.max(1)))
+        });
+        rows.map(|(&label, row)| if row.len() == 1 { row[0].round() as i64 } else { argmax(row) } == label)
+            .collect()
+    }
+}
+
+fn first(outputs: impl IntoIterator<Item = Tensor<f32>>) -> Result<Tensor<f32>> {
+    let output = outputs.into_iter().next();
+    output.ok_or_else(|| CompileError::Internal("a model without outputs".to_owned()))
+}
+
+/// The first of the largest values.
+fn argmax(values: &[f32]) -> i64 {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    best as i64
+}
+
+/// Mean squared difference of outputs.
+pub(super) fn damage(a: &Answers, b: &Answers) -> f64 {
+    let pairs = a.outputs.iter().zip(&b.outputs).flat_map(|(x, y)| x.data.iter().zip(&y.data));
+    let (sum, n) = pairs.fold((0.0, 0u64), |(sum, n), (x, y)| {
+        let d = f64::from(*x) - f64::from(*y);
+        (sum + d * d, n + 1)
+    });
+    sum / n.max(1) as f64
+}
+
+/// Mean square of outputs around the mean of their sample: what damage is compared with.
+pub(super) fn signal(a: &Answers) -> f64 {
+    let (mut sum, mut n) = (0.0, 0u64);
+    for output in &a.outputs {
+        let mean = output.data.iter().map(|&v| f64::from(v)).sum::<f64>() / output.data.len().max(1) as f64;
+        sum += output.data.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        n += output.data.len() as u64;
+    }
+    sum / n.max(1) as f64
+}

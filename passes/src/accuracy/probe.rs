@@ -1,0 +1,220 @@
+//! What each choice costs and what it damages: one evaluation for each place, extrapolated by the law of its error.
+//!
+//! | choice | error of a value | mean square at the output |
+//! |---|---|---|
+//! | a window of width `L = 2^(skip_low - frac)` | below `L`, on the share of values in `[0, L)`, about `L` | `a L^3` |
+//! | weights of `b` bits | a rounding of `2^-b` | `c 4^-b` |
+//! | `f` fraction bits | measured for each `f` | |
+//!
+//! Errors of different places are taken to add up. That orders the choices; whether the outcome is good enough is
+//! measured ([`super::search`]).
+
+use super::measure::{Answers, Labelled, Runner, damage, signal};
+use super::windows::{largest_window, windowed, with_windows_of_bits};
+use crate::compile::{FRAC, Lowered, Options, Prepared, Tuning};
+use crate::egraph::Prices;
+use crate::error::Result;
+use crate::quantize::factor;
+use crate::ranges::Bound;
+use picc_ir::op::Op;
+use picc_ir::{Graph, Node, Owner, Ty};
+use std::collections::BTreeMap;
+
+/// Weights are probed at this many bits.
+const PROBE_WEIGHT_BITS: u8 = 5;
+/// Fewest bits of a weight, sign included.
+pub(super) const MIN_WEIGHT_BITS: u8 = 3;
+/// Fewest fraction bits of activations.
+const MIN_FRAC: u8 = 2;
+/// A window is probed at the largest observed value over this power of two.
+const PROBE_WINDOW_SHIFT: i32 = 5;
+
+/// A choice at one place: for each level its price and its damage; level 0 changes nothing.
+pub(super) struct Place {
+    pub node: String,
+    pub levels: Vec<Level>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Level {
+    /// Weight bits, or low bits left out.
+    pub value: u8,
+    pub price: u64,
+    pub damage: f64,
+}
+
+/// One number of fraction bits: the price of the program without other choices, its damage, and windows.
+pub(super) struct Fraction {
+    pub frac: u8,
+    pub price: u64,
+    pub damage: f64,
+    pub windows: Vec<Place>,
+}
+
+/// Everything that the search chooses from.
+pub(super) struct Menu {
+    pub fractions: Vec<Fraction>,
+    pub weights: Vec<Place>,
+    /// Mean square of the outputs: damage is a part of it.
+    pub signal: f64,
+}
+
+/// Prices of nodes under a deployment: picoseconds, or bytes if none was given.
+pub(super) struct Objective<'a> {
+    pub prices: Prices<'a>,
+    pub seconds: bool,
+}
+
+impl Objective<'_> {
+    fn of(&mut self, op: &Op, args: &[&Ty], ty: &Ty) -> u64 {
+        let profile = self.prices.profile;
+        self.prices.of(op, args, ty).map_or(0, |p| if self.seconds { p.picos } else { profile.bytes(&p.cost) })
+    }
+
+    fn node(&mut self, graph: &Graph, node: &Node) -> u64 {
+        let args: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
+        self.of(&node.op, &args, &node.ty)
+    }
+
+    fn graph(&mut self, graph: &Graph) -> u64 {
+        graph.nodes.iter().map(|n| self.node(graph, n)).sum()
+    }
+
+    fn by_name(&mut self, graph: &Graph) -> BTreeMap<String, u64> {
+        let mut by_name = BTreeMap::new();
+        for node in &graph.nodes {
+            *by_name.entry(node.name.clone()).or_insert(0) += self.node(graph, node);
+        }
+        by_name
+    }
+}
+
+pub(super) struct Prober<'a> {
+    pub model: &'a Prepared,
+    /// Without a profile: the plain lowering is fast, and damage does not depend on protocols.
+    pub options: &'a Options,
+    pub bounds: &'a [Bound],
+    pub samples: &'a Labelled<'a>,
+    pub runner: Runner<'a>,
+    pub real: &'a Answers,
+}
+
+impl Prober<'_> {
+    fn lowered(&self, tuning: &Tuning) -> Result<Lowered> {
+        self.model.lowered(self.options, tuning, self.bounds)
+    }
+
+    fn answers(&self, lowered: &Lowered) -> Result<Answers> {
+        self.samples.program(&lowered.program.graph, &lowered.weights, self.runner)
+    }
+
+    pub fn menu(&self, objective: &mut Objective) -> Result<Menu> {
+        let most = self.options.frac.unwrap_or(FRAC);
+        let base = self.lowered(&Tuning { frac: Some(most), ..Tuning::default() })?;
+        let clean = self.answers(&base)?;
+        let windows = self.windows(&base, &clean, most)?;
+        // Layers are priced in the middle of the formats that may be chosen.
+        let middle = self.options.frac.unwrap_or((most + MIN_FRAC) / 2);
+        let weights = self.weights(most, middle, &clean, objective)?;
+        let mut fractions = Vec::new();
+        // Fraction bits that the user has fixed stay.
+        let least = if self.options.frac.is_some() { most } else { MIN_FRAC };
+        for frac in (least..=most).rev() {
+            // A format that some node cannot have is no candidate.
+            let Ok(lowered) = self.lowered(&Tuning { frac: Some(frac), ..Tuning::default() }) else { continue };
+            let damage = damage(&self.answers(&lowered)?, self.real);
+            let price = objective.graph(&lowered.program.graph);
+            let windows = place_windows(&lowered.program.graph, frac, &windows, objective);
+            fractions.push(Fraction { frac, price, damage, windows });
+        }
+        Ok(Menu { fractions, weights, signal: signal(self.real).max(f64::MIN_POSITIVE) })
+    }
+
+    /// For each comparison the damage of a window of width 1.
+    fn windows(&self, base: &Lowered, clean: &Answers, frac: u8) -> Result<BTreeMap<String, f64>> {
+        let mut found = BTreeMap::new();
+        for node in &base.program.graph.nodes {
+            let arg = node.args.first().map(|&a| base.program.graph.ty(a));
+            let Some(most) = largest_window(&node.op, arg).filter(|&m| m > 0) else { continue };
+            if found.contains_key(&node.name) {
+                continue;
+            }
+            let skip_low = i32::from(frac) + self.magnitude(&node.name) - PROBE_WINDOW_SHIFT;
+            let skip_low = u8::try_from(skip_low.max(1)).unwrap_or(most).min(most);
+            let one = BTreeMap::from([(node.name.clone(), skip_low)]);
+            let mpc = with_windows_of_bits(&base.program.graph, &one, None)?;
+            let answers = self.samples.program(&mpc, &base.weights, self.runner)?;
+            let width = f64::from(i32::from(skip_low) - i32::from(frac)).exp2();
+            found.insert(node.name.clone(), damage(&answers, clean) / width.powi(3));
+        }
+        Ok(found)
+    }
+
+    /// Power of two near the largest value of a node.
+    fn magnitude(&self, name: &str) -> i32 {
+        let values = self.model.core.iter().filter(|(_, n)| n.name == name);
+        let largest = values.map(|(id, _)| self.bounds[id.index()].max_abs()).fold(0.0, f32::max);
+        if largest > 0.0 { largest.log2().floor() as i32 } else { 0 }
+    }
+
+    /// Layers with weights: prices from programs in which all of them have the same bits.
+    fn weights(&self, frac: u8, priced: u8, clean: &Answers, objective: &mut Objective) -> Result<Vec<Place>> {
+        let core = &self.model.core;
+        let layer = |id: picc_ir::Id| {
+            let owned = factor(core, id).is_some_and(|(_, w)| core.ty(w).owner == Owner::Server);
+            owned && matches!(core.node(id).op, Op::Conv(_) | Op::MatMul(_))
+        };
+        let mut names: Vec<&str> = core.iter().filter(|(id, _)| layer(*id)).map(|(_, n)| n.name.as_str()).collect();
+        names.dedup();
+        let all = |bits: u8| names.iter().map(|n| ((*n).to_owned(), bits)).collect::<BTreeMap<_, _>>();
+        let most = self.options.weight_bits;
+        let full = self.lowered(&Tuning { frac: Some(priced), ..Tuning::default() })?;
+        let full = objective.by_name(&full.program.graph);
+        let mut prices = BTreeMap::new();
+        for bits in MIN_WEIGHT_BITS..most {
+            let tuning = Tuning { frac: Some(priced), weight_bits: all(bits), ..Tuning::default() };
+            if let Ok(lowered) = self.lowered(&tuning) {
+                prices.insert(bits, objective.by_name(&lowered.program.graph));
+            }
+        }
+        let mut places = Vec::new();
+        for name in names {
+            let weight_bits = BTreeMap::from([(name.to_owned(), PROBE_WEIGHT_BITS)]);
+            let tuning = Tuning { frac: Some(frac), weight_bits, ..Tuning::default() };
+            let Ok(lowered) = self.lowered(&tuning) else { continue };
+            let unit = damage(&self.answers(&lowered)?, clean) * f64::from(PROBE_WEIGHT_BITS).exp2().powi(2);
+            let price = |prices: &BTreeMap<String, u64>| prices.get(name).copied().unwrap_or(0);
+            let mut levels = vec![Level { value: most, price: price(&full), damage: 0.0 }];
+            levels.extend(prices.iter().rev().map(|(&bits, prices)| Level {
+                value: bits,
+                price: price(prices),
+                damage: unit * (-2.0 * f64::from(bits)).exp2(),
+            }));
+            places.push(Place { node: name.to_owned(), levels });
+        }
+        Ok(places)
+    }
+}
+
+/// Windows that the comparisons of a program may have. Those of one node share a choice.
+fn place_windows(graph: &Graph, frac: u8, units: &BTreeMap<String, f64>, objective: &mut Objective) -> Vec<Place> {
+    let mut places: BTreeMap<&str, Vec<Level>> = BTreeMap::new();
+    for node in &graph.nodes {
+        let Some(unit) = units.get(&node.name) else { continue };
+        let args: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
+        let Some(most) = largest_window(&node.op, args.first().copied()) else { continue };
+        let levels = places.entry(&node.name).or_insert_with(|| {
+            let level = |value: u8| {
+                let width = f64::from(i32::from(value) - i32::from(frac)).exp2();
+                let damage = if value == 0 { 0.0 } else { unit * width.powi(3) };
+                Level { value, price: 0, damage }
+            };
+            (0..=most).map(level).collect()
+        });
+        levels.truncate(usize::from(most) + 1);
+        for level in levels {
+            level.price += objective.of(&windowed(&node.op, level.value, None), &args, &node.ty);
+        }
+    }
+    places.into_iter().map(|(node, levels)| Place { node: node.to_owned(), levels }).collect()
+}
