@@ -2,6 +2,7 @@
 
 mod artefacts;
 mod eval;
+mod kernel;
 mod linear;
 mod random;
 mod support;
