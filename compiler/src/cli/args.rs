@@ -156,6 +156,10 @@ pub struct Inspect {
     /// The whole graph in text form
     #[arg(long)]
     pub graph: bool,
+    /// The kernels of a party: what it computes between two messages, segment by segment
+    #[arg(long, value_enum, value_name = "PARTY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "server", conflicts_with = "graph")]
+    pub kernels: Option<PartyArg>,
     /// One JSON object
     #[arg(long, conflicts_with = "graph")]
     pub json: bool,
@@ -172,6 +176,12 @@ pub enum LinearArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PartyArg {
+    Client,
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
     Nchw,
     Nhwc,
@@ -185,4 +195,6 @@ pub enum Emit {
     Ring,
     /// Lowered: how it is computed
     Mpc,
+    /// The server's kernels: what it computes between two messages
+    Kir,
 }

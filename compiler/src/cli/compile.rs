@@ -3,9 +3,11 @@
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{read_lines, write_public, write_secret};
+use super::kernels::kernels;
 use super::{Failure, explain, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
+use picc_ir::Party;
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
@@ -36,6 +38,10 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     match args.emit {
         Some(Emit::Ring) => println!("{}", compiled.ring_graph),
         Some(Emit::Mpc) => println!("{}", compiled.program.graph),
+        Some(Emit::Kir) => {
+            let kernels = kernels(&compiled.program, Party::Server).map_err(|e| refused(model, e))?;
+            print!("{}", kernels.text());
+        }
         Some(Emit::Real) | None => {}
     }
     if let Some(output) = &args.output {

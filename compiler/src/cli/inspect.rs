@@ -1,7 +1,9 @@
 //! `picc inspect MODEL.pi`.
 
-use super::args::Inspect;
+use super::args::{Inspect, PartyArg};
+use super::kernels::{Kernels, kernels};
 use super::{Failure, table};
+use picc_ir::Party;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
 use picc_ir::verify::who_learns;
@@ -18,6 +20,8 @@ struct Report<'a> {
     rows: Vec<table::Row>,
     inference: picc_ir::cost::Traffic,
     setup: picc_ir::cost::Traffic,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernels: Option<Kernels>,
 }
 
 pub fn run(args: &Inspect) -> Result<(), Failure> {
@@ -25,6 +29,10 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     let bytes = std::fs::read(&args.program).map_err(|e| bad(e.to_string()))?;
     let program = Program::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
     let cost = program_cost(&program).map_err(|e| bad(e.to_string()))?;
+    let shown = args.kernels.map(|party| match party {
+        PartyArg::Client => Party::Client,
+        PartyArg::Server => Party::Server,
+    });
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
@@ -38,6 +46,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         rows: table::rows(&program, &cost),
         inference: cost.inference(),
         setup: cost.setup,
+        kernels: shown.map(|party| kernels(&program, party)).transpose().map_err(|e| bad(e.to_string()))?,
     };
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(|e| bad(e.to_string()))?);
@@ -48,6 +57,8 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     report.notes.iter().for_each(|note| println!("  note: {note}"));
     if args.graph {
         println!("\n{}", program.graph);
+    } else if let Some(kernels) = &report.kernels {
+        print!("\n{}", kernels.text());
     } else {
         print!("\n{}", table::summary(&program).map_err(|e| bad(e.to_string()))?);
     }

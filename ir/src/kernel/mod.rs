@@ -271,3 +271,13 @@ pub struct Kernel {
     pub tables: Vec<Vec<u32>>,
     pub steps: Vec<Step>,
 }
+
+impl Kernel {
+    /// The same kernel without the names of its buffers, which mean nothing to it: equal layers have equal ones.
+    #[must_use]
+    pub fn anonymous(&self) -> Kernel {
+        let mut kernel = self.clone();
+        kernel.buffers.iter_mut().for_each(|b| b.name.clear());
+        kernel
+    }
+}

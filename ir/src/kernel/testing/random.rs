@@ -1,10 +1,10 @@
 //! Random valid kernels and memory for them, from a seed.
 
+use crate::geom::{ConvGeom, MatMulGeom};
 use crate::kernel::{
     Access, Accumulator, Affine, BinaryOp, Buffer, CompareOp, Index, Inst, Kernel, Lane, Nest, Primitive, Reg,
     ShiftOp, Step, View,
 };
-use crate::geom::{ConvGeom, MatMulGeom};
 
 /// SplitMix64: tests need variety that anybody can repeat, not secrecy.
 #[derive(Clone, Debug)]
