@@ -13,6 +13,7 @@ use crate::predict::predict;
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
+use crate::segment::segments;
 use crate::tail::{Split, split};
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::{F32, Op};
@@ -230,6 +231,7 @@ impl Prepared {
         let draft = Program {
             model: options.model.clone(),
             inputs: Vec::new(),
+            segments: Vec::new(),
             graph: Graph::default(),
             labels: options.labels.clone(),
             error_ulps: Vec::new(),
@@ -246,7 +248,7 @@ impl Prepared {
 /// The secure part in both dialects.
 pub(crate) struct Lowered {
     pub ring_graph: Graph,
-    /// Without inputs and error bounds.
+    /// Without inputs, segments and error bounds.
     pub program: Program,
     pub weights: RingWeights,
     explanation: Option<Explanation>,
@@ -262,7 +264,12 @@ fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lower
     let outputs = program.graph.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
     let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
     let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
-    let program = Program { inputs: input_specs(&program.graph, options), error_ulps, ..program };
+    let program = Program {
+        inputs: input_specs(&program.graph, options),
+        segments: segments(&program.graph),
+        error_ulps,
+        ..program
+    };
     let (rows, cost) = price(&program)?;
     let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
     let mut warnings = bounds.warnings.clone();

@@ -27,6 +27,7 @@ mod predict;
 mod quantize;
 mod ranges;
 mod report;
+mod segment;
 mod tail;
 #[cfg(test)]
 mod testing;
@@ -41,3 +42,4 @@ pub use error::CompileError;
 pub use predict::{Prediction, predict};
 pub use ranges::{Bound, Source};
 pub use report::{Report, Row};
+pub use segment::segments;

@@ -203,6 +203,10 @@ pub struct Inspect {
     /// A run to show in the report: what `pirun local --json` or `pirun bench --json` printed
     #[arg(long, value_name = "RUN.json", requires = "report")]
     pub measured: Option<PathBuf>,
+    /// The kernels of a party: what it computes between two messages, segment by segment
+    #[arg(long, value_enum, value_name = "PARTY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "server", conflicts_with = "graph")]
+    pub kernels: Option<PartyArg>,
     /// One JSON object
     #[arg(long, conflicts_with = "graph")]
     pub json: bool,
@@ -216,6 +220,12 @@ pub enum LinearArg {
     Rlwe,
     /// Oblivious transfer: many bytes, simple arithmetic
     Ot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PartyArg {
+    Client,
+    Server,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,6 +247,8 @@ pub enum Emit {
     /// With protocols: how it is computed
     #[value(alias = "pir")]
     Mpc,
+    /// The server's kernels: what it computes between two messages
+    Kir,
 }
 
 #[cfg(test)]

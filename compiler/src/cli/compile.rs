@@ -3,10 +3,12 @@
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
+use super::kernels::kernels;
 use super::labels::Labels;
 use super::{Failure, explain, report, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
+use picc_ir::Party;
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
@@ -66,6 +68,10 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
             println!("{ring}");
         }
         Some(Emit::Mpc) => println!("{}", compiled.program.graph),
+        Some(Emit::Kir) => {
+            let kernels = kernels(&compiled.program, Party::Server).map_err(|e| refused(model, e))?;
+            print!("{}", kernels.text());
+        }
         Some(Emit::Real) | None => {}
     }
     if let Some(output) = &args.output {

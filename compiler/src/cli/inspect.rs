@@ -1,8 +1,10 @@
 //! `picc inspect MODEL.pi`.
 
-use super::args::Inspect;
+use super::args::{Inspect, PartyArg};
 use super::compile::deployment;
+use super::kernels::{Kernels, kernels};
 use super::{Failure, explain, report, table};
+use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
@@ -26,6 +28,8 @@ struct Report<'a> {
     rows: Vec<table::Row>,
     inference: picc_ir::cost::Traffic,
     setup: picc_ir::cost::Traffic,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernels: Option<Kernels>,
 }
 
 pub fn run(args: &Inspect) -> Result<(), Failure> {
@@ -44,6 +48,10 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         let explanation = explain::explanation_of(&args.program, &program);
         return report::write(path, &program, prediction, explanation.as_ref(), args.measured.as_deref());
     }
+    let shown = args.kernels.map(|party| match party {
+        PartyArg::Client => Party::Client,
+        PartyArg::Server => Party::Server,
+    });
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
@@ -61,6 +69,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         rows: table::rows(&program, &cost, prediction),
         inference: cost.inference(),
         setup: cost.setup,
+        kernels: shown.map(|party| kernels(&program, party)).transpose().map_err(|e| bad(e.to_string()))?,
     };
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(|e| bad(e.to_string()))?);
@@ -71,6 +80,8 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     report.notes.iter().for_each(|note| println!("  note: {note}"));
     if args.graph {
         println!("\n{}", program.graph);
+    } else if let Some(kernels) = &report.kernels {
+        print!("\n{}", kernels.text());
     } else {
         print!("\n{}", table::summary(&program, prediction).map_err(|e| bad(e.to_string()))?);
     }

@@ -6,6 +6,7 @@ mod compile;
 mod explain;
 mod files;
 mod inspect;
+mod kernels;
 mod labels;
 mod report;
 pub(crate) mod table;

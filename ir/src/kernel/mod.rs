@@ -7,7 +7,20 @@
 //! ```
 //! There is no data-dependent branch and no data-dependent address: what is loaded never reaches an index, so emitted
 //! code takes the same path whatever the secrets are. Extents, strides and tables are constants of the kernel; every
-//! access is proven inside its buffer before code is made of it.
+//! access is proven inside its buffer before code is made of it: [`verify::verify`] makes a [`Verified`] kernel, which is
+//! what interpreters and code generators take.
+//!
+//! Kernels do not travel. A program carries only its segmentation, lists of node ids; each party builds the kernels from
+//! the verified graph itself ([`mod@build`]), so that a stranger's program cannot make a kernel compute anything but its nodes.
+
+pub mod build;
+pub mod interp;
+pub mod stats;
+pub mod testing;
+pub mod text;
+pub mod verify;
+
+pub use verify::{KernelError, Verified};
 
 use crate::geom::{ConvGeom, MatMulGeom};
 use serde::{Deserialize, Serialize};
@@ -38,6 +51,12 @@ impl Lane {
         self.bits() as usize / 8
     }
 
+    /// All ones.
+    #[must_use]
+    pub fn mask(self) -> u64 {
+        u64::MAX >> (64 - self.bits())
+    }
+
     /// The narrowest lane that holds a ring of `ring_bits` bits (1..=64).
     #[must_use]
     pub fn of_ring(ring_bits: u8) -> Lane {
@@ -54,7 +73,7 @@ impl Lane {
 pub enum Access {
     /// The caller's, only read.
     Read,
-    /// The caller's, written; every element is stored before it is loaded.
+    /// The caller's, uninitialised at entry; every element is stored by the end, and before it is loaded.
     Write,
     /// The kernel's own, uninitialised at entry, gone at exit.
     Scratch,
@@ -78,14 +97,24 @@ pub struct Affine {
     pub strides: SmallVec<[i64; 6]>,
 }
 
+impl Affine {
+    /// Trailing strides of 0 are left out.
+    #[must_use]
+    pub fn new(offset: i64, strides: &[i64]) -> Affine {
+        let used = strides.iter().rposition(|&s| s != 0).map_or(0, |last| last + 1);
+        Affine { offset, strides: SmallVec::from_slice(&strides[..used]) }
+    }
+}
+
 /// Where a load or store goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Index {
     Affine(Affine),
-    /// Entry `at` of a public table.
+    /// `base` + entry `at` of a public table.
     Table {
         table: u32,
         at: Affine,
+        base: Affine,
     },
 }
 
@@ -178,7 +207,7 @@ pub enum Inst {
     },
 }
 
-/// A sum (or another fold) over the reduction loops.
+/// A sum (or another fold, in any order) over the reduction loops; `op` is not `Sub`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Accumulator {
     pub lane: Lane,
@@ -191,12 +220,13 @@ pub struct Accumulator {
 ///
 /// A buffer that is stored is loaded in the same nest only at the index at which it is stored, so that points of the
 /// outer loops are independent of each other and may run side by side; stores of different points go to different
-/// elements.
+/// elements. Where a nest stores one buffer several times, the rule holds for all of its stores together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Nest {
     /// Extents of the outer loops, outermost first; all at least 1.
     pub loops: SmallVec<[u32; 6]>,
-    /// Extents of the reduction loops, outermost first; empty: there is no body and there are no accumulators.
+    /// Extents of the reduction loops, outermost first, all at least 1; empty: there is no body and there are no
+    /// accumulators.
     pub reduce: SmallVec<[u32; 4]>,
     pub accs: Vec<Accumulator>,
     pub body: Vec<Inst>,
@@ -240,4 +270,14 @@ pub struct Kernel {
     /// Public indices, in elements of the buffer that they are used for.
     pub tables: Vec<Vec<u32>>,
     pub steps: Vec<Step>,
+}
+
+impl Kernel {
+    /// The same kernel without the names of its buffers, which mean nothing to it: equal layers have equal ones.
+    #[must_use]
+    pub fn anonymous(&self) -> Kernel {
+        let mut kernel = self.clone();
+        kernel.buffers.iter_mut().for_each(|b| b.name.clear());
+        kernel
+    }
 }

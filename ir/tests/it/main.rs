@@ -2,8 +2,10 @@
 
 mod artefacts;
 mod eval;
+mod kernel;
 mod linear;
 mod random;
+mod segments;
 mod support;
 mod text;
 mod types;

@@ -287,7 +287,11 @@ fn explained_costs_are_those_of_the_program() {
         let c = compiled(&mut net, &Options::default());
         let profile = Profile::wan().over_field(c.program.softspoken_k);
         let o = optimized(&c, &profile, &RuleOptions::default());
-        let program = picc_ir::Program { graph: o.graph.clone(), ..c.program.clone() };
+        let program = picc_ir::Program {
+            segments: crate::segment::segments(&o.graph),
+            graph: o.graph.clone(),
+            ..c.program.clone()
+        };
         let cost = picc_ir::mpc::schedule::program_cost(&program).unwrap();
         let (mut nodes, mut reveals) = (picc_ir::cost::Traffic::default(), picc_ir::cost::Traffic::default());
         for (t, n) in cost.nodes.iter().zip(&o.graph.nodes) {
