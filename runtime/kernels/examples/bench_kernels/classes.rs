@@ -34,6 +34,7 @@ pub enum Slice<'a> {
 }
 
 pub enum Out<'a> {
+    U16(&'a mut [u16]),
     U32(&'a mut [u32]),
     U64(&'a mut [u64]),
 }
@@ -376,6 +377,34 @@ pub fn pack(n: usize) -> Class {
                     out[word + 1] |= u64::from(v) >> (64 - bit);
                 }
             }
+        }
+    })
+}
+
+/// Four streams of 12 bits into three of 16: element `i` of each stream shares its bits with the `i`-th of the others, so
+/// that all accesses are dense.
+pub fn pack_streams(n: usize) -> Class {
+    let m = n / 4;
+    let mut c = Code::default();
+    let x: Vec<Reg> = (0..4).map(|i| c.load(0, at(i * m, &[1]))).collect();
+    for word in 0..3u8 {
+        // 12 - 4 w bits of one element are left, 4 + 4 w come from the next.
+        let low = c.shift(ShiftOp::Logical, x[usize::from(word)], 4 * word);
+        let high = c.shift(ShiftOp::Left, x[usize::from(word) + 1], 12 - 4 * word);
+        let both = c.op(BinaryOp::Or, low, high);
+        c.push(Inst::Store { buffer: 1, index: at(usize::from(word) * m, &[1]), a: both });
+    }
+    let steps = vec![nest(&[m], c.0)];
+    let buffers = vec![buffer("x", Lane::U16, n, Access::Read), buffer("y", Lane::U16, 3 * m, Access::Write)];
+    class("bit packing, 12 of 16, four streams", kernel(buffers, steps), &[&[n]], |_, x, out| {
+        let ([Slice::U16(x)], Out::U16(out)) = (x, out) else { return };
+        let m = x.len() / 4;
+        let (a, b) = out.split_at_mut(m);
+        let (b, c) = b.split_at_mut(m);
+        for i in 0..m {
+            a[i] = x[i] | x[m + i] << 12;
+            b[i] = x[m + i] >> 4 | x[2 * m + i] << 8;
+            c[i] = x[2 * m + i] >> 8 | x[3 * m + i] << 4;
         }
     })
 }

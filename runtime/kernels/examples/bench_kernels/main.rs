@@ -139,7 +139,7 @@ fn bench(class: &Class) -> Result<(), Failure> {
         let out = match out {
             Words::U32(v) => Out::U32(v),
             Words::U64(v) => Out::U64(v),
-            Words::U16(_) => return,
+            Words::U16(v) => Out::U16(v),
         };
         (class.rust)(std::hint::black_box(&class.dims), std::hint::black_box(&slices), out);
     });
@@ -206,7 +206,7 @@ fn program() -> Result<Vec<Verified>, Failure> {
             classes::sum_pool("", c, h, if h % 2 == 0 { 2 } else { 7 }),
             classes::sum_pool("", c, h, h),
             classes::winograd(c, h.div_ceil(2)),
-            classes::pack(16 * n),
+            classes::pack_streams(16 * n),
         ];
         for class in classes {
             kernels.push(verify(class.kernel)?);
@@ -252,7 +252,9 @@ fn main() -> Result<(), Failure> {
         classes::sum_pool("sum pool 2x2, u64", 64, 112, 2),
         classes::sum_pool("sum pool 7x7, u64", 2048, 7, 7),
         classes::winograd(64, 28),
+        classes::winograd(63, 28),
         classes::pack(large),
+        classes::pack_streams(large),
     ] {
         bench(&class)?;
     }

@@ -6,8 +6,10 @@
 
 mod buffer;
 mod memory;
+mod scratch;
 
 pub use buffer::{BufferRef, RunError};
+pub use scratch::Scratch;
 
 use crate::cache::{Cache, Key};
 use crate::call::Site;
@@ -19,7 +21,6 @@ use picc_ir::kernel::{Access, Kernel, Step, Verified};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Why kernels could not be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -162,16 +163,19 @@ impl CompiledKernel {
         }
     }
 
-    /// Runs the kernel on its buffers, in the order of the kernel, scratch buffers left out. Nothing runs unless number,
-    /// lanes, lengths and access of all buffers are those the kernel was verified for. Scratch memory is wiped afterwards:
-    /// it may have held shares.
+    /// [`CompiledKernel::run_in`] with scratch memory of its own.
     pub fn run(&self, buffers: &mut [BufferRef<'_>]) -> Result<(), RunError> {
+        self.run_in(buffers, &mut Scratch::default())
+    }
+
+    /// Runs the kernel on its buffers, in the order of the kernel, scratch buffers left out. Nothing runs unless number,
+    /// lanes, lengths and access of all buffers are those the kernel was verified for.
+    pub fn run_in(&self, buffers: &mut [BufferRef<'_>], scratch: &mut Scratch) -> Result<(), RunError> {
         let expected = self.slots.len() - self.scratch_at.len();
         if buffers.len() != expected {
             return Err(RunError::Count { expected, found: buffers.len() });
         }
-        let mut scratch = Zeroizing::new(vec![0u64; self.scratch_words]);
-        let words = scratch.as_mut_ptr();
+        let words = scratch.at_least(self.scratch_words);
         let mut given = buffers.iter_mut();
         let mut starts = self.scratch_at.iter();
         let mut pointers: Vec<*mut u8> = Vec::with_capacity(self.slots.len());

@@ -2,6 +2,7 @@
 //!
 //! All accesses with the same buffer and the same strides share one base pointer; they differ in displacement only.
 
+use super::plan::Loop;
 use picc_ir::kernel::{Affine, Index, Kernel, Lane};
 use smallvec::SmallVec;
 
@@ -27,6 +28,8 @@ pub(super) struct Access {
     /// In bytes.
     pub offset: i64,
     pub lane: Lane,
+    /// Elements of the buffer.
+    pub len: usize,
 }
 
 /// Address of a load or store.
@@ -55,26 +58,27 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    fn access(&mut self, source: Source, lane: Lane, affine: &Affine, loops: &[usize]) -> Access {
+    fn access(&mut self, source: Source, lane: Lane, len: usize, affine: &Affine, loops: &[Loop]) -> Access {
         let bytes = lane.bytes() as i64;
-        let strides = loops.iter().map(|&k| stride(affine, k) * bytes).collect();
+        let strides = loops.iter().map(|l| stride(affine, l.from) * bytes).collect();
         let group = Group { source, strides };
         let at = self.all.iter().position(|g| *g == group).unwrap_or_else(|| {
             self.all.push(group);
             self.all.len() - 1
         });
-        Access { group: at, offset: affine.offset * bytes, lane }
+        Access { group: at, offset: affine.offset * bytes, lane, len }
     }
 
-    /// The place of an access in the planned loops; `loops[i]` is the original loop whose index the planned loop `i` is.
-    pub fn place(&mut self, kernel: &Kernel, buffer: u32, index: &Index, loops: &[usize]) -> Place {
-        let lane = kernel.buffers[buffer as usize].lane;
+    /// The place of an access in the planned loops.
+    pub fn place(&mut self, kernel: &Kernel, buffer: u32, index: &Index, loops: &[Loop]) -> Place {
+        let picc_ir::kernel::Buffer { lane, len, .. } = kernel.buffers[buffer as usize];
         let source = Source::Buffer(buffer);
         match index {
-            Index::Affine(affine) => Place::Direct(self.access(source, lane, affine, loops)),
+            Index::Affine(affine) => Place::Direct(self.access(source, lane, len, affine, loops)),
             Index::Table { table, at, base } => {
-                let entry = self.access(Source::Table(*table), Lane::U32, at, loops);
-                Place::Table { entry, buffer: self.access(source, lane, base, loops) }
+                let entry =
+                    self.access(Source::Table(*table), Lane::U32, kernel.tables[*table as usize].len(), at, loops);
+                Place::Table { entry, buffer: self.access(source, lane, len, base, loops) }
             }
         }
     }

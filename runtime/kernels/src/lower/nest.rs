@@ -366,16 +366,7 @@ impl NestEmitter<'_, '_, '_> {
         match step {
             1 => Val::Vector(parts.map(|i| self.b.ins().load(ty, flags, base, offset + 16 * i)).collect()),
             2 => Val::Vector(
-                parts
-                    .map(|i| {
-                        // Two loads that end with the last element, not behind it.
-                        let at = offset + 32 * i;
-                        let even = self.b.ins().load(ty, flags, base, at);
-                        let odd = self.b.ins().load(ty, flags, base, at + 16 - lane.bytes() as i32);
-                        let pick = |e: usize| if e < n / 2 { 2 * e } else { n + 2 * (e - n / 2) + 1 };
-                        Ops { b: self.b, width: unit.width }.shuffle(lane, even, odd, pick)
-                    })
-                    .collect(),
+                parts.map(|i| self.every_second(&access, entry.is_none(), base, offset + 32 * i)).collect(),
             ),
             _far => Val::Lanes(
                 (0..unit.width as i64)
@@ -386,6 +377,42 @@ impl NestEmitter<'_, '_, '_> {
                     .collect(),
             ),
         }
+    }
+
+    /// Least and greatest element that an access names from here on, where loops are unrolled at the current index only.
+    fn reach(&self, access: &Access) -> [i64; 2] {
+        let strides = &self.plan.groups.all[access.group].strides;
+        let mut reach = [access.offset; 2];
+        for (k, (l, s)) in self.plan.loops.iter().zip(strides).enumerate() {
+            let known = k >= self.plan.outer && l.unroll == Unroll::Full;
+            let [first, last] = if known { [self.fixed[k]; 2] } else { [0, l.extent - 1] };
+            reach[0] += (s * first).min(s * last);
+            reach[1] += (s * first).max(s * last);
+        }
+        reach.map(|bytes| bytes / access.lane.bytes() as i64)
+    }
+
+    /// A vector of every second element from an address on. Where the buffer has room, even and odd elements are picked
+    /// from the same two vectors, so that an access to the others needs no loads of its own.
+    fn every_second(&mut self, access: &Access, direct: bool, base: Value, at: i32) -> Value {
+        let flags = MemFlagsData::new().with_notrap();
+        let (lane, bytes) = (access.lane, access.lane.bytes() as i32);
+        let (n, ty) = (per_vector(lane), vector_type(lane));
+        let [at_least, at_most] = self.reach(access);
+        let odd = at_least % 2 != 0;
+        let room = [direct && at_least > 0, direct && at_most + 1 < access.len as i64];
+        // Where both vectors begin; the result's first half is every second element of the first from `skip` on.
+        let (first, second, skip) = match room {
+            [_, true] if !odd => (at, at + 16, [0, 0]),
+            [true, _] if odd => (at - bytes, at - bytes + 16, [1, 1]),
+            // The second ends with the last element, not behind it.
+            _tight => (at, at + 16 - bytes, [0, 1]),
+        };
+        let first = self.b.ins().load(ty, flags, base, first);
+        let second = self.b.ins().load(ty, flags, base, second);
+        let half = n / 2;
+        let pick = |e: usize| if e < half { 2 * e + skip[0] } else { n + 2 * (e - half) + skip[1] };
+        Ops { b: self.b, width: n }.shuffle(lane, first, second, pick)
     }
 
     fn store(&mut self, place: &Place, unit: Unit, value: &Val) {

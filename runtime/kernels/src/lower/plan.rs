@@ -123,13 +123,12 @@ impl<'k> Plan<'k> {
     }
 
     fn instructions(&mut self, kernel: &Kernel, insts: &'k [Inst], stored: &[u32]) -> Vec<Planned<'k>> {
-        let loops: Vec<usize> = self.loops.iter().map(|l| l.from).collect();
         let lanes = lanes(kernel, self.accs, insts);
         let mut planned: Vec<Planned> = Vec::with_capacity(insts.len());
         for (inst, lane) in insts.iter().zip(lanes) {
             let place = match inst {
                 Inst::Load { buffer, index } | Inst::Store { buffer, index, .. } => {
-                    Some(self.groups.place(kernel, *buffer, index, &loops))
+                    Some(self.groups.place(kernel, *buffer, index, &self.loops))
                 }
                 _no_address => None,
             };

@@ -2,6 +2,7 @@
 
 mod cache;
 mod differential;
+mod guard;
 mod hostile;
 mod memory;
 mod shapes;

@@ -49,6 +49,8 @@ fn check(kernels: Vec<(String, Kernel)>) {
         interp::run(kernel, &mut expected).unwrap();
         memory::run(code, kernel, &mut found).unwrap();
         assert!(found == expected, "{what}");
+        #[cfg(unix)]
+        crate::guard::check(what, kernel, code);
     }
 }
 
@@ -72,6 +74,49 @@ fn every_length_and_stride() {
                     steps: vec![Step::Nest(nest)],
                 };
                 kernels.push((format!("{lane:?} {n} by {stride}"), kernel));
+            }
+        }
+    }
+    check(kernels);
+}
+
+/// Windows of two and three side by side, unrolled: even and odd elements out of the same vectors, up to both ends.
+#[test]
+fn windows() {
+    let mut kernels = Vec::new();
+    for lane in LANES {
+        for n in [4usize, 9, 16, 33] {
+            for taps in [1usize, 2, 3] {
+                for (offset, tail) in [(0, 0), (1, 0), (0, 1), (3, 2)] {
+                    let len = offset + 2 * (n - 1) + taps + tail;
+                    let mut finish = vec![load(0, at(offset as i64, &[2]))];
+                    for t in 1..taps {
+                        let sum = finish.len() as u32 - 1;
+                        finish.push(load(0, at((offset + t) as i64, &[2])));
+                        finish.push(binary(BinaryOp::Add, sum, sum + 1));
+                    }
+                    let last = finish.len() as u32 - 1;
+                    finish.push(store(1, at(0, &[1]), last));
+                    let body = vec![load(0, at(offset as i64, &[2, 1])), Inst::Accumulate { acc: 0, a: Reg(0) }];
+                    let summed = Nest {
+                        loops: [n as u32][..].into(),
+                        reduce: [taps as u32][..].into(),
+                        accs: vec![Accumulator { lane, op: BinaryOp::Add, start: 0 }],
+                        body,
+                        finish: vec![Inst::Total { acc: 0 }, store(2, at(0, &[1]), 0)],
+                    };
+                    let buffers = vec![
+                        buffer("x", lane, len, Access::Read),
+                        buffer("y", lane, n, Access::Write),
+                        buffer("z", lane, n, Access::Write),
+                    ];
+                    let straight = Nest { loops: [n as u32][..].into(), finish, ..Nest::default() };
+                    let steps = vec![Step::Nest(straight), Step::Nest(summed)];
+                    kernels.push((
+                        format!("{lane:?} {n} windows of {taps} from {offset}"),
+                        Kernel { buffers, tables: vec![], steps },
+                    ));
+                }
             }
         }
     }
