@@ -7,6 +7,7 @@
 use crate::graph::Graph;
 use crate::op::{F32, Op};
 use crate::ops::Input;
+use crate::segment::{self, Segment, SegmentError};
 use crate::ty::Shape;
 use crate::verify::{Stage, Violation, verify};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub const MAGIC: [u8; 4] = *b"PICC";
 
 /// Version of the format; a reader takes no other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Largest program that is read.
 pub const MAX_BYTES: usize = 256 << 20;
@@ -40,6 +41,8 @@ pub enum ProgramError {
     Malformed(String),
     #[error("{}", lines("the program must not be run", .0))]
     Refused(Vec<Violation>),
+    #[error("the program's segments: {0}")]
+    Segments(#[from] SegmentError),
     #[error("{}", lines("the program contradicts its graph", .0))]
     Interface(Vec<String>),
 }
@@ -87,6 +90,8 @@ pub struct Program {
     pub model: String,
     pub inputs: Vec<InputSpec>,
     pub graph: Graph,
+    /// Which local nodes each party runs together, as one kernel, in order. See [`crate::segment`].
+    pub segments: Vec<Segment>,
     /// Names of the classes, if known.
     pub labels: Vec<String>,
     /// Bound on the difference from the reference interpreter, in units of the last place of each output
@@ -148,9 +153,10 @@ impl Program {
         Ok(program)
     }
 
-    /// Verifies the graph and that the interface describes it.
+    /// Verifies the graph, its segments, and that the interface describes it.
     pub fn check(&self) -> Result<(), ProgramError> {
         verify(&self.graph, Stage::Mpc).map_err(ProgramError::Refused)?;
+        segment::check(&self.graph, &self.segments)?;
         let mut wrong = Vec::new();
         let nodes: Vec<&Input> = self
             .graph

@@ -11,6 +11,7 @@ use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
+use crate::segment::segments;
 use crate::tail::split;
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::{F32, Op};
@@ -178,6 +179,7 @@ pub fn compile(
     let program = Program {
         model: options.model.clone(),
         inputs: input_specs(&mpc, options),
+        segments: segments(&mpc),
         graph: mpc,
         labels: options.labels.clone(),
         error_ulps,

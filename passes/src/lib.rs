@@ -23,6 +23,7 @@ mod lrn;
 mod quantize;
 mod ranges;
 mod report;
+mod segment;
 mod tail;
 #[cfg(test)]
 mod testing;
@@ -34,3 +35,4 @@ pub use compile::{Compiled, Linear, Options, compile};
 pub use error::CompileError;
 pub use ranges::{Bound, Source};
 pub use report::{Report, Row};
+pub use segment::segments;

@@ -26,7 +26,7 @@ fn agrees(net: &mut Net, options: &Options, tolerance: f32) {
     }
 }
 
-fn mnist_like(seed: u64) -> Net {
+pub(crate) fn mnist_like(seed: u64) -> Net {
     let mut net = Net::new(seed);
     let x = net.input(&[1, 1, 12, 12]);
     let c = net.conv(x, 4, 3, 1, 1);

@@ -11,9 +11,11 @@
 //! what interpreters and code generators take.
 //!
 //! Kernels do not travel. A program carries only its segmentation, lists of node ids; each party builds the kernels from
-//! the verified graph itself, so that a stranger's program cannot make a kernel compute anything but its nodes.
+//! the verified graph itself ([`mod@build`]), so that a stranger's program cannot make a kernel compute anything but its nodes.
 
+pub mod build;
 pub mod interp;
+pub mod stats;
 pub mod testing;
 pub mod text;
 pub mod verify;

@@ -174,6 +174,7 @@ mod tests {
     use super::*;
     use crate::mpc::{ReluOt, Reveal, Share};
     use crate::ops::Input;
+    use crate::segment;
     use crate::ty::{Fixed, Owner};
 
     fn relus(sizes: &[usize]) -> Graph {
@@ -209,6 +210,7 @@ mod tests {
         let program = Program {
             model: String::new(),
             inputs: Vec::new(),
+            segments: segment::one_each(&relus(&[10])),
             graph: relus(&[10]),
             labels: Vec::new(),
             error_ulps: vec![0],

@@ -22,6 +22,21 @@ pub struct Const {
 }
 
 impl Const {
+    /// The value of every element, if one integer stands for all of them.
+    #[must_use]
+    pub fn single(&self) -> Option<i64> {
+        match &self.value {
+            ConstValue::Int(v) => {
+                if let [one] = v[..] {
+                    Some(one)
+                } else {
+                    None
+                }
+            }
+            ConstValue::Real(_) => None,
+        }
+    }
+
     fn filled<T: Copy>(&self, values: Vec<T>) -> Tensor<T> {
         match values[..] {
             [one] => Tensor::full(&self.ty.shape, one),

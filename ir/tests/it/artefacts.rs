@@ -3,6 +3,7 @@
 use crate::support::{Seeded, secure_graph};
 use picc_ir::ops::Weight;
 use picc_ir::program::{InputSpec, MAGIC, Preprocess, ProgramError, VERSION};
+use picc_ir::segment::one_each;
 use picc_ir::weights::{RingWeights, WeightsError, check_weights, open_weights, read_weights, write_weights};
 use picc_ir::{Fixed, Graph, Id, Op, Owner, Program, Tensor, Ty};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ fn program() -> Program {
         model: "tiny".into(),
         inputs: vec![spec],
         graph: secure_graph(),
+        segments: one_each(&secure_graph()),
         labels: vec!["cat".into(), "dog".into()],
         error_ulps: vec![0, 0],
         softspoken_k: 2,

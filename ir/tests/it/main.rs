@@ -5,6 +5,7 @@ mod eval;
 mod kernel;
 mod linear;
 mod random;
+mod segments;
 mod support;
 mod text;
 mod types;

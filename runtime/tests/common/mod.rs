@@ -154,6 +154,7 @@ impl Builder {
         let program = Program {
             model: "test".into(),
             inputs: self.inputs,
+            segments: picc_ir::segment::one_each(&self.graph),
             graph: self.graph,
             labels: Vec::new(),
             error_ulps,

@@ -1,5 +1,6 @@
 //! Kernels: text, verifier, interpreter.
 
+mod build;
 mod meaning;
 mod rejections;
 mod text;

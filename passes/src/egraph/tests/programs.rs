@@ -286,7 +286,11 @@ fn explained_costs_are_those_of_the_program() {
         let mut net = build(15);
         let c = compiled(&mut net, &Options::default());
         let o = optimized(&c, &Profile::wan(), &RuleOptions::default());
-        let program = picc_ir::Program { graph: o.graph.clone(), ..c.program.clone() };
+        let program = picc_ir::Program {
+            segments: crate::segment::segments(&o.graph),
+            graph: o.graph.clone(),
+            ..c.program.clone()
+        };
         let cost = picc_ir::mpc::schedule::program_cost(&program).unwrap();
         let (mut nodes, mut reveals) = (picc_ir::cost::Traffic::default(), picc_ir::cost::Traffic::default());
         for (t, n) in cost.nodes.iter().zip(&o.graph.nodes) {

@@ -1,6 +1,6 @@
-//! Random valid kernels and memory for them, from a seed: for tests of whatever runs or translates kernels.
+//! Random valid kernels and memory for them, from a seed.
 
-use super::{
+use crate::kernel::{
     Access, Accumulator, Affine, BinaryOp, Buffer, CompareOp, Index, Inst, Kernel, Lane, Nest, Primitive, Reg,
     ShiftOp, Step, View,
 };
@@ -62,7 +62,7 @@ pub fn kernel(seed: u64) -> Kernel {
     draw.kernel
 }
 
-/// What [`super::interp::run`] takes for the caller's buffers of a kernel, seeded.
+/// What [`crate::kernel::interp::run`] takes for the caller's buffers of a kernel, seeded.
 #[must_use]
 pub fn memory(kernel: &Kernel, seed: u64) -> Vec<Vec<u64>> {
     let mut r = Seeded(seed);
