@@ -6,6 +6,8 @@
 
 pub mod cache;
 mod call;
+pub mod fast;
 pub mod isa;
 pub mod jit;
 pub mod lower;
+pub mod micro;
