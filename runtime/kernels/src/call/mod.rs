@@ -69,8 +69,15 @@ unsafe extern "C" fn run<T: Word>(site: *const Site, x: *const u8, y: *const u8,
             std::slice::from_raw_parts_mut(result.cast::<T>(), nr),
         )
     };
-    match primitive {
-        Primitive::Conv(g) => portable::conv(&g, x, y, result),
-        Primitive::MatMul(g) => portable::matmul(&g, x, y, result),
+    let done = match &primitive {
+        Primitive::Conv(g) => T::conv(x, y, result, g),
+        Primitive::MatMul(g) => T::matmul(x, y, result, g),
+    };
+    if done.is_err() {
+        // A shape that the micro-kernels refuse still has a meaning.
+        match &primitive {
+            Primitive::Conv(g) => portable::conv(g, x, y, result),
+            Primitive::MatMul(g) => portable::matmul(g, x, y, result),
+        }
     }
 }

@@ -1,24 +1,37 @@
 //! Products in rings in plain Rust: the meaning that micro-kernels must have.
 
+use crate::micro::{self, ShapeError};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use std::ops::Range;
 
-/// An element of a ring of 16, 32 or 64 bits.
+/// An element of a ring of 16, 32 or 64 bits, with its micro-kernels.
 pub(super) trait Word: Copy {
     const ZERO: Self;
     /// `self + a * b`, wrapping.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    fn conv(x: &[Self], w: &[Self], out: &mut [Self], geom: &ConvGeom) -> Result<(), ShapeError>;
+    fn matmul(a: &[Self], b: &[Self], out: &mut [Self], geom: &MatMulGeom) -> Result<(), ShapeError>;
 }
 
 macro_rules! word {
-    ($($t:ty)*) => { $(impl Word for $t {
+    ($($t:ty: $conv:path, $matmul:path;)*) => { $(impl Word for $t {
         const ZERO: $t = 0;
         fn mul_add(self, a: $t, b: $t) -> $t {
             self.wrapping_add(a.wrapping_mul(b))
         }
+        fn conv(x: &[$t], w: &[$t], out: &mut [$t], geom: &ConvGeom) -> Result<(), ShapeError> {
+            $conv(x, w, out, geom)
+        }
+        fn matmul(a: &[$t], b: &[$t], out: &mut [$t], geom: &MatMulGeom) -> Result<(), ShapeError> {
+            $matmul(a, b, out, geom)
+        }
     })* };
 }
-word!(u16 u32 u64);
+word! {
+    u16: micro::conv_u16, micro::matmul_u16;
+    u32: micro::conv_u32, micro::matmul_u32;
+    u64: micro::conv_u64, micro::matmul_u64;
+}
 
 /// `[batch, rows, inner] x [batch, inner, cols] -> [batch, rows, cols]`.
 pub(super) fn matmul<T: Word>(g: &MatMulGeom, a: &[T], b: &[T], out: &mut [T]) {

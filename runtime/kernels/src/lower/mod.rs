@@ -9,6 +9,7 @@
 
 mod access;
 mod cost;
+mod memory;
 mod nest;
 mod plan;
 mod value;
