@@ -292,7 +292,7 @@ pub fn sum_pool(name: &'static str, c: usize, h: usize, k: usize) -> Class {
 }
 
 /// `B^T d B` of F(2x2, 3x3) for the 4x4 tiles of `[c, 2 t + 2, 2 t + 2]`, as `[16, c, t, t]`.
-pub fn winograd(c: usize, t: usize) -> Class {
+pub fn winograd(name: &'static str, c: usize, t: usize) -> Class {
     let w = 2 * t + 2;
     let mut code = Code::default();
     let d: Vec<Reg> = (0..16).map(|i| code.load(0, at(i / 4 * w + i % 4, &[w * w, 2 * w, 2]))).collect();
@@ -316,29 +316,28 @@ pub fn winograd(c: usize, t: usize) -> Class {
         buffer("y", Lane::U64, 16 * c * t * t, Access::Write),
     ];
     let steps = vec![nest(&[c, t, t], code.0)];
-    let mut class =
-        class("Winograd 4x4 input transform, u64", kernel(buffers, steps), &[&[c, w, w]], |dims, x, out| {
-            let ([Slice::U64(x)], Out::U64(out), &[c, t]) = (x, out, dims) else { return };
-            let w = 2 * t + 2;
-            let half = |v: [u64; 4]| {
-                [v[0].wrapping_sub(v[2]), v[1].wrapping_add(v[2]), v[2].wrapping_sub(v[1]), v[1].wrapping_sub(v[3])]
-            };
-            for (ch, plane) in x.chunks_exact(w * w).enumerate() {
-                for ty in 0..t {
-                    for tx in 0..t {
-                        let tile = &plane[2 * ty * w + 2 * tx..];
-                        let columns: [[u64; 4]; 4] =
-                            std::array::from_fn(|x| half([tile[x], tile[w + x], tile[2 * w + x], tile[3 * w + x]]));
-                        for y in 0..4 {
-                            let row = half([columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
-                            for (x, v) in row.into_iter().enumerate() {
-                                out[((4 * y + x) * c + ch) * t * t + ty * t + tx] = v;
-                            }
+    let mut class = class(name, kernel(buffers, steps), &[&[c, w, w]], |dims, x, out| {
+        let ([Slice::U64(x)], Out::U64(out), &[c, t]) = (x, out, dims) else { return };
+        let w = 2 * t + 2;
+        let half = |v: [u64; 4]| {
+            [v[0].wrapping_sub(v[2]), v[1].wrapping_add(v[2]), v[2].wrapping_sub(v[1]), v[1].wrapping_sub(v[3])]
+        };
+        for (ch, plane) in x.chunks_exact(w * w).enumerate() {
+            for ty in 0..t {
+                for tx in 0..t {
+                    let tile = &plane[2 * ty * w + 2 * tx..];
+                    let columns: [[u64; 4]; 4] =
+                        std::array::from_fn(|x| half([tile[x], tile[w + x], tile[2 * w + x], tile[3 * w + x]]));
+                    for y in 0..4 {
+                        let row = half([columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
+                        for (x, v) in row.into_iter().enumerate() {
+                            out[((4 * y + x) * c + ch) * t * t + ty * t + tx] = v;
                         }
                     }
                 }
             }
-        });
+        }
+    });
     class.dims = vec![c, t];
     class
 }

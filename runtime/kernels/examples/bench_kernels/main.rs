@@ -1,10 +1,12 @@
-//! What emitted code gains, for each kind of local work: `cargo run --release -p picc-kernels --example bench_kernels`.
+//! What emitted code gains, for each kind of local work: `cargo run --release -p picc-kernels --example bench_kernels`; with
+//! programs (`-- model.pi`): the kernels of both parties, compiled and compared with the interpreter.
 //!
 //! Every class is computed four ways, which must agree: operator by operator, by the kernel interpreter, by plain Rust as
 //! the compiler vectorises it for this build's target, and by emitted code. Speed is bytes read and written once, over
 //! the fastest of several runs; the share is of copying as many bytes on one core in the same run.
 
 mod classes;
+mod program;
 
 use classes::{Class, Out, Slice};
 use picc_ir::eval::{Value, eval_op};
@@ -12,7 +14,6 @@ use picc_ir::kernel::{Lane, Verified, interp, testing, verify::verify};
 
 use picc_ir::tensor::Tensor;
 use picc_ir::ty::{Fixed, Owner, Ty, wrap};
-use picc_kernels::cache::Cache;
 use picc_kernels::jit::{BufferRef, Jit};
 use std::time::{Duration, Instant};
 
@@ -191,7 +192,7 @@ fn bench(class: &Class) -> Result<(), Failure> {
 }
 
 /// As many distinct kernels as a ResNet-50 has segments, and more: every class at many shapes.
-fn program() -> Result<Vec<Verified>, Failure> {
+fn shapes() -> Result<Vec<Verified>, Failure> {
     let mut kernels = Vec::new();
     for i in 0..20 {
         let (c, h) = (8 + 4 * i, [112, 56, 28, 14, 7][i % 5]);
@@ -205,7 +206,7 @@ fn program() -> Result<Vec<Verified>, Failure> {
             classes::im2col(c, h, h),
             classes::sum_pool("", c, h, if h % 2 == 0 { 2 } else { 7 }),
             classes::sum_pool("", c, h, h),
-            classes::winograd(c, h.div_ceil(2)),
+            classes::winograd("", c, h.div_ceil(2)),
             classes::pack_streams(16 * n),
         ];
         for class in classes {
@@ -215,30 +216,16 @@ fn program() -> Result<Vec<Verified>, Failure> {
     Ok(kernels)
 }
 
-fn compile_time() -> Result<(), Failure> {
-    let kernels = program()?;
-    let all: Vec<&Verified> = kernels.iter().collect();
-    let dir = std::env::temp_dir().join(format!("picc-bench-kernels-{}", std::process::id()));
-    for state in ["cold", "from cache"] {
-        let start = Instant::now();
-        let jit = Jit::with_cache(Some(Cache::at(&dir)?))?;
-        let (_, report) = jit.compile(&all)?;
-        println!(
-            "{state}: {} kernels, {} distinct, {} cached, {} KB of code in {:.0} ms on {} threads",
-            all.len(),
-            report.distinct,
-            report.cached,
-            report.code_bytes / 1000,
-            start.elapsed().as_secs_f64() * 1e3,
-            std::thread::available_parallelism().map_or(1, usize::from),
-        );
-        assert!(report.notes.is_empty(), "{:?}", report.notes);
-    }
-    std::fs::remove_dir_all(&dir)?;
-    Ok(())
-}
-
 fn main() -> Result<(), Failure> {
+    for path in std::env::args().skip(1) {
+        let kernels = program::kernels(&path)?;
+        let all: Vec<&Verified> = kernels.iter().collect();
+        program::compile_time(&all)?;
+        program::compare(&all)?;
+    }
+    if std::env::args().len() > 1 {
+        return Ok(());
+    }
     println!("| class | MB | operators | interpreter | Rust GB/s | emitted GB/s | Rust / copy | emitted / copy |");
     println!("|---|---|---|---|---|---|---|---|");
     let large = 256 * 56 * 56;
@@ -251,13 +238,14 @@ fn main() -> Result<(), Failure> {
         classes::im2col(64, 56, 56),
         classes::sum_pool("sum pool 2x2, u64", 64, 112, 2),
         classes::sum_pool("sum pool 7x7, u64", 2048, 7, 7),
-        classes::winograd(64, 28),
-        classes::winograd(63, 28),
+        classes::winograd("Winograd 4x4 input transform, u64, planes 4096 n bytes apart", 64, 28),
+        classes::winograd("Winograd 4x4 input transform, u64, other planes", 63, 28),
         classes::pack(large),
         classes::pack_streams(large),
     ] {
         bench(&class)?;
     }
     println!("operators, interpreter: time as a multiple of emitted code's\n");
-    compile_time()
+    let kernels = shapes()?;
+    program::compile_time(&kernels.iter().collect::<Vec<_>>())
 }

@@ -73,7 +73,7 @@ unsafe extern "C" fn run<T: Word>(site: *const Site, x: *const u8, y: *const u8,
         Primitive::Conv(g) => T::conv(x, y, result, g),
         Primitive::MatMul(g) => T::matmul(x, y, result, g),
     };
-    if done.is_err() {
+    if !done {
         // A shape that the micro-kernels refuse still has a meaning.
         match &primitive {
             Primitive::Conv(g) => portable::conv(g, x, y, result),

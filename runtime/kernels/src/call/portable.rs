@@ -1,6 +1,6 @@
 //! Products in rings in plain Rust: the meaning that micro-kernels must have.
 
-use crate::micro::{self, ShapeError};
+use crate::micro;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use std::ops::Range;
 
@@ -9,8 +9,9 @@ pub(super) trait Word: Copy {
     const ZERO: Self;
     /// `self + a * b`, wrapping.
     fn mul_add(self, a: Self, b: Self) -> Self;
-    fn conv(x: &[Self], w: &[Self], out: &mut [Self], geom: &ConvGeom) -> Result<(), ShapeError>;
-    fn matmul(a: &[Self], b: &[Self], out: &mut [Self], geom: &MatMulGeom) -> Result<(), ShapeError>;
+    /// False: refused, nothing is computed.
+    fn conv(x: &[Self], w: &[Self], out: &mut [Self], geom: &ConvGeom) -> bool;
+    fn matmul(a: &[Self], b: &[Self], out: &mut [Self], geom: &MatMulGeom) -> bool;
 }
 
 macro_rules! word {
@@ -19,11 +20,11 @@ macro_rules! word {
         fn mul_add(self, a: $t, b: $t) -> $t {
             self.wrapping_add(a.wrapping_mul(b))
         }
-        fn conv(x: &[$t], w: &[$t], out: &mut [$t], geom: &ConvGeom) -> Result<(), ShapeError> {
-            $conv(x, w, out, geom)
+        fn conv(x: &[$t], w: &[$t], out: &mut [$t], geom: &ConvGeom) -> bool {
+            $conv(x, w, out, geom).is_ok()
         }
-        fn matmul(a: &[$t], b: &[$t], out: &mut [$t], geom: &MatMulGeom) -> Result<(), ShapeError> {
-            $matmul(a, b, out, geom)
+        fn matmul(a: &[$t], b: &[$t], out: &mut [$t], geom: &MatMulGeom) -> bool {
+            $matmul(a, b, out, geom).is_ok()
         }
     })* };
 }

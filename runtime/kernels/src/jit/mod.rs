@@ -3,6 +3,31 @@
 //! ```text
 //! &[Verified] --digest--> distinct kernels --cache or lower (parallel)--> one block of W^X memory --> [CompiledKernel]
 //! ```
+//! What emitted code gains (`examples/bench_kernels`, one core of an AMD EPYC with AVX-512, one run; speed counts bytes
+//! read and written once; copying as many bytes within the same run is 100%; plain Rust is built for baseline x86-64):
+//!
+//! | class | MB | operators | interpreter | Rust GB/s | emitted GB/s | Rust / copy | emitted / copy |
+//! |---|---|---|---|---|---|---|---|
+//! | add + wrap chain, u64 | 25.7 | 2.7 | 147 | 34.0 | 40.0 | 103% | 121% |
+//! | truncation, u64 to u32 | 9.6 | 31.8 | 630 | 73.6 | 94.1 | 78% | 100% |
+//! | truncation + residual, fused | 12.8 | 68.1 | 530 | 83.2 | 87.8 | 121% | 128% |
+//! | pad by 1, u32 | 1.7 | 9.6 | 677 | 69.9 | 73.6 | 76% | 80% |
+//! | concat, u64 | 3.2 | 3.0 | 72 | 93.6 | 98.7 | 97% | 102% |
+//! | im2col 3x3, u32 | 8.1 | - | 724 | 50.5 | 62.8 | 52% | 65% |
+//! | sum pool 2x2, u64 | 8.0 | 6.1 | 398 | 12.8 | 62.5 | 13% | 65% |
+//! | sum pool 7x7, u64 | 0.8 | 64.8 | 126 | 21.1 | 79.2 | 20% | 75% |
+//! | Winograd 4x4 input transform, u64, planes 4096 n bytes apart | 8.1 | - | 31 | 4.6 | 8.5 | 5% | 9% |
+//! | Winograd 4x4 input transform, u64, other planes | 8.0 | - | 370 | 11.7 | 68.4 | 12% | 70% |
+//! | bit packing, 12 of 16 | 2.8 | - | 51 | 4.0 | 5.4 | 4% | 6% |
+//! | bit packing, 12 of 16, four streams | 2.8 | - | 1000 | 89.6 | 88.1 | 93% | 91% |
+//!
+//! Operators (the op-at-a-time interpreter) and interpreter (of kernels): time as a multiple of emitted code's; the
+//! machine was busy with other work, and these two columns vary by several times between runs. More than 100% is no
+//! error: reads are cheaper than writes, and copying does as many of each. What the last rows teach about layouts: planes that a nest writes side by side must not lie a multiple of 4096 bytes apart (all
+//! their lines compete for one set of the cache), and bits are packed from streams, not from neighbours.
+//!
+//! All 494 kernels of both parties of a DenseNet-121 program (199 distinct) take 0.30 s to compile on two busy cores and
+//! 17 ms from the cache.
 
 mod buffer;
 mod memory;
@@ -46,6 +71,13 @@ pub struct Compiled {
     pub notes: Vec<String>,
 }
 
+/// Code of a kernel, where it came from, and what was wrong with its cache file.
+struct Made {
+    code: Code,
+    cached: bool,
+    note: Option<String>,
+}
+
 /// Compiles kernels for the processor that this runs on.
 pub struct Jit {
     isa: Isa,
@@ -77,13 +109,13 @@ impl Jit {
             }));
         }
         let fingerprint = self.isa.fingerprint();
-        let made: Vec<Result<(Code, bool, Option<String>), LowerError>> = distinct
+        let made: Vec<Result<Made, LowerError>> = distinct
             .par_iter()
             .map(|&i| {
                 let key = Key::new(&fingerprint, &structures[i]);
                 let mut note = None;
                 match self.cache.as_ref().map(|c| c.load(&key)) {
-                    Some(Ok(Some(code))) => return Ok((code, true, None)),
+                    Some(Ok(Some(code))) => return Ok(Made { code, cached: true, note: None }),
                     Some(Err(e)) => note = Some(e),
                     Some(Ok(None)) | None => {}
                 }
@@ -91,13 +123,13 @@ impl Jit {
                 if let Some(Err(e)) = self.cache.as_ref().map(|c| c.store(&key, &code)) {
                     note.get_or_insert(e);
                 }
-                Ok((code, false, note))
+                Ok(Made { code, cached: false, note })
             })
             .collect();
         let mut report = Compiled { distinct: distinct.len(), ..Compiled::default() };
         let mut codes = Vec::with_capacity(made.len());
         for m in made {
-            let (code, cached, note) = m?;
+            let Made { code, cached, note } = m?;
             report.cached += usize::from(cached);
             report.code_bytes += code.bytes.len();
             report.notes.extend(note);

@@ -320,10 +320,9 @@ impl NestEmitter<'_, '_, '_> {
 
         let saved = self.bases.clone();
         for (base, group) in self.bases.iter_mut().zip(&self.plan.groups.all) {
-            if let Some(&counter) = strides.get(&group.strides[k]) {
-                if group.strides[k] != 0 {
-                    *base = self.b.ins().iadd(*base, counter);
-                }
+            let stride = group.strides[k];
+            if let Some(&counter) = strides.get(&stride).filter(|_| stride != 0) {
+                *base = self.b.ins().iadd(*base, counter);
             }
         }
         let results = body(self, &inner);

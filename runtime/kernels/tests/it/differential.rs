@@ -16,7 +16,7 @@ fn check(seeds: std::ops::Range<u64>) {
                 let mut found = expected.clone();
                 interp::run(kernel, &mut expected).unwrap();
                 memory::run(code, kernel, &mut found).unwrap();
-                assert!(found == expected, "seed {seed}, round {round}:\n{}", kernel.to_string());
+                assert!(found == expected, "seed {seed}, round {round}:\n{}", **kernel);
             }
         }
     }
