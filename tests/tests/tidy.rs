@@ -84,4 +84,8 @@ fn unsafe_lives_where_it_may() {
         let simd = path.components().any(|c| c.as_os_str() == "crypto" || c.as_os_str() == "ot");
         assert!(simd || !text.contains("unsafe {"), "{}: unsafe outside the SIMD code", path.display());
     }
+    for (path, text) in sources("runtime/kernels/src") {
+        let room = ["jit", "call", "micro"].iter().any(|d| path.components().any(|c| c.as_os_str() == *d));
+        assert!(room || !text.contains("unsafe {"), "{}: unsafe outside calls and micro-kernels", path.display());
+    }
 }

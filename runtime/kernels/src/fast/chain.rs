@@ -1,0 +1,138 @@
+//! Elementwise operators that follow one another, applied to a stretch of a tensor while it is in the cache.
+
+use picc_ir::{Id, Tensor};
+
+/// Elements that all links of a chain see before the next ones.
+const STRETCH: usize = 2048;
+
+/// One elementwise operator. Each leaves signed representatives of its ring, of which `unused` is what it lacks to 64 bits.
+pub(super) enum Link {
+    /// `floor((x + 2^(shift - 1)) / 2^shift)` from the ring of `unused` into the ring `shift` bits shorter.
+    Trunc {
+        shift: u32,
+        unused: u32,
+    },
+    /// Nothing but a smaller ring.
+    Wrap {
+        unused: u32,
+    },
+    Relu,
+    Neg {
+        unused: u32,
+    },
+    Shl {
+        bits: u32,
+        unused: u32,
+    },
+    With {
+        how: Binary,
+        other: Operand,
+        unused: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Binary {
+    Add,
+    Sub,
+    /// The other operand minus this one.
+    SubFrom,
+    Mul,
+    Max,
+}
+
+pub(super) enum Operand {
+    /// Element `i` is `values[i / inner % values.len()]`.
+    Pattern { values: Vec<i64>, inner: usize },
+    /// Another value of the same shape.
+    Node(Id),
+}
+
+/// A constant as it is broadcast to `shape`, if it varies along neighbouring axes only.
+pub(super) fn pattern(constant: &Tensor<i64>, shape: &[usize]) -> Option<Operand> {
+    let lead = shape.len().checked_sub(constant.shape.len())?;
+    let own = |axis: usize| if axis < lead { 1 } else { constant.shape[axis - lead] };
+    let varies = |axis: &usize| own(*axis) != 1;
+    let first = (0..shape.len()).find(varies).unwrap_or(shape.len());
+    let end = (0..shape.len()).rev().find(varies).map_or(shape.len(), |a| a + 1);
+    if (first..end).any(|a| own(a) != shape[a]) || constant.data.is_empty() {
+        return None;
+    }
+    Some(Operand::Pattern { values: constant.data.clone(), inner: shape[end..].iter().product() })
+}
+
+/// Applies `links` to `data`; `node` finds the other operands.
+pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], node: impl Fn(Id) -> &'a [i64]) {
+    if links.is_empty() {
+        return;
+    }
+    for (n, stretch) in data.chunks_mut(STRETCH).enumerate() {
+        for link in links {
+            link.apply(stretch, n * STRETCH, &node);
+        }
+    }
+}
+
+impl Link {
+    fn apply<'a>(&self, x: &mut [i64], start: usize, node: &impl Fn(Id) -> &'a [i64]) {
+        match *self {
+            Link::Trunc { shift, unused } => {
+                let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
+                // The sum mod the ring, then its upper bits.
+                each(x, |v| v.wrapping_add(half) << unused >> (unused + shift));
+            }
+            Link::Wrap { unused } => each(x, |v| v << unused >> unused),
+            Link::Relu => each(x, |v| v.max(0)),
+            Link::Neg { unused } => each(x, |v| v.wrapping_neg() << unused >> unused),
+            Link::Shl { bits, unused } => each(x, |v| v << bits << unused >> unused),
+            Link::With { how, ref other, unused } => {
+                let wrap = move |v: i64| v << unused >> unused;
+                match how {
+                    Binary::Add => with(x, start, other, node, move |a, b| wrap(a.wrapping_add(b))),
+                    Binary::Sub => with(x, start, other, node, move |a, b| wrap(a.wrapping_sub(b))),
+                    Binary::SubFrom => with(x, start, other, node, move |a, b| wrap(b.wrapping_sub(a))),
+                    Binary::Mul => with(x, start, other, node, move |a, b| wrap(a.wrapping_mul(b))),
+                    Binary::Max => with(x, start, other, node, Ord::max),
+                }
+            }
+        }
+    }
+}
+
+fn each(x: &mut [i64], f: impl Fn(i64) -> i64) {
+    x.iter_mut().for_each(|v| *v = f(*v));
+}
+
+fn with<'a>(
+    x: &mut [i64],
+    start: usize,
+    other: &Operand,
+    node: &impl Fn(Id) -> &'a [i64],
+    f: impl Fn(i64, i64) -> i64,
+) {
+    match other {
+        Operand::Node(id) => pairs(x, &node(*id)[start..], f),
+        Operand::Pattern { values, inner } => {
+            let mut at = 0;
+            while at < x.len() {
+                let i = start + at;
+                let which = i / inner % values.len();
+                let rest = x.len() - at;
+                if *inner == 1 {
+                    let count = rest.min(values.len() - which);
+                    pairs(&mut x[at..at + count], &values[which..], &f);
+                    at += count;
+                } else {
+                    let count = rest.min(inner - i % inner);
+                    let b = values[which];
+                    each(&mut x[at..at + count], |a| f(a, b));
+                    at += count;
+                }
+            }
+        }
+    }
+}
+
+fn pairs(x: &mut [i64], other: &[i64], f: impl Fn(i64, i64) -> i64) {
+    x.iter_mut().zip(other).for_each(|(a, &b)| *a = f(*a, b));
+}

@@ -1,0 +1,291 @@
+//! The loops around the tiles.
+//!
+//! ```text
+//! for STRIPS strips of pixels            bases of their vectors
+//!   for CHUNK blocks of output channels  sums [CHUNK, STRIPS, tile] stay in the cache
+//!     for runs of taps                   weights of one block and run stay in the first-level cache
+//!       for blocks, for strips: tile
+//!     sums -> output rows
+//! ```
+
+use super::arith::Scheme;
+use super::element::Element;
+use super::isa::Isa;
+use super::layout::Layout;
+use super::select::Tiles;
+use super::tile::{Start, Tile};
+use picc_ir::geom::ConvGeom;
+use std::ops::Range;
+
+const STRIPS: usize = 8;
+const CHUNK: usize = 8;
+/// Bytes of the weights of a block and a run of taps: half of a first-level cache.
+const RUN_BYTES: usize = 16 << 10;
+/// Small images are computed together until there are this many vectors.
+const VECTORS: usize = 48;
+
+/// Taps that are multiplied in one go.
+struct Run {
+    /// In the packed weights.
+    tap: usize,
+    /// In the offsets.
+    offset: usize,
+    taps: usize,
+    start: Start,
+}
+
+/// A product of one geometry in lanes `L`.
+pub(super) struct Engine<L> {
+    pub geom: ConvGeom,
+    scheme: Scheme,
+    tile: Tile<L>,
+    pub layout: Layout,
+    runs: Vec<Run>,
+    /// Taps of the packed weights.
+    taps: usize,
+}
+
+impl<L: Tiles> Engine<L> {
+    pub fn new(geom: &ConvGeom, scheme: Scheme, isa: Isa) -> Engine<L> {
+        let tile = L::tile(scheme, isa, geom.c_out / geom.groups);
+        let limbs = scheme.limbs();
+        let layout = Layout::new(geom, limbs, tile.lanes);
+        let taps = layout.offsets.len() / limbs.max(1);
+        let longest = (RUN_BYTES / (tile.rows * size_of::<L>())).max(1);
+        let mut runs = Vec::new();
+        for limb in 0..limbs.max(1) {
+            for tap in (0..taps).step_by(longest) {
+                let start = match (limb, tap) {
+                    (0, 0) => Start::Zero,
+                    (_, 0) => Start::UpperLimb,
+                    _ => Start::Sums,
+                };
+                runs.push(Run { tap, offset: limb * taps + tap, taps: longest.min(taps - tap), start });
+            }
+        }
+        Engine { geom: *geom, scheme, tile, layout, runs, taps }
+    }
+
+    fn rows(&self) -> usize {
+        self.geom.c_out / self.geom.groups
+    }
+
+    fn blocks(&self) -> usize {
+        self.rows().div_ceil(self.tile.rows)
+    }
+
+    /// All blocks of output channels of a group.
+    pub fn all_blocks(&self) -> Range<usize> {
+        0..self.blocks()
+    }
+
+    /// Lanes of one group's packed weights.
+    fn group(&self) -> usize {
+        self.blocks() * self.taps * self.tile.rows
+    }
+
+    /// Weights `[c_out, c_in / groups, kh, kw]` in the order of the tiles: `[group, block, tap, row]`, missing rows 0.
+    pub fn pack<W: Element>(&self, w: &[W]) -> Vec<L> {
+        let (g, rows) = (&self.geom, self.tile.rows);
+        let (fan_in, area) = (g.fan_in(), g.kh * g.kw);
+        let mut packed = vec![L::ZERO; g.groups * self.group()];
+        for (co, w) in w.chunks_exact(fan_in).enumerate() {
+            let (group, row) = (co / self.rows(), co % self.rows());
+            let at = group * self.group() + row / rows * self.taps * rows + row % rows;
+            for tap in 0..self.taps {
+                let (c, k) = (tap / area, tap % area);
+                packed[at + tap * rows] = if self.scheme.limbs() == 0 {
+                    L::from_u64(w[tap].to_u64())
+                } else {
+                    pair(w[2 * c * area + k], w.get((2 * c + 1) * area + k).copied(), 0)
+                };
+            }
+        }
+        packed
+    }
+
+    /// Images that are best computed together.
+    pub fn images_at_once(&self, images: usize) -> usize {
+        if self.layout.in_place { 1 } else { VECTORS.div_ceil(self.layout.bases.len()).min(images).max(1) }
+    }
+
+    /// Room for the planes of one group of some images.
+    pub fn planes(&self, images: usize) -> Vec<L> {
+        vec![L::ZERO; images * self.layout.image]
+    }
+
+    /// Lays out group `group` of an image.
+    pub fn fill<X: Element>(&self, image: &[X], group: usize, planes: &mut [L]) {
+        let x = self.of_group(image, group);
+        match self.scheme.limbs() {
+            0 => self.layout.fill(&self.geom, x, 0, |a, _, _| L::from_u64(a.to_u64()), planes),
+            1 => self.layout.fill(&self.geom, x, 1, |a, b, _| pair(a, b, 0), planes),
+            limbs => self.layout.fill(&self.geom, x, limbs, pair, planes),
+        }
+    }
+
+    fn of_group<'a, X>(&self, image: &'a [X], group: usize) -> &'a [X] {
+        let len = self.geom.c_in / self.geom.groups * self.geom.h * self.geom.w;
+        &image[group * len..][..len]
+    }
+
+    /// Some images, `[c_in, h, w]` each, into their outputs `[c_out, oh, ow]`.
+    pub fn run<X: Element, O: Send>(
+        &self,
+        packed: &[L],
+        images: &[&[X]],
+        outs: &mut [&mut [O]],
+        finish: impl Fn(L) -> O + Copy,
+    ) {
+        let g = &self.geom;
+        let [oh, ow] = g.out_hw();
+        let (rows, at_once) = (self.rows(), self.images_at_once(images.len()));
+        let mut planes = Vec::new();
+        for (images, outs) in images.chunks(at_once).zip(outs.chunks_mut(at_once)) {
+            for group in 0..g.groups {
+                let packed = &packed[group * self.group()..][..self.group()];
+                let mut outs: Vec<&mut [O]> =
+                    outs.iter_mut().map(|o| &mut o[group * rows * oh * ow..][..rows * oh * ow]).collect();
+                let here = if self.layout.in_place { X::lanes(self.of_group(images[0], group)) } else { None };
+                if let Some(x) = here {
+                    self.blocks_of(packed, x, self.all_blocks(), &mut outs, finish);
+                    continue;
+                }
+                if planes.is_empty() {
+                    planes = self.planes(at_once);
+                }
+                for (image, planes) in images.iter().zip(planes.chunks_exact_mut(self.layout.image)) {
+                    self.fill(image, group, planes);
+                }
+                self.blocks_of(packed, &planes, self.all_blocks(), &mut outs, finish);
+            }
+        }
+    }
+
+    /// One image, its output channels split among the threads of the pool.
+    pub fn run_on_threads<X: Element, O: Send>(
+        &self,
+        packed: &[L],
+        image: &[X],
+        out: &mut [O],
+        finish: impl Fn(L) -> O + Copy + Send + Sync,
+    ) {
+        use rayon::prelude::*;
+        let [oh, ow] = self.geom.out_hw();
+        let (rows, area) = (self.rows(), oh * ow);
+        let threads = rayon::current_num_threads();
+        let one_group = |group: usize, out: &mut [O], parts: usize| {
+            let packed = &packed[group * self.group()..][..self.group()];
+            let mut own = Vec::new();
+            let here = if self.layout.in_place { X::lanes(self.of_group(image, group)) } else { None };
+            let planes = here.unwrap_or_else(|| {
+                own = self.planes(1);
+                self.fill(image, group, &mut own);
+                &own
+            });
+            let blocks = self.blocks().div_ceil(parts);
+            let part = |(i, out): (usize, &mut [O])| {
+                let first = i * blocks;
+                self.blocks_of(packed, planes, first..self.blocks().min(first + blocks), &mut [out], finish);
+            };
+            let len = blocks * self.tile.rows * area;
+            if parts == 1 {
+                out.chunks_mut(len).enumerate().for_each(part);
+            } else {
+                out.par_chunks_mut(len).enumerate().for_each(part);
+            }
+        };
+        if self.geom.groups >= threads {
+            out.par_chunks_mut(rows * area).enumerate().for_each(|(group, out)| one_group(group, out, 1));
+        } else {
+            let parts = threads.min(self.blocks());
+            out.chunks_mut(rows * area).enumerate().for_each(|(group, out)| one_group(group, out, parts));
+        }
+    }
+
+    /// The output channels of `blocks`, in one group, of as many images as there are `outs`, which begin with the first
+    /// of those channels.
+    pub fn blocks_of<O>(
+        &self,
+        packed: &[L],
+        planes: &[L],
+        blocks: Range<usize>,
+        outs: &mut [&mut [O]],
+        finish: impl Fn(L) -> O + Copy,
+    ) {
+        let per_image = self.layout.bases.len();
+        let vectors = per_image * outs.len();
+        let nv = self.tile.vectors;
+        let mut sums = vec![L::ZERO; STRIPS * CHUNK.min(blocks.len()) * self.tile.len()];
+        let mut bases = Vec::with_capacity(STRIPS * nv);
+        for first in (0..vectors).step_by(STRIPS * nv) {
+            let end = vectors.min(first + STRIPS * nv);
+            bases.clear();
+            bases.extend((first..end.next_multiple_of(nv)).map(|v| {
+                // The last strip may lack vectors: it computes the last one again.
+                let v = v.min(vectors - 1);
+                self.layout.bases[v % per_image] + (v / per_image * self.layout.image) as u32
+            }));
+            for chunk in blocks.clone().step_by(CHUNK) {
+                let chunk = chunk..blocks.end.min(chunk + CHUNK);
+                self.tiles(packed, planes, chunk.clone(), &bases, &mut sums);
+                for (b, block) in chunk.enumerate() {
+                    for row in 0..self.tile.rows.min(self.rows() - block * self.tile.rows) {
+                        let channel = (block - blocks.start) * self.tile.rows + row;
+                        let of = (b, bases.len() / nv, row);
+                        self.store(&sums, of, first..end, channel, outs, finish);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `sums [block, strip, tile]` of some blocks and strips.
+    fn tiles(&self, packed: &[L], planes: &[L], blocks: Range<usize>, bases: &[u32], sums: &mut [L]) {
+        let (rows, len) = (self.tile.rows, self.tile.len());
+        let strips = bases.len() / self.tile.vectors;
+        for run in &self.runs {
+            for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(strips * len)) {
+                let a = &packed[(block * self.taps + run.tap) * rows..][..run.taps * rows];
+                for (bases, c) in bases.chunks_exact(self.tile.vectors).zip(sums.chunks_exact_mut(len)) {
+                    self.tile.run(a, planes, (&self.layout.offsets, run.offset), bases, c, run.start);
+                }
+            }
+        }
+    }
+
+    /// Row `row` of block `b` (of `strips` strips each) to its output channel.
+    fn store<O>(
+        &self,
+        sums: &[L],
+        (b, strips, row): (usize, usize, usize),
+        vectors: Range<usize>,
+        channel: usize,
+        outs: &mut [&mut [O]],
+        finish: impl Fn(L) -> O + Copy,
+    ) {
+        let [oh, ow] = self.geom.out_hw();
+        let per_image = self.layout.bases.len();
+        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
+        for (i, v) in vectors.enumerate() {
+            let at = (b * strips + i / nv) * self.tile.len() + (row * nv + i % nv) * lanes;
+            let sums = &sums[at..at + lanes];
+            let out = &mut outs[v / per_image][channel * oh * ow..][..oh * ow];
+            for s in self.layout.segments(v % per_image) {
+                let out = &mut out[s.out..s.out + s.len];
+                for (o, &sum) in out.iter_mut().zip(&sums[s.lane..s.lane + s.len]) {
+                    *o = finish(sum);
+                }
+            }
+        }
+    }
+}
+
+/// Limb `limb` of two values in one lane: `v = low + 2^16 high` with signed 16-bit `low`, and `high` mod 2^16.
+fn pair<X: Element, L: Tiles>(a: X, b: Option<X>, limb: usize) -> L {
+    let half = |v: X| -> u64 {
+        let v = v.to_u64();
+        (if limb == 0 { v } else { v.wrapping_add(1 << 15) >> 16 }) & 0xffff
+    };
+    L::from_u64(half(a) | b.map_or(0, half) << 16)
+}

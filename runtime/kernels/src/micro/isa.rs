@@ -1,0 +1,56 @@
+//! Instruction sets, chosen at run time.
+
+use std::sync::OnceLock;
+
+/// What the micro-kernels are written for, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// Plain Rust.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, DQ, VL.
+    Avx512,
+    /// AVX-512 with IFMA (52-bit products) and VNNI (16-bit products, added in pairs).
+    Avx512Vnni,
+}
+
+impl Isa {
+    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+
+    /// The best that this processor has.
+    #[must_use]
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(detect)
+    }
+
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        self <= Isa::best()
+    }
+
+    /// All that this processor has, for tests and measurements.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Isa {
+    use std::arch::is_x86_feature_detected as has;
+    if !(has!("avx2") && has!("fma")) {
+        Isa::Portable
+    } else if !(has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl")) {
+        Isa::Avx2
+    } else if !(has!("avx512ifma") && has!("avx512vnni")) {
+        Isa::Avx512
+    } else {
+        Isa::Avx512Vnni
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Isa {
+    Isa::Portable
+}
