@@ -1,25 +1,69 @@
 //! What a run took, measured beside predicted: totals, phases and one row a node.
 
+use crate::channel::Channel;
 use picc_ir::cost::Traffic;
 use picc_ir::mpc::schedule::ProgramCost;
 use picc_ir::{Id, Party};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Called after each step of the schedule with the number of steps done in the session.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Where a party's time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    /// From begin to end.
+    pub total: Duration,
+    /// Of it, waiting for the network and the other party.
+    pub waiting: Duration,
+    /// Of it, arithmetic on shares outside the protocols: local nodes, and moving values in and out of protocols.
+    pub kernels: Duration,
+}
+
+impl Times {
+    /// The rest: protocols' own computation.
+    #[must_use]
+    pub fn cryptography(&self) -> Duration {
+        self.total.saturating_sub(self.waiting).saturating_sub(self.kernels)
+    }
+}
+
+impl std::ops::Add for Times {
+    type Output = Times;
+    fn add(self, o: Times) -> Times {
+        Times { total: self.total + o.total, waiting: self.waiting + o.waiting, kernels: self.kernels + o.kernels }
+    }
+}
+
+/// Begun at the start of something that is measured.
+pub(crate) struct Stopwatch {
+    start: Instant,
+    waited: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start(channel: &Channel) -> Stopwatch {
+        Stopwatch { start: Instant::now(), waited: channel.waited() }
+    }
+
+    /// What passed since, of which `kernels` were local arithmetic.
+    pub(crate) fn read(&self, channel: &Channel, kernels: Duration) -> Times {
+        Times { total: self.start.elapsed(), waiting: channel.waited().saturating_sub(self.waited), kernels }
+    }
+}
 
 /// Traffic and time of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
     pub traffic: Traffic,
-    pub time: Duration,
+    pub time: Times,
 }
 
 impl Spent {
-    fn add(&mut self, traffic: Traffic, time: Duration) {
+    fn add(&mut self, traffic: Traffic, time: Times) {
         self.traffic = self.traffic + traffic;
-        self.time += time;
+        self.time = self.time + time;
     }
 }
 
@@ -54,19 +98,19 @@ impl Record {
         }
     }
 
-    pub(crate) fn extension(&mut self, traffic: Traffic, time: Duration) {
+    pub(crate) fn extension(&mut self, traffic: Traffic, time: Times) {
         self.extension.add(traffic, time);
     }
 
-    pub(crate) fn setup(&mut self, traffic: Traffic, time: Duration) {
+    pub(crate) fn setup(&mut self, traffic: Traffic, time: Times) {
         self.setup.add(traffic, time);
     }
 
-    pub(crate) fn control(&mut self, traffic: Traffic, time: Duration) {
+    pub(crate) fn control(&mut self, traffic: Traffic, time: Times) {
         self.control.add(traffic, time);
     }
 
-    pub(crate) fn node(&mut self, id: Id, traffic: Traffic, time: Duration) {
+    pub(crate) fn node(&mut self, id: Id, traffic: Traffic, time: Times) {
         self.nodes[id.index()].add(traffic, time);
         self.steps += 1;
         if let Some(progress) = &self.progress {
@@ -94,7 +138,11 @@ impl Record {
                 server_to_client: total.traffic.server_to_client - setup.traffic.server_to_client,
                 rounds: total.traffic.rounds - setup.traffic.rounds,
             },
-            time: total.time - setup.time,
+            time: Times {
+                total: total.time.total - setup.time.total,
+                waiting: total.time.waiting - setup.time.waiting,
+                kernels: total.time.kernels - setup.time.kernels,
+            },
         }
     }
 

@@ -211,3 +211,27 @@ fn the_reference_counts_right_answers() {
     files.write("logits.npy", &npz["logits"]);
     assert_eq!(array(&files.path("logits.npy")).data, files.expected[..2].concat());
 }
+
+/// Every second of a party is computation on shares, cryptography or waiting, and the bytes are those of the cost.
+#[test]
+fn bench_splits_the_time_of_both_parties() {
+    let files = Files::new(Linear::Rlwe);
+    let out = files.run("bench model.pi --weights model.piw --runs 1 --network none --network 1Gbit,1ms --json");
+    let json: serde_json::Value = serde_json::from_str(&ok(&out)).unwrap();
+    assert_eq!(json["as_predicted"], true);
+    assert_eq!(json["networks"].as_array().unwrap().len(), 2);
+    let seconds = |of: &serde_json::Value, what: &str| of[what].as_f64().unwrap();
+    for network in json["networks"].as_array().unwrap() {
+        for party in ["client", "server"] {
+            let s = &network[party];
+            let sum =
+                seconds(s, "kernel_seconds") + seconds(s, "cryptography_seconds") + seconds(s, "waiting_seconds");
+            assert!((sum - seconds(s, "seconds")).abs() < 1e-6, "{s}");
+            assert!(seconds(s, "waiting_seconds") > 0.0 && seconds(s, "kernel_seconds") > 0.0, "{s}");
+        }
+    }
+    let text = ok(&files.run("bench model.pi --weights model.piw --runs 1 --network none --input x.npy"));
+    for part in ["as predicted", "network", "waiting", "(extension)", "conv.rlwe"] {
+        assert!(text.contains(part), "{text}");
+    }
+}

@@ -24,6 +24,7 @@ pub use shaper::Network;
 use crate::error::{Error, Result};
 use picc_ir::Party;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// What a message is for; a frame of another kind than expected is a protocol error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ pub struct Channel {
     transport: Box<dyn Transport>,
     clock: u32,
     meter: Meter,
+    waited: Duration,
 }
 
 const FLIGHT_MAX: u32 = 0x00ff_ffff;
@@ -70,7 +72,7 @@ pub const MAX_PAYLOAD: usize = 1 << 30;
 impl Channel {
     #[must_use]
     pub fn new(party: Party, transport: Box<dyn Transport>) -> Channel {
-        Channel { party, transport, clock: 0, meter: Meter::default() }
+        Channel { party, transport, clock: 0, meter: Meter::default(), waited: Duration::ZERO }
     }
 
     #[must_use]
@@ -82,6 +84,12 @@ impl Channel {
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Time spent so far waiting for the transport: for the peer, for the network, for a queue to drain.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Begins a program node: rounds are counted from here, on both sides alike. Returns what the node before cost.
@@ -101,11 +109,11 @@ impl Channel {
         frame.extend_from_slice(&((flight << 8) | kind as u32).to_le_bytes());
         frame.extend_from_slice(payload);
         self.meter.sent(self.party, frame.len() as u64, flight);
-        Ok(self.transport.write(frame)?)
+        self.waiting(|transport| transport.write(frame))
     }
 
     pub fn flush(&mut self) -> Result<()> {
-        Ok(self.transport.flush()?)
+        self.waiting(|transport| transport.flush())
     }
 
     /// Receives the next message, which must be of `kind` and of exactly `len` bytes.
@@ -116,9 +124,7 @@ impl Channel {
                 "expected {kind:?} of {len} bytes, got kind {header_kind} of {header_len} bytes"
             )));
         }
-        let mut payload = vec![0; len];
-        self.transport.read_exact(&mut payload)?;
-        Ok(payload)
+        self.payload(len)
     }
 
     /// Receives a message of `kind` whose length only the sender knows, up to `max` bytes (handshake and control).
@@ -129,9 +135,7 @@ impl Channel {
                 "expected {kind:?} of at most {max} bytes, got kind {header_kind} of {len} bytes"
             )));
         }
-        let mut payload = vec![0; len];
-        self.transport.read_exact(&mut payload)?;
-        Ok(payload)
+        self.payload(len)
     }
 
     /// Sends and receives at the same time: one round.
@@ -140,10 +144,25 @@ impl Channel {
         self.recv(kind, len)
     }
 
+    fn payload(&mut self, len: usize) -> Result<Vec<u8>> {
+        let mut payload = vec![0; len];
+        self.waiting(|transport| transport.read_exact(&mut payload))?;
+        Ok(payload)
+    }
+
+    fn waiting(&mut self, work: impl FnOnce(&mut dyn Transport) -> io::Result<()>) -> Result<()> {
+        let start = Instant::now();
+        let result = work(self.transport.as_mut());
+        self.waited += start.elapsed();
+        Ok(result?)
+    }
+
     fn recv_header(&mut self) -> Result<(u8, usize)> {
-        self.transport.flush()?;
         let mut header = [0u8; 8];
-        self.transport.read_exact(&mut header)?;
+        self.waiting(|transport| {
+            transport.flush()?;
+            transport.read_exact(&mut header)
+        })?;
         let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let word = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let flight = word >> 8;

@@ -13,6 +13,8 @@ Examples:
       Both parties in this process, connected by memory only.
   pirun local model.pi --weights model.piw --input photo.png --network wan --json
       The same over an emulated wide-area network, with a table of costs.
+  pirun bench model.pi --weights model.piw
+      What a private inference takes on three networks, and where the time goes.
   pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700
   pirun infer model.pi --server example.org:7700 --input photo.png --top 5
       The two parties on two machines. Only the server has model.piw.
@@ -38,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Run client and server in this process, with all cryptography.
     Local(Local),
+    /// Measure a program: seconds by network, split by cause and by node, measured beside predicted.
+    Bench(Bench),
     /// Be the client of a running server.
     Infer(Infer),
     /// Be the server: answer one client after the other, or several at once.
@@ -65,6 +69,37 @@ pub struct Local {
     /// Also evaluate the program without cryptography and report the largest difference in units of the last place.
     #[arg(long)]
     pub check_reference: bool,
+}
+
+/// Both parties run in this process, several times for each network, in turn.
+#[derive(Args)]
+pub struct Bench {
+    /// The program.
+    pub model: PathBuf,
+    /// The server's weights.
+    #[arg(long, value_name = "MODEL.PIW")]
+    pub weights: PathBuf,
+    /// The client's input; costs do not depend on its values [default: zeros].
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Networks to emulate, as `--network` of `local` takes them.
+    #[arg(long, value_name = "NETWORK", default_values = ["none", "lan", "wan"])]
+    pub network: Vec<Network>,
+    /// Sessions for each network; each one has a setup and one inference.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
+    /// Threads of a party [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// How many nodes to list, dearest first.
+    #[arg(long, value_name = "K", default_value_t = 12)]
+    pub top: usize,
+    /// MiB of memory for weights that are transformed once, at the start.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    pub prepared_memory: u64,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

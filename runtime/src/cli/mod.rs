@@ -1,6 +1,7 @@
 //! The command line `pirun`.
 
 mod args;
+mod bench;
 mod private;
 mod reference;
 mod serve;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Local(args) => private::local(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Infer(args) => private::infer(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Reference(args) => reference::reference(&args),

@@ -21,23 +21,45 @@ pub fn local(args: &Local) -> Result<()> {
     let exe = load_program(&args.model)?;
     let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
     let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
-    let (client, server) = memory_pair_over(&args.link.network, args.link.patience());
+    let Both { inferences, client: record, server, time } = both(&exe, &model, &samples, &args.link)?;
+    let agreement = args.check_reference.then(|| compare(&exe, &model, &samples, &inferences)).transpose()?;
+    show(
+        &args.output,
+        &Shown {
+            exe: &exe,
+            inferences: &inferences,
+            record: &record,
+            server: Some(&server),
+            time,
+            agreement,
+            link: &args.link,
+        },
+    )
+}
+
+/// A session of two parties in this process.
+pub struct Both {
+    pub inferences: Vec<Inference>,
+    pub client: Record,
+    pub server: Record,
+    /// From the handshake to the end.
+    pub time: Duration,
+}
+
+/// Runs both parties, one inference a sample, connected by memory.
+pub fn both(exe: &Executable, model: &ServerModel, samples: &[Sample], link: &Link) -> Result<Both> {
+    let (client, server) = memory_pair_over(&link.network, link.patience());
     let start = Instant::now();
     let (client, server) = std::thread::scope(|scope| {
-        let server = scope.spawn(|| {
-            pool(args.link.threads)?.install(|| serve_session(&exe, &model, server, Rng::from_os()?, None))
-        });
-        let client = run_client(&exe, &samples, client, &args.link);
+        let server = scope
+            .spawn(|| pool(link.threads)?.install(|| serve_session(exe, model, server, Rng::from_os()?, None)));
+        let client = run_client(exe, samples, client, link);
         let panicked = || Err(Error::Bug("the server's thread panicked".into()));
         (client, server.join().unwrap_or_else(|_| panicked()))
     });
     let time = start.elapsed();
-    let (inferences, record) = first_cause(client, server)?;
-    let agreement = args.check_reference.then(|| compare(&exe, &model, &samples, &inferences)).transpose()?;
-    show(
-        &args.output,
-        &Shown { exe: &exe, inferences: &inferences, record: &record, time, agreement, link: &args.link },
-    )
+    let ((inferences, client), server) = first_cause(client, server)?;
+    Ok(Both { inferences, client, server, time })
 }
 
 /// The client of a server elsewhere.
@@ -53,7 +75,15 @@ pub fn infer(args: &Infer) -> Result<()> {
     let agreement = None;
     show(
         &args.output,
-        &Shown { exe: &exe, inferences: &inferences, record: &record, time, agreement, link: &args.link },
+        &Shown {
+            exe: &exe,
+            inferences: &inferences,
+            record: &record,
+            server: None,
+            time,
+            agreement,
+            link: &args.link,
+        },
     )
 }
 
@@ -94,9 +124,9 @@ fn progress_bar(steps: u64) -> ProgressBar {
 }
 
 /// When both parties fail, the one that only lost its peer is not the cause.
-fn first_cause<T>(client: Result<T>, server: Result<Record>) -> Result<T> {
+fn first_cause<T>(client: Result<T>, server: Result<Record>) -> Result<(T, Record)> {
     match (client, server) {
-        (Ok(value), Ok(_)) => Ok(value),
+        (Ok(value), Ok(record)) => Ok((value, record)),
         (Err(client), Err(server)) => Err(if is_io(&client) && !is_io(&server) { server } else { client }),
         (Err(e), Ok(_)) | (Ok(_), Err(e)) => Err(e),
     }

@@ -95,7 +95,7 @@ fn finish(shared: &Shared, done: Running) -> Result<Record> {
                 spent.traffic.client_to_server,
                 spent.traffic.server_to_client,
                 spent.traffic.rounds,
-                spent.time.as_secs_f64()
+                spent.time.total.as_secs_f64()
             );
         }
         Err(e) => eprintln!("pirun: session {number} failed: {e}"),
@@ -116,7 +116,7 @@ fn object(number: u64, result: &Result<Record>) -> serde_json::Value {
                 "bytes_client_to_server": spent.traffic.client_to_server,
                 "bytes_server_to_client": spent.traffic.server_to_client,
                 "rounds": spent.traffic.rounds,
-                "seconds": spent.time.as_secs_f64(),
+                "seconds": spent.time.total.as_secs_f64(),
             })
         }
         Err(e) => serde_json::json!({ "session": number, "error": e.to_string() }),

@@ -4,7 +4,7 @@ use super::args::{Link, Output};
 use crate::error::{Error, Result};
 use crate::exec::{Executable, Inference};
 use crate::inputs::write_npz;
-use crate::report::{Record, Spent, peak_memory};
+use crate::report::{Record, Spent, Times, peak_memory};
 use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
 use picc_ir::npy::{write_f32, write_i64};
@@ -18,6 +18,8 @@ pub struct Shown<'a> {
     pub exe: &'a Executable,
     pub inferences: &'a [Inference],
     pub record: &'a Record,
+    /// The server's, if it ran in this process.
+    pub server: Option<&'a Record>,
     pub time: Duration,
     pub agreement: Option<Agreement>,
     pub link: &'a Link,
@@ -160,7 +162,28 @@ struct Phase {
     bytes_client_to_server: u64,
     bytes_server_to_client: u64,
     rounds: u64,
-    seconds: f64,
+    #[serde(flatten)]
+    times: Seconds,
+}
+
+/// Where the time of a party went.
+#[derive(Clone, Copy, Serialize)]
+pub struct Seconds {
+    pub seconds: f64,
+    pub waiting_seconds: f64,
+    pub cryptography_seconds: f64,
+    pub kernel_seconds: f64,
+}
+
+impl From<Times> for Seconds {
+    fn from(t: Times) -> Seconds {
+        Seconds {
+            seconds: t.total.as_secs_f64(),
+            waiting_seconds: t.waiting.as_secs_f64(),
+            cryptography_seconds: t.cryptography().as_secs_f64(),
+            kernel_seconds: t.kernels.as_secs_f64(),
+        }
+    }
 }
 
 impl From<Spent> for Phase {
@@ -170,7 +193,7 @@ impl From<Spent> for Phase {
             bytes_client_to_server: client_to_server,
             bytes_server_to_client: server_to_client,
             rounds,
-            seconds: spent.time.as_secs_f64(),
+            times: spent.time.into(),
         }
     }
 }
@@ -182,6 +205,9 @@ struct Row<'a> {
     #[serde(flatten)]
     spent: Phase,
     predicted_bytes: u64,
+    /// Where the other party's time went, if it ran here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<Seconds>,
 }
 
 /// The object that `--json` prints: details first, totals last.
@@ -205,22 +231,27 @@ struct Json<'a> {
     bytes_client_to_server: u64,
     bytes_server_to_client: u64,
     rounds: u64,
+    /// Each party's session, the setup included.
+    client: Seconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<Seconds>,
     seconds: f64,
 }
 
 fn json<'a>(run: &'a Shown, top: Vec<Vec<Class>>) -> Json<'a> {
     let (record, cost) = (run.record, run.exe.cost());
     let times = record.inferences;
-    let row = |((node, &spent), predicted): ((&'a picc_ir::Node, &Spent), &Traffic)| Row {
+    let row = |(i, ((node, &spent), predicted)): (usize, ((&'a picc_ir::Node, &Spent), &Traffic))| Row {
         name: &node.name,
         op: node.op.name(),
         spent: spent.into(),
         predicted_bytes: predicted.total() * times,
+        server: run.server.map(|s| s.nodes[i].time.into()),
     };
     let total = record.total().traffic;
     let predicted = cost.session(times);
     Json {
-        nodes: run.exe.graph().nodes.iter().zip(&record.nodes).zip(&cost.nodes).map(row).collect(),
+        nodes: run.exe.graph().nodes.iter().zip(&record.nodes).zip(&cost.nodes).enumerate().map(row).collect(),
         top,
         model: &run.exe.program().model,
         network: run.link.network.to_string(),
@@ -236,6 +267,8 @@ fn json<'a>(run: &'a Shown, top: Vec<Vec<Class>>) -> Json<'a> {
         bytes_client_to_server: total.client_to_server,
         bytes_server_to_client: total.server_to_client,
         rounds: total.rounds,
+        client: record.total().time.into(),
+        server: run.server.map(|s| s.total().time.into()),
         seconds: run.time.as_secs_f64(),
     }
 }

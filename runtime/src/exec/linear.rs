@@ -9,6 +9,7 @@ use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linea
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Party, Tensor};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Weights of the program's layers, transformed as far as the budget reaches.
 pub(super) type Prepared = BTreeMap<Id, PreparedLinear>;
@@ -56,7 +57,8 @@ impl Rlwe {
         Ok(Rlwe { keys, rng })
     }
 
-    /// This party's share of the layer. `weights` are the server's if they are not prepared.
+    /// This party's share of the layer, and the time spent on it outside the protocol. `weights` are the server's if
+    /// they are not prepared.
     pub(super) fn run(
         &mut self,
         exe: &Executable,
@@ -65,7 +67,8 @@ impl Rlwe {
         (id, node): (Id, &Node),
         x: &Tensor<i64>,
         weights: Option<&Tensor<i64>>,
-    ) -> Result<Vec<i64>> {
+    ) -> Result<(Vec<i64>, Duration)> {
+        let start = Instant::now();
         let plan = exe.plan(id)?;
         let ring = plan.budget.ring_bits as u8;
         let left = match &node.op {
@@ -77,6 +80,7 @@ impl Rlwe {
             None => x.data.clone(),
         };
         let x = to_ring(&x, ring);
+        let before = start.elapsed();
         let y = match &self.keys {
             Keys::Client(keys) => linear_client(channel, keys, plan, &x, &mut self.rng)?,
             Keys::Server(keys) => match prepared.and_then(|p| p.get(&id)) {
@@ -88,11 +92,13 @@ impl Rlwe {
                 }
             },
         };
+        let start = Instant::now();
         let y = from_ring(y, ring);
-        Ok(match left {
+        let y = match left {
             Some(g) => transpose(&y, g.batch, g.cols, g.rows),
             None => y,
-        })
+        };
+        Ok((y, before + start.elapsed()))
     }
 }
 

@@ -8,13 +8,13 @@ use crate::crypto::Rng;
 use crate::error::{Error, Result};
 use crate::handshake::handshake;
 use crate::inputs::Sample;
-use crate::report::{Progress, Record};
+use crate::report::{Progress, Record, Stopwatch};
 use crate::session::{Session, SetupParams};
 use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
 use picc_ir::{Id, Op, Tensor};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
 
 /// What the client says before each inference and at the end.
 const INFER: [u8; 1] = [1];
@@ -68,21 +68,21 @@ impl ServerModel {
 
 /// Handshake and setup of either party.
 fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
-    let start = Instant::now();
+    let watch = Stopwatch::start(&channel);
     let party = channel.party();
     channel.start_node();
     handshake(&mut channel, &exe.agreement()).map_err(|e| match e {
         Error::Handshake(_) => e,
         e => e.at_node("handshake", party),
     })?;
-    record.setup(channel.start_node(), start.elapsed());
-    let start = Instant::now();
+    record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
+    let watch = Stopwatch::start(&channel);
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
     let mut session = Session::setup(channel, &params, rng).map_err(|e| e.at_node("setup", party))?;
-    record.setup(session.channel.start_node(), start.elapsed());
-    let start = Instant::now();
+    record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
+    let watch = Stopwatch::start(&session.channel);
     let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at_node("setup", party))?;
-    record.setup(session.channel.start_node(), start.elapsed());
+    record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
     Ok((session, rlwe))
 }
 
@@ -130,13 +130,13 @@ impl<'a> ClientSession<'a> {
     }
 
     fn say(&mut self, what: [u8; 1]) -> Result<()> {
-        let start = Instant::now();
         let channel = &mut self.session.channel;
+        let watch = Stopwatch::start(channel);
         channel.start_node();
         let party = channel.party();
         channel.send(Kind::Control, &what).map_err(|e| e.at_node("request", party))?;
         channel.flush().map_err(|e| e.at_node("request", party))?;
-        self.record.control(channel.meter().node(), start.elapsed());
+        self.record.control(channel.meter().node(), watch.read(channel, Duration::ZERO));
         Ok(())
     }
 }
@@ -185,11 +185,11 @@ pub fn serve_session(
     let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
     let (mut session, mut rlwe) = open(exe, channel, rng, &mut record)?;
     loop {
-        let start = Instant::now();
+        let watch = Stopwatch::start(&session.channel);
         session.channel.start_node();
         let party = session.party();
         let said = session.channel.recv(Kind::Control, INFER.len()).map_err(|e| e.at_node("request", party))?;
-        record.control(session.channel.meter().node(), start.elapsed());
+        record.control(session.channel.meter().node(), watch.read(&session.channel, Duration::ZERO));
         if said == END {
             return Ok(record);
         }

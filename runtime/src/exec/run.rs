@@ -6,7 +6,7 @@ use super::protocols::{Operands, run_part};
 use super::value::{Value, evaluate, from_ring, to_ring};
 use crate::error::{Error, Result};
 use crate::protocol;
-use crate::report::Record;
+use crate::report::{Record, Stopwatch};
 use crate::session::Session;
 use picc_ir::eval::Value as Known;
 use picc_ir::mpc::schedule::Step;
@@ -14,7 +14,7 @@ use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Owner, Party, Tensor, Ty};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What this party brings: the client's quantized inputs, or the server's weights.
 pub(super) enum Secrets<'a> {
@@ -35,12 +35,14 @@ pub(super) struct Run<'a> {
     ongoing: Option<Ongoing>,
     /// What was revealed to this party.
     revealed: BTreeMap<Id, Tensor<i64>>,
+    /// Time of the current step spent outside protocols.
+    local: Duration,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(exe: &'a Executable, secrets: Secrets<'a>) -> Run<'a> {
         let values = exe.graph().nodes.iter().map(|_| None).collect();
-        Run { exe, secrets, values, ongoing: None, revealed: BTreeMap::new() }
+        Run { exe, secrets, values, ongoing: None, revealed: BTreeMap::new(), local: Duration::ZERO }
     }
 
     /// Runs every step. `record` learns what each one took.
@@ -54,12 +56,13 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, session: &mut Session, rlwe: &mut Rlwe, step: &Step, record: &mut Record) -> Result<()> {
         if let Some(demand) = step.reserve {
-            let start = Instant::now();
+            let watch = Stopwatch::start(&session.channel);
             session.channel.start_node();
             session.reserve(demand)?;
-            record.extension(session.channel.meter().node(), start.elapsed());
+            record.extension(session.channel.meter().node(), watch.read(&session.channel, Duration::ZERO));
         }
-        let start = Instant::now();
+        let watch = Stopwatch::start(&session.channel);
+        self.local = Duration::ZERO;
         session.channel.start_node();
         let exe = self.exe;
         let node = exe.graph().node(step.node);
@@ -71,7 +74,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        record.node(step.node, session.channel.meter().node(), start.elapsed());
+        record.node(step.node, session.channel.meter().node(), watch.read(&session.channel, self.local));
         Ok(())
     }
 
@@ -103,9 +106,11 @@ impl<'a> Run<'a> {
             }
             Op::TruncReduceLocal(op) => {
                 let ring = ring_bits(tys[0])?;
-                let x = to_ring(&args[0].share()?.data, ring);
-                let out = protocol::trunc_local(session.party(), &x, ring, op.shift);
-                Ok(Some(share(node, out)?))
+                timed(&mut self.local, || {
+                    let x = to_ring(&args[0].share()?.data, ring);
+                    let out = protocol::trunc_local(session.party(), &x, ring, op.shift);
+                    share(node, out).map(Some)
+                })
             }
             Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
                 let left = matches!(&node.op, Op::MatMulRlwe(op) if op.weights_left);
@@ -115,13 +120,17 @@ impl<'a> Run<'a> {
                     Secrets::Weights(_, prepared) => (Some(*prepared), w.known().ok()),
                 };
                 let layer = (step.node, node);
-                let out = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;
+                let (out, local) = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;
+                self.local += local;
                 Ok(Some(Value::Share(Tensor::new(&node.ty.shape, out))))
             }
             _ if node.ty.owner == Owner::Shared && is_protocol(&node.op) => {
                 let mut ongoing = match self.ongoing.take() {
                     Some(ongoing) => ongoing,
-                    None => Ongoing { operands: Operands::new(node, &args, &tys)?, out: Vec::new() },
+                    None => {
+                        let operands = timed(&mut self.local, || Operands::new(node, &args, &tys))?;
+                        Ongoing { operands, out: Vec::new() }
+                    }
                 };
                 let part = run_part(session, node, &ongoing.operands, &tys, step.part)?;
                 if ongoing.out.is_empty() {
@@ -130,12 +139,12 @@ impl<'a> Run<'a> {
                     ongoing.out.extend(part);
                 }
                 if step.last {
-                    return share(node, ongoing.out).map(Some);
+                    return timed(&mut self.local, || share(node, ongoing.out)).map(Some);
                 }
                 self.ongoing = Some(ongoing);
                 Ok(None)
             }
-            _ => evaluate(node, &args, &tys, session.party()).map(Some),
+            _ => timed(&mut self.local, || evaluate(node, &args, &tys, session.party())).map(Some),
         }
     }
 
@@ -170,6 +179,14 @@ impl Secrets<'_> {
             .map(|t| Value::Own(Known::Ring(t.clone())))
             .ok_or_else(|| Error::Input(format!("`{name}` is missing")))
     }
+}
+
+/// Adds the time of `work` to `local`.
+fn timed<T>(local: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *local += start.elapsed();
+    result
 }
 
 fn ring_bits(ty: &Ty) -> Result<u8> {
