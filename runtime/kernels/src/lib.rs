@@ -3,3 +3,9 @@
 //!
 //! The one room outside the cryptography's SIMD folder in which there is unsafe code; it knows no protocol, no channel
 //! and no ONNX, so that compiler and runtime both may use it.
+
+pub mod cache;
+mod call;
+pub mod isa;
+pub mod jit;
+pub mod lower;
