@@ -118,6 +118,11 @@ impl Record {
         }
     }
 
+    /// Local work that is reported with a node.
+    pub(crate) fn kernel(&mut self, id: Id, time: Times) {
+        self.nodes[id.index()].add(Traffic::default(), time);
+    }
+
     /// Everything.
     #[must_use]
     pub fn total(&self) -> Spent {

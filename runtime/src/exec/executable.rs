@@ -1,18 +1,24 @@
 //! A verified program, ready to be run by either party: the schedule, the lifetimes and the exact cost.
 
+use super::kernels::Kernels;
 use crate::error::{Error, Result};
 use crate::handshake::Agreement;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
-use picc_ir::{Graph, Id, Op, Program};
+use picc_ir::segment::{self, Placed};
+use picc_ir::{Graph, Id, Op, Party, Program};
+use std::sync::OnceLock;
 
 /// What both parties hold of a program. Nothing here is secret.
 pub struct Executable {
     program: Program,
     digest: [u8; 32],
     schedule: Schedule,
-    /// For each node its last user; outputs are never freed.
-    last_use: Vec<Id>,
+    placed: Placed,
+    /// For each node how many protocols, segments and local steps read it; an output counts once more.
+    uses: Vec<u32>,
+    /// Of the client and of the server, made when first asked for.
+    kernels: [OnceLock<std::result::Result<Kernels, String>>; 2],
     /// Weights that only layers under ring LWE read: those read the transformed ones.
     only_prepared: Vec<bool>,
     cost: ProgramCost,
@@ -30,9 +36,10 @@ impl Executable {
         program.check().map_err(|e| wrong(&e))?;
         let schedule = schedule(&program.graph).map_err(|e| wrong(&e))?;
         let cost = scheduled_cost(&program, &schedule).map_err(|e| wrong(&e))?;
-        let last_use = last_use(&program.graph);
+        let placed = segment::check(&program.graph, &program.segments).map_err(|e| wrong(&e))?;
+        let uses = uses(&program, &placed);
         let only_prepared = only_prepared(&program.graph);
-        Ok(Executable { digest: program.digest(), program, schedule, last_use, only_prepared, cost })
+        Ok(Executable { digest: program.digest(), program, schedule, placed, uses, kernels: Default::default(), only_prepared, cost })
     }
 
     #[must_use]
@@ -67,9 +74,29 @@ impl Executable {
         &self.cost
     }
 
-    /// Whether `value` is not needed after `user` has run.
-    pub(super) fn dies_after(&self, value: Id, user: Id) -> bool {
-        self.last_use[value.index()] <= user
+    /// Where the segments of the program run.
+    pub(super) fn placed(&self) -> &Placed {
+        &self.placed
+    }
+
+    /// For each node how often its value is read.
+    pub(super) fn uses(&self) -> &[u32] {
+        &self.uses
+    }
+
+    /// `party`'s kernels, compiled now if they were not yet.
+    pub(super) fn kernels(&self, party: Party) -> Result<&Kernels> {
+        let slot = &self.kernels[match party {
+            Party::Client => 0,
+            Party::Server => 1,
+        }];
+        let made = slot.get_or_init(|| Kernels::new(&self.program, party).map_err(|e| e.to_string()));
+        made.as_ref().map_err(|e| Error::Program(e.clone()))
+    }
+
+    /// Compiles `party`'s kernels, so that no inference waits for it.
+    pub fn prepare_kernels(&self, party: Party) -> Result<()> {
+        self.kernels(party).map(|_| ())
     }
 
     /// Whether only layers under ring LWE read this node, which is a weight.
@@ -110,15 +137,26 @@ fn only_prepared(graph: &Graph) -> Vec<bool> {
     only
 }
 
-fn last_use(graph: &Graph) -> Vec<Id> {
-    let mut last: Vec<Id> = graph.iter().map(|(id, _)| id).collect();
+/// How many units read each node; a segment is one unit.
+fn uses(program: &Program, placed: &Placed) -> Vec<u32> {
+    let graph = &program.graph;
+    let mut uses = vec![0; graph.nodes.len()];
+    let mut count = |mut read: Vec<Id>| {
+        read.sort_unstable();
+        read.dedup();
+        read.iter().for_each(|id| uses[id.index()] += 1);
+    };
     for (id, node) in graph.iter() {
-        for arg in &node.args {
-            last[arg.index()] = id;
+        if placed.of[id.index()].is_none() {
+            count(node.args.to_vec());
         }
     }
-    for (_, id) in &graph.outputs {
-        last[id.index()] = Id(u32::MAX);
+    for (number, segment) in program.segments.iter().enumerate() {
+        let args = segment.nodes.iter().flat_map(|id| &graph.node(*id).args);
+        count(args.copied().filter(|a| placed.of[a.index()] != Some(number)).collect());
     }
-    last
+    for (_, id) in &graph.outputs {
+        uses[id.index()] += 1;
+    }
+    uses
 }

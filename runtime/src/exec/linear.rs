@@ -1,7 +1,6 @@
 //! Layers under ring LWE: keys of a session, weights prepared at load, and the call of the protocol.
 
 use super::executable::Executable;
-use super::value::{from_ring, to_ring};
 use crate::channel::Channel;
 use crate::crypto::rlwe::Csprng;
 use crate::error::{Error, Result};
@@ -65,35 +64,30 @@ impl Rlwe {
         channel: &mut Channel,
         prepared: Option<&Prepared>,
         (id, node): (Id, &Node),
-        x: &Tensor<i64>,
+        x: &[u64],
         weights: Option<&Tensor<i64>>,
-    ) -> Result<(Vec<i64>, Duration)> {
+    ) -> Result<(Vec<u64>, Duration)> {
         let start = Instant::now();
         let plan = exe.plan(id)?;
-        let ring = plan.budget.ring_bits as u8;
         let left = match &node.op {
             Op::MatMulRlwe(op) if op.weights_left => Some(op.geom),
             _ => None,
         };
-        let x = match left {
-            Some(g) => transpose(&x.data, g.batch, g.inner, g.cols),
-            None => x.data.clone(),
-        };
-        let x = to_ring(&x, ring);
+        let moved = left.map(|g| transpose(x, g.batch, g.inner, g.cols));
+        let x = moved.as_deref().unwrap_or(x);
         let before = start.elapsed();
         let y = match &self.keys {
-            Keys::Client(keys) => linear_client(channel, keys, plan, &x, &mut self.rng)?,
+            Keys::Client(keys) => linear_client(channel, keys, plan, x, &mut self.rng)?,
             Keys::Server(keys) => match prepared.and_then(|p| p.get(&id)) {
-                Some(layer) => linear_server(channel, keys, layer, &x, &mut self.rng)?,
+                Some(layer) => linear_server(channel, keys, layer, x, &mut self.rng)?,
                 None => {
                     let weights = weights.ok_or_else(|| Error::Bug("a layer without weights".into()))?;
                     let layer = PreparedLinear::new(plan.clone(), &weights.data, 0)?;
-                    linear_server(channel, keys, &layer, &x, &mut self.rng)?
+                    linear_server(channel, keys, &layer, x, &mut self.rng)?
                 }
             },
         };
         let start = Instant::now();
-        let y = from_ring(y, ring);
         let y = match left {
             Some(g) => transpose(&y, g.batch, g.cols, g.rows),
             None => y,
@@ -103,7 +97,7 @@ impl Rlwe {
 }
 
 /// `[batch, rows, cols]` to `[batch, cols, rows]`.
-fn transpose(values: &[i64], batch: usize, rows: usize, cols: usize) -> Vec<i64> {
+fn transpose(values: &[u64], batch: usize, rows: usize, cols: usize) -> Vec<u64> {
     let mut out = Vec::with_capacity(values.len());
     for b in 0..batch {
         let matrix = &values[b * rows * cols..][..rows * cols];

@@ -8,8 +8,8 @@
 //!     control: one more ───────────────────────────────> (or the end)
 //!     for each step of the schedule
 //!       reserve correlated OTs, if the step says so
-//!       local: ir's operator on the own share            the same
 //!       protocol: one part of the node                   the same
+//!       after its last part: the kernels that follow     the same
 //!     outputs, and what the client computes on them      nothing
 //! ```
 //!
@@ -17,6 +17,7 @@
 //! refuses is refused here as well.
 
 mod executable;
+mod kernels;
 mod linear;
 mod party;
 mod protocols;

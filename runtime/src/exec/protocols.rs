@@ -1,37 +1,37 @@
 //! One part of a protocol node: from the program's types to the protocol's arguments.
 
-use super::value::{Value, to_ring};
+use super::value::{Value, from_ring, to_ring};
 use crate::error::{Error, Result};
 use crate::protocol::{self, Range};
 use crate::session::Session;
 use picc_ir::mpc::node_cost::{Part, value_bits, windows};
 use picc_ir::ops::Transpose;
 use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
+use std::sync::Arc;
 
 /// Arguments of a node in the form that its protocol takes, kept while its parts run. `None` is the other party's.
 pub(super) struct Operands {
-    args: Vec<Option<Vec<u64>>>,
+    args: Vec<Option<Arc<Vec<u64>>>>,
 }
 
 impl Operands {
     pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty]) -> Result<Operands> {
-        let one = |(v, ty): (&&Value, &&Ty)| -> Result<Option<Vec<u64>>> {
-            let ring = fixed(ty)?.ring_bits;
-            let tensor = match v {
-                Value::Share(t) => t,
+        let one = |(v, ty): (&&Value, &&Ty)| -> Result<Option<Arc<Vec<u64>>>> {
+            let elements = match v {
+                Value::Share(share) => Arc::clone(share),
                 Value::Absent => return Ok(None),
-                Value::Own(_) => v.known()?,
+                Value::Own(_) => Arc::new(to_ring(&v.known()?.data, fixed(ty)?.ring_bits)),
             };
             Ok(Some(match reduced_axes(&node.op) {
-                Some(axes) => to_ring(&axes_last(tensor, ty, &axes)?.data, ring),
-                None => to_ring(&tensor.data, ring),
+                Some(axes) => axes_last(elements, ty, &axes)?,
+                None => elements,
             }))
         };
         Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()? })
     }
 
     fn share(&self, i: usize) -> Result<&[u64]> {
-        self.args[i].as_deref().ok_or_else(|| Error::Bug("a share was expected".into()))
+        self.args[i].as_ref().map(|v| v.as_slice()).ok_or_else(|| Error::Bug("a share was expected".into()))
     }
 
     /// The elements of `units` units of argument `i`, each of `len` elements.
@@ -53,14 +53,18 @@ fn reduced_axes(op: &Op) -> Option<Vec<usize>> {
     }
 }
 
-/// The tensor with these axes moved to the end: each row that a tournament reduces is then contiguous.
-fn axes_last(t: &Tensor<i64>, ty: &Ty, axes: &[usize]) -> Result<Tensor<i64>> {
-    let kept = (0..t.shape.len()).filter(|a| !axes.contains(a));
+/// The value with these axes moved to the end: each row that a tournament reduces is then contiguous.
+fn axes_last(elements: Arc<Vec<u64>>, ty: &Ty, axes: &[usize]) -> Result<Arc<Vec<u64>>> {
+    let rank = ty.shape.len();
+    let kept = (0..rank).filter(|a| !axes.contains(a));
     let perm: Vec<usize> = kept.chain(axes.iter().copied()).collect();
-    if perm.iter().copied().eq(0..t.shape.len()) {
-        return Ok(t.clone());
+    if perm.iter().copied().eq(0..rank) {
+        return Ok(elements);
     }
-    Op::from(Transpose { perm }).eval_ring(&[t], &[ty]).map_err(|e| Error::Program(e.to_string()))
+    let ring = fixed(ty)?.ring_bits;
+    let t = Tensor::new(&ty.shape, from_ring(elements.to_vec(), ring));
+    let moved = Op::from(Transpose { perm }).eval_ring(&[&t], &[ty]).map_err(|e| Error::Program(e.to_string()))?;
+    Ok(Arc::new(to_ring(&moved.data, ring)))
 }
 
 /// Runs `part` of a protocol node; returns this party's share of the result's part.
@@ -111,13 +115,13 @@ pub(super) fn run_part(
         }
         Op::MulOt(_) => protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring),
         Op::ConvOt(op) => {
-            let w = operands.args[1].as_deref();
+            let w = operands.args[1].as_ref().map(|w| w.as_slice());
             protocol::conv_ot(session, &op.geom, operands.share(0)?, w, ring, op.weight_bits, op.receiver)
         }
         Op::MatMulOt(op) => {
             let (x, w) = if op.weights_left { (1, 0) } else { (0, 1) };
             let ring = fixed(tys[x])?.ring_bits;
-            let (x, w) = (operands.share(x)?, operands.args[w].as_deref());
+            let (x, w) = (operands.share(x)?, operands.args[w].as_ref().map(|w| w.as_slice()));
             let left = op.weights_left;
             protocol::matmul_ot(session, &op.geom, x, w, ring, op.weight_bits, left, op.receiver)
         }

@@ -3,17 +3,21 @@
 use super::executable::Executable;
 use super::linear::{Prepared, Rlwe};
 use super::protocols::{Operands, run_part};
-use super::value::{Value, evaluate, from_ring, to_ring};
+use super::value::{Value, evaluate, from_ring};
 use crate::error::{Error, Result};
 use crate::protocol;
-use crate::report::{Record, Stopwatch};
+use crate::report::{Record, Stopwatch, Times};
 use crate::session::Session;
+use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
 use picc_ir::mpc::schedule::Step;
+use picc_ir::segment::is_protocol;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Owner, Party, Tensor, Ty};
+use picc_kernels::jit::Scratch;
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What this party brings: the client's quantized inputs, or the server's weights.
@@ -32,6 +36,11 @@ pub(super) struct Run<'a> {
     exe: &'a Executable,
     secrets: Secrets<'a>,
     values: Vec<Option<Value>>,
+    /// Nodes that have been computed; their values may be gone.
+    done: Vec<bool>,
+    /// For each node how many still read it.
+    readers: Vec<u32>,
+    scratch: Scratch,
     ongoing: Option<Ongoing>,
     /// What was revealed to this party.
     revealed: BTreeMap<Id, Tensor<i64>>,
@@ -41,15 +50,34 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(exe: &'a Executable, secrets: Secrets<'a>) -> Run<'a> {
-        let values = exe.graph().nodes.iter().map(|_| None).collect();
-        Run { exe, secrets, values, ongoing: None, revealed: BTreeMap::new(), local: Duration::ZERO }
+        let nodes = exe.graph().nodes.len();
+        Run {
+            exe,
+            secrets,
+            values: (0..nodes).map(|_| None).collect(),
+            done: vec![false; nodes],
+            readers: exe.uses().to_vec(),
+            scratch: Scratch::default(),
+            ongoing: None,
+            revealed: BTreeMap::new(),
+            local: Duration::ZERO,
+        }
     }
 
-    /// Runs every step. `record` learns what each one took.
+    /// Runs every step, and after each protocol the kernels that wait for it. `record` learns what each one took.
     pub(super) fn run(&mut self, session: &mut Session, rlwe: &mut Rlwe, record: &mut Record) -> Result<()> {
-        for step in self.exe.steps() {
-            let party = session.party();
-            self.step(session, rlwe, step, record).map_err(|e| e.at_node(&self.exe.describe(step.node), party))?;
+        let (exe, party) = (self.exe, session.party());
+        self.kernels_after(None, party, record)?;
+        for step in exe.steps() {
+            if exe.placed().of[step.node.index()].is_some() {
+                record.node(step.node, Traffic::default(), Times::default());
+                continue;
+            }
+            let at = |e: Error| e.at_node(&exe.describe(step.node), party);
+            self.step(session, rlwe, step, record).map_err(at)?;
+            if self.done[step.node.index()] {
+                self.kernels_after(Some(step.node), party, record)?;
+            }
         }
         Ok(())
     }
@@ -64,22 +92,107 @@ impl<'a> Run<'a> {
         let watch = Stopwatch::start(&session.channel);
         self.local = Duration::ZERO;
         session.channel.start_node();
-        let exe = self.exe;
-        let node = exe.graph().node(step.node);
-        if let Some(value) = self.evaluate(session, rlwe, node, step)? {
-            self.values[step.node.index()] = Some(value);
-            for &arg in node.args.iter().chain([&step.node]) {
-                if exe.dies_after(arg, step.node) {
-                    self.values[arg.index()] = None;
-                }
+        let (exe, party) = (self.exe, session.party());
+        if is_protocol(exe.graph(), step.node) {
+            let node = exe.graph().node(step.node);
+            let start = Instant::now();
+            node.args.iter().try_for_each(|&arg| self.ensure(arg, party))?;
+            self.local += start.elapsed();
+            if let Some(value) = self.protocol(session, rlwe, node, step)? {
+                self.keep(step.node, value);
+                self.release(node.args.iter().copied());
             }
+        } else {
+            let start = Instant::now();
+            self.ensure(step.node, party)?;
+            self.local += start.elapsed();
         }
         record.node(step.node, session.channel.meter().node(), watch.read(&session.channel, self.local));
         Ok(())
     }
 
+    /// Runs the segments that wait for nothing but this protocol.
+    fn kernels_after(&mut self, protocol: Option<Id>, party: Party, record: &mut Record) -> Result<()> {
+        let exe = self.exe;
+        for number in exe.placed().following(protocol) {
+            let start = Instant::now();
+            let nodes = &exe.program().segments[number].nodes;
+            let last = *nodes.last().ok_or_else(|| Error::Bug("an empty segment".into()))?;
+            self.segment(number, nodes, party).map_err(|e| e.at_node(&exe.describe(last), party))?;
+            let total = start.elapsed();
+            record.kernel(last, Times { total, waiting: Duration::ZERO, kernels: total });
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, number: usize, nodes: &[Id], party: Party) -> Result<()> {
+        let (exe, graph) = (self.exe, self.exe.graph());
+        let kernels = exe.kernels(party)?;
+        for id in kernels.inputs(number) {
+            if graph.ty(id).owner != Owner::Shared {
+                self.ensure(id, party)?;
+            }
+        }
+        kernels.run(number, graph, &mut self.values, &mut self.scratch)?;
+        for &id in nodes {
+            self.done[id.index()] = true;
+            if self.readers[id.index()] == 0 {
+                self.values[id.index()] = None;
+            }
+        }
+        let outside = nodes.iter().flat_map(|id| &graph.node(*id).args).copied();
+        self.release(outside.filter(|a| exe.placed().of[a.index()] != Some(number)));
+        Ok(())
+    }
+
+    /// Computes a node that one party knows, and what it needs of such nodes, if that is still to be done.
+    fn ensure(&mut self, id: Id, party: Party) -> Result<()> {
+        let graph = self.exe.graph();
+        let mut wanted = BTreeSet::new();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            if !self.done[id.index()] && wanted.insert(id) {
+                open.extend(&graph.node(id).args);
+            }
+        }
+        for id in wanted {
+            let node = graph.node(id);
+            let value = match &node.op {
+                Op::Input(op) => self.secrets.tensor(Party::Client, &op.name)?,
+                Op::Weight(_) if self.exe.is_only_prepared(id) => Value::Absent,
+                Op::Weight(op) => self.secrets.tensor(Party::Server, &op.name)?,
+                _ => {
+                    let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| graph.ty(a)).collect();
+                    evaluate(node, &args(&self.values, node)?, &tys, party)?
+                }
+            };
+            self.keep(id, value);
+            self.release(node.args.iter().copied());
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, id: Id, value: Value) {
+        self.done[id.index()] = true;
+        if self.readers[id.index()] > 0 {
+            self.values[id.index()] = Some(value);
+        }
+    }
+
+    /// One reader less for each of these, however often it names them; the last one drops the value.
+    fn release(&mut self, read: impl Iterator<Item = Id>) {
+        let distinct: BTreeSet<Id> = read.collect();
+        for id in distinct {
+            let readers = &mut self.readers[id.index()];
+            *readers = readers.saturating_sub(1);
+            if *readers == 0 {
+                self.values[id.index()] = None;
+            }
+        }
+    }
+
     /// The node's value, once its last part is done.
-    fn evaluate(
+    fn protocol(
         &mut self,
         session: &mut Session,
         rlwe: &mut Rlwe,
@@ -88,29 +201,14 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Value>> {
         let exe = self.exe;
         let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| exe.graph().ty(a)).collect();
-        let args: SmallVec<[&Value; 4]> = node
-            .args
-            .iter()
-            .map(|a| self.values[a.index()].as_ref().ok_or_else(|| Error::Bug("a value died too early".into())))
-            .collect::<Result<_>>()?;
+        let args = args(&self.values, node)?;
         match &node.op {
-            Op::Input(op) => Ok(Some(self.secrets.tensor(Party::Client, &op.name)?)),
-            Op::Weight(_) if exe.is_only_prepared(step.node) => Ok(Some(Value::Absent)),
-            Op::Weight(op) => Ok(Some(self.secrets.tensor(Party::Server, &op.name)?)),
             Op::Reveal(op) => {
                 let value = reveal(session, args[0], tys[0], op.to)?;
                 if let Value::Own(Known::Ring(t)) = &value {
                     self.revealed.insert(step.node, t.clone());
                 }
                 Ok(Some(value))
-            }
-            Op::TruncReduceLocal(op) => {
-                let ring = ring_bits(tys[0])?;
-                timed(&mut self.local, || {
-                    let x = to_ring(&args[0].share()?.data, ring);
-                    let out = protocol::trunc_local(session.party(), &x, ring, op.shift);
-                    share(node, out).map(Some)
-                })
             }
             Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
                 let left = matches!(&node.op, Op::MatMulRlwe(op) if op.weights_left);
@@ -122,9 +220,9 @@ impl<'a> Run<'a> {
                 let layer = (step.node, node);
                 let (out, local) = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;
                 self.local += local;
-                Ok(Some(Value::Share(Tensor::new(&node.ty.shape, out))))
+                share(node, out).map(Some)
             }
-            _ if node.ty.owner == Owner::Shared && is_protocol(&node.op) => {
+            _ => {
                 let mut ongoing = match self.ongoing.take() {
                     Some(ongoing) => ongoing,
                     None => {
@@ -139,12 +237,11 @@ impl<'a> Run<'a> {
                     ongoing.out.extend(part);
                 }
                 if step.last {
-                    return timed(&mut self.local, || share(node, ongoing.out)).map(Some);
+                    return share(node, ongoing.out).map(Some);
                 }
                 self.ongoing = Some(ongoing);
                 Ok(None)
             }
-            _ => timed(&mut self.local, || evaluate(node, &args, &tys, session.party())).map(Some),
         }
     }
 
@@ -181,6 +278,11 @@ impl Secrets<'_> {
     }
 }
 
+fn args<'v>(values: &'v [Option<Value>], node: &Node) -> Result<SmallVec<[&'v Value; 4]>> {
+    let value = |a: &Id| values[a.index()].as_ref();
+    node.args.iter().map(|a| value(a).ok_or_else(|| Error::Bug("a value died too early".into()))).collect()
+}
+
 /// Adds the time of `work` to `local`.
 fn timed<T>(local: &mut Duration, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -198,31 +300,14 @@ fn share(node: &Node, out: Vec<u64>) -> Result<Value> {
     if out.len() != node.ty.len() {
         return Err(Error::Bug(format!("{} made {} of {} elements", node.op.name(), out.len(), node.ty.len())));
     }
-    Ok(Value::Share(Tensor::new(&node.ty.shape, from_ring(out, ring_bits(&node.ty)?))))
+    Ok(Value::Share(Arc::new(out)))
 }
 
 fn reveal(session: &mut Session, x: &Value, ty: &Ty, to: Party) -> Result<Value> {
     let ring = ring_bits(ty)?;
-    let opened = protocol::reveal(session, &to_ring(&x.share()?.data, ring), ring, to)?;
+    let opened = protocol::reveal(session, x.share()?, ring, to)?;
     Ok(match opened {
         Some(values) => Value::Own(Known::Ring(Tensor::new(&ty.shape, from_ring(values, ring)))),
         None => Value::Absent,
     })
-}
-
-/// Operators whose result is shared by messages between the parties.
-fn is_protocol(op: &Op) -> bool {
-    match op {
-        Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MulOt(_) => true,
-        Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::ReluRescaleOt(_) | Op::MaxOt(_) => true,
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) => true,
-        Op::TruncReduceLocal(_) | Op::Share(_) | Op::Reveal(_) => false,
-        Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_) => false,
-        Op::Neg(_) | Op::Shl(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) => false,
-        Op::Transpose(_) | Op::Expand(_) | Op::Gather(_) | Op::ZeroInsert(_) | Op::SumPool(_) => false,
-        Op::ReduceSum(_) | Op::Conv(_) | Op::MatMul(_) | Op::Relu(_) | Op::Max(_) => false,
-        Op::MaxPool(_) | Op::ReduceMax(_) | Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => false,
-        Op::Reduce(_) | Op::Assume(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) => false,
-        Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) => false,
-    }
 }
