@@ -453,7 +453,8 @@ impl<'b, 'a> Attempt<'b, 'a> {
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_) => Err(Obstacle::NotLocal(id)),
+            | Op::ArgMaxOt(_)
+            | Op::ReluRescaleOt(_) => Err(Obstacle::NotLocal(id)),
         }
     }
 

@@ -202,7 +202,7 @@ fn link(graph: &Graph, node: &Node, constants: &Constants, uses: &[usize]) -> Op
         Op::ReduceSum(_) | Op::Conv(_) | Op::MatMul(_) | Op::MaxPool(_) | Op::ReduceMax(_) => None,
         Op::ArgMax(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => None,
         Op::Dequantize(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => None,
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) => None,
+        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => None,
     }
 }
 
@@ -233,7 +233,7 @@ fn base(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fixed
         Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) | Op::Share(_) => Ok(Base::Plain),
         Op::Reveal(_) | Op::MulOt(_) | Op::TruncReduceLocal(_) => Ok(Base::Plain),
         Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => Ok(Base::Plain),
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) => Ok(Base::Plain),
+        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => Ok(Base::Plain),
     }
 }
 
