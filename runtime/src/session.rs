@@ -4,19 +4,28 @@
 //! ```text
 //!   client                                                  server
 //!     base OT points for its delta, base OT point  <-->  the same              one round
-//!     corrections of its punctured trees           <-->  the same              one round (none at k = 1)
+//!     corrections of its punctured trees,
+//!       extension by 120 COTs, choices for delta   <-->  the same              one round
+//!     corrections of the trees made with them      <-->  the same              one round (none at k = 1)
 //!   reserve:
 //!     extension where the server sends COTs        <-->  where the client does  one round
 //! ```
 //!
+//! 128 base OTs are enough for COTs. The 120 columns more that wider OTs have come from COTs of the other direction,
+//! which are cheaper than points: the party that needs keys chosen by its delta is their receiver, corrects its random
+//! choices to delta, and both hash, as in any OT from a COT.
+//!
 //! Nothing comes from a third party. Bytes and rounds: [`picc_ir::mpc::cot`].
 
+use crate::bits::BitVec;
 use crate::channel::{Channel, Kind};
 use crate::crypto::{Block, CrHash, Rng};
 use crate::error::Result;
-use crate::ot::softspoken::{COLUMNS, Delta, ExtensionReceiver, ExtensionSender, check_field_bits};
+use crate::ot::base::KeyPair;
+use crate::ot::softspoken::{Delta, ExtensionReceiver, ExtensionSender, ROW, check_field_bits};
 use crate::ot::{CotReceiver, CotSender, base};
 use picc_ir::{Party, cost::CotDemand, mpc::cot};
+use zeroize::Zeroizing;
 
 /// Public parameters, equal on both sides (the handshake compares them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +60,43 @@ impl Session {
         // Base OTs run against the direction of the COTs that they bootstrap.
         let (own_label, peer_label) = (me.name(), me.other().name());
         let delta = Delta::new([rng.block(), rng.block()]);
-        let receiver = base::Receiver::new(own_label, &delta.base_choices(k), &mut rng);
+        let choices = delta.base_choices(k);
+        let (first, wide) = choices.split_at(ROW);
+        let receiver = base::Receiver::new(own_label, first, &mut rng);
         let sender = base::Sender::new(&mut rng);
 
         let own = [receiver.message(), &sender.message()].concat();
         let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
-        let (points, point) = peer.split_at(COLUMNS * base::RECEIVER_BYTES);
+        let (points, point) = peer.split_at(ROW * base::RECEIVER_BYTES);
         let key_pairs = sender.finish(peer_label, points)?;
         let chosen = receiver.finish(own_label, point)?;
         let hash = CrHash::new(session_key(me, &own, &peer));
 
-        let (extension_receiver, own) = ExtensionReceiver::new(k, &key_pairs)?;
+        let (mut extension_sender, mut extension_receiver) =
+            (ExtensionSender::new(k, delta)?, ExtensionReceiver::new(k)?);
+        let corrections = extension_receiver.grow(&key_pairs);
+        let mut t = Zeroizing::new(vec![Block::ZERO; wide.len()]);
+        let (c, message) = extension_receiver.extend(1, &mut t);
+        let masked: BitVec = wide.iter().enumerate().map(|(i, choice)| c[0].get(i) ^ choice).collect();
+        let own = [&corrections[..], &message, &masked.to_bytes()].concat();
+        let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
+        let (their_corrections, rest) = peer.split_at(corrections.len());
+        let (their_message, their_choices) = rest.split_at(message.len());
+        extension_sender.grow(&chosen, their_corrections)?;
+        let mut q = Zeroizing::new(vec![Block::ZERO; wide.len()]);
+        extension_sender.extend(1, their_message, &mut q)?;
+        let masked = BitVec::from_bytes(their_choices, wide.len());
+        let delta = extension_sender.delta().block();
+        let keys = |(i, q): (usize, &Block)| {
+            let zero = *q ^ (delta & Block::mask(masked.get(i)));
+            KeyPair([hash.hash_one(zero), hash.hash_one(zero ^ delta)])
+        };
+        let key_pairs: Vec<KeyPair> = q.iter().enumerate().map(keys).collect();
+        hash.hash_blocks(&mut t);
+
+        let own = extension_receiver.grow(&key_pairs);
         let peer = if own.is_empty() { Vec::new() } else { channel.exchange(Kind::BaseOt, &own, own.len())? };
-        let extension_sender = ExtensionSender::new(k, delta, &chosen, &peer)?;
+        extension_sender.grow(&t, &peer)?;
         Ok(Session {
             channel,
             cot_sender: CotSender::new(extension_sender),
@@ -122,13 +155,11 @@ fn session_key(me: Party, own: &[u8], peer: &[u8]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::BitVec;
     use crate::channel::memory_pair;
     use crate::error::Error;
     use crate::testing::{run_both, test_pair_with};
     use picc_ir::cost::CotCounts;
     use std::time::Duration;
-    use zeroize::Zeroizing;
 
     /// Takes `n` correlations on both sides, checks the relation, and returns the receiver's half.
     fn check(

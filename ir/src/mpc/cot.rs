@@ -5,8 +5,9 @@
 //! runtime.
 //!
 //! ```text
-//!   setup      base OTs in both directions   exchange   15904 B each way
-//!              puncturing corrections        exchange   7936 (k - 1) / k B each way (none at k = 1)
+//!   setup      128 base OTs, both directions exchange   8224 B each way
+//!              puncturing, 120 COTs          exchange   4096 (k - 1) / k + 16 (128 / k - 1) + 15 B each way
+//!              puncturing with them          exchange   3840 (k - 1) / k B each way (none at k = 1)
 //!   reserve    one direction, n COTs         messages   16 (columns / k - w) ceil(n/128) B, from the OT receiver
 //!
 //!   bits of extension for each     k = 1     2     4     8
@@ -22,8 +23,9 @@ use crate::cost::{CotCounts, CotDemand, Traffic};
 
 /// Columns of a correlated OT of width 1: bits of its delta.
 pub const COT_COLUMNS: u64 = 128;
-/// Columns of the widest correlated OT, hence the number of base OTs in each direction.
+/// Columns of the widest correlated OT. Those that a COT has not come from COTs instead of base OTs.
 pub const COLUMNS: u64 = 248;
+const WIDE_COLUMNS: u64 = COLUMNS - COT_COLUMNS;
 /// An extension makes a multiple of so many COTs; what exceeds the demand is thrown away.
 pub const COT_MULTIPLE: u64 = 128;
 /// Most COTs that one extension message carries; a larger demand is sent in several messages of one flight, so that
@@ -35,13 +37,19 @@ pub const FIELD_BITS: [u32; 4] = [1, 2, 4, 8];
 pub const DEFAULT_FIELD_BITS: u32 = 4;
 
 /// Base OTs, both directions in one message: two points for each OT as the receiver, one point as the sender.
-pub const BASE_OT_PAYLOAD: u64 = COLUMNS * 64 + 32;
+pub const BASE_OT_PAYLOAD: u64 = COT_COLUMNS * 64 + 32;
 
-/// Corrections of the punctured trees, per direction: two blocks for each level of each tree but the first level.
+/// Corrections of the punctured trees of so many columns: two blocks for each level of each tree but the first level.
 #[must_use]
-pub fn puncture_payload(k: u32) -> u64 {
+pub fn puncture_payload(columns: u64, k: u32) -> u64 {
     let k = u64::from(k);
-    COLUMNS / k * (k - 1) * 32
+    columns / k * (k - 1) * 32
+}
+
+/// What makes the trees of the columns that a COT has not: the extension by as many COTs, and their masked choices.
+#[must_use]
+pub fn bootstrap_payload(k: u32) -> u64 {
+    extension_payload(WIDE_COLUMNS, 1, k) + WIDE_COLUMNS.div_ceil(8)
 }
 
 /// Columns of a correlated OT of this width.
@@ -84,10 +92,11 @@ pub fn extension_batches(counts: CotCounts) -> impl Iterator<Item = (u32, u64)> 
 /// Traffic of setting up a session: base OTs and puncturing, both directions.
 #[must_use]
 pub fn setup_traffic(k: u32) -> Traffic {
-    let base = Traffic::exchange(BASE_OT_PAYLOAD, BASE_OT_PAYLOAD);
-    match puncture_payload(k) {
-        0 => base,
-        p => base + Traffic::exchange(p, p),
+    let both = |payload| Traffic::exchange(payload, payload);
+    let first = both(BASE_OT_PAYLOAD) + both(puncture_payload(COT_COLUMNS, k) + bootstrap_payload(k));
+    match puncture_payload(WIDE_COLUMNS, k) {
+        0 => first,
+        p => first + both(p),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Oblivious transfer: base OTs, extension, and the pools that protocols draw correlations from.
 //!
 //! ```text
-//!   base        248 random OTs over Ristretto, roles as in the puncturing that follows
+//!   base        128 random OTs over Ristretto, roles as in the puncturing that follows
 //!     |
-//!   puncture    248/k trees of 2^k leaves: one party has all leaves, the other all but leaf delta_j
-//!     |
+//!   puncture    128/k trees of 2^k leaves: one party has all leaves, the other all but leaf delta_j
+//!     |         (then 120/k more, their base OTs being COTs of the first)
 //!   softspoken  leaves -> small-field VOLE -> words of a code -> q_i = t_i xor offset(c_i), any number of them
 //!     |                                       (code)
 //!   pool        correlations waiting for a protocol, each taken once

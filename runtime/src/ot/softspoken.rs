@@ -36,8 +36,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Columns of the widest OTs: bits of delta.
 pub const COLUMNS: usize = cot::COLUMNS as usize;
-/// Columns after folding: bits of a row.
-const ROW: usize = 128;
+/// Columns of OTs of width 1, and of all after folding: bits of a row.
+pub const ROW: usize = cot::COT_COLUMNS as usize;
 const TILE_BLOCKS: usize = 64;
 const TILE_COTS: usize = TILE_BLOCKS * 128;
 
@@ -139,24 +139,27 @@ impl Coordinates {
 }
 
 impl ExtensionSender {
-    /// `keys`: the keys chosen by [`Delta::base_choices`]; `corrections`: the receiver's, of
-    /// [`cot::puncture_payload`] bytes.
-    pub fn new(k: u32, delta: Delta, keys: &[Block], corrections: &[u8]) -> Result<ExtensionSender> {
+    /// Without any columns yet.
+    pub fn new(k: u32, delta: Delta) -> Result<ExtensionSender> {
         check_field_bits(k)?;
-        let k = k as usize;
-        if keys.len() != COLUMNS || corrections.len() != COLUMNS / k * (k - 1) * 32 {
+        Ok(ExtensionSender { k: k as usize, delta, banks: Vec::new(), counter: 0 })
+    }
+
+    /// Adds columns, one for each of `keys`: those chosen by the next of [`Delta::base_choices`]. `corrections`: the
+    /// receiver's, of [`cot::puncture_payload`] bytes.
+    pub fn grow(&mut self, keys: &[Block], corrections: &[u8]) -> Result<()> {
+        let (k, old) = (self.k, self.banks.len());
+        if corrections.len() != keys.len() / k * (k - 1) * 32 {
             return Err(Error::Peer(format!("puncturing: {} bytes of corrections", corrections.len())));
         }
         let corrections = blocks_from_bytes(corrections);
-        let path = delta.path(k);
-        let banks = (0..COLUMNS / k)
-            .map(|j| {
-                let base = j * k..(j + 1) * k;
-                let sums = &corrections[j * 2 * (k - 1)..(j + 1) * 2 * (k - 1)];
-                StreamBank::new(k, &punctured_tree(&path[base.clone()], &keys[base], sums))
-            })
-            .collect();
-        Ok(ExtensionSender { k, delta, banks, counter: 0 })
+        let path = self.delta.path(k);
+        self.banks.extend(keys.chunks(k).enumerate().map(|(j, keys)| {
+            let path = &path[(old + j) * k..(old + j + 1) * k];
+            let sums = &corrections[j * 2 * (k - 1)..(j + 1) * 2 * (k - 1)];
+            StreamBank::new(k, &punctured_tree(path, keys, sums))
+        }));
+        Ok(())
     }
 
     #[must_use]
@@ -200,20 +203,22 @@ impl ExtensionSender {
 }
 
 impl ExtensionReceiver {
-    /// The receiver and the corrections that it sends.
-    pub fn new(k: u32, keys: &[KeyPair]) -> Result<(ExtensionReceiver, Vec<u8>)> {
+    /// Without any columns yet.
+    pub fn new(k: u32) -> Result<ExtensionReceiver> {
         check_field_bits(k)?;
-        let k = k as usize;
+        Ok(ExtensionReceiver { k: k as usize, banks: Vec::new(), counter: 0 })
+    }
+
+    /// Adds columns, one for each of `keys`; returns the corrections for the sender.
+    #[must_use]
+    pub fn grow(&mut self, keys: &[KeyPair]) -> Vec<u8> {
         let mut corrections = Vec::new();
-        let banks = keys
-            .chunks(k)
-            .map(|keys| {
-                let (leaves, sums) = full_tree(keys);
-                corrections.extend(blocks_to_bytes(&sums));
-                StreamBank::new(k, &leaves)
-            })
-            .collect();
-        Ok((ExtensionReceiver { k, banks, counter: 0 }, corrections))
+        for keys in keys.chunks(self.k) {
+            let (leaves, sums) = full_tree(keys);
+            corrections.extend(blocks_to_bytes(&sums));
+            self.banks.push(StreamBank::new(self.k, &leaves));
+        }
+        corrections
     }
 
     /// Fills `t`; returns the choices, bit by bit, and the message to the sender.
