@@ -16,9 +16,9 @@ use crate::ty::Owner;
 use crate::{Graph, Id};
 use serde::{Deserialize, Serialize};
 
-mod memory;
+mod timeline;
 
-pub use memory::{Memory, memory};
+pub use timeline::{Event, Memory, Work, memory, timeline};
 
 /// Nodes that run together, ids ascending.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

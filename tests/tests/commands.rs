@@ -107,6 +107,11 @@ fn inspect_says_who_learns_what_and_the_cost_of_each_layer() {
     insta::assert_snapshot!(text.replace(&digest[..16], "[digest]"));
     assert!(object["learns"][0].as_str().unwrap().contains("client learns"), "{object}");
     assert!(inspect(&["--graph"]).contains("conv.rlwe"));
+    let kernels = inspect(&["--kernels"]);
+    assert!(kernels.contains("segment 1, after ") && kernels.contains("kernel {"), "{kernels}");
+    let client: Value = serde_json::from_str(&inspect(&["--kernels=client", "--json"])).unwrap();
+    assert_eq!(client["kernels"]["party"], "Client");
+    assert!(client["kernels"]["segments"].as_array().is_some_and(|s| s.len() > 3));
     // The weights are no program.
     let output = picc(compiled.path()).args(["inspect", "model.piw"]).output().unwrap();
     assert!(printed(&output, 1).1.contains("not a picc program"));

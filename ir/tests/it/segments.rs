@@ -4,7 +4,7 @@ use crate::support::{client, fix};
 use picc_ir::kernel::build::Lanes;
 use picc_ir::mpc::{ReluOt, Reveal, Share};
 use picc_ir::ops::{Add, Input, Neg};
-use picc_ir::segment::{Segment, SegmentError, check, is_protocol, memory, one_each};
+use picc_ir::segment::{Segment, SegmentError, Work, check, is_protocol, memory, one_each, timeline};
 use picc_ir::{Graph, Id, Party};
 
 /// `%1 = share, %2 = neg, %3 = relu(%1), %4 = neg(%3), %5 = %4 + %2, %6 = relu(%1), %7 = %5 + %6, %8 = reveal`
@@ -64,6 +64,25 @@ fn bad_lists_are_refused() {
     assert_eq!(refused(&[&[1], &[4], &[2], &[5], &[7]]), unsorted);
     // Out of the segment through %3 and back into it.
     assert_eq!(refused(&[&[1, 2, 4, 5], &[7]]), SegmentError::TooLate { id: Id(3), segment: 0 });
+}
+
+#[test]
+fn the_timeline_says_what_and_frees_when() {
+    let g = graph();
+    let segments = list(&[&[1, 2], &[4, 5], &[7]]);
+    let events = timeline(&g, &segments, &check(&g, &segments).expect("valid"));
+    let said: Vec<(Work, Vec<u32>)> =
+        events.iter().map(|e| (e.work, e.frees.iter().map(|id| id.0).collect())).collect();
+    let expect = [
+        (Work::Own(Id(0)), vec![]),
+        (Work::Segment(0), vec![0]),
+        (Work::Protocol(Id(3)), vec![]),
+        (Work::Segment(1), vec![2, 3]),
+        (Work::Protocol(Id(6)), vec![1]),
+        (Work::Segment(2), vec![5, 6]),
+        (Work::Protocol(Id(8)), vec![7]),
+    ];
+    assert_eq!(said, expect);
 }
 
 /// Values of 8 elements and 4 bytes: `%1` and `%2` wait for the first protocol, whose result joins them.

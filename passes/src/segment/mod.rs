@@ -13,7 +13,7 @@
 use picc_ir::kernel::Lane;
 use picc_ir::segment::{Segment, is_local, is_protocol};
 use picc_ir::{Graph, Id, Owner};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 mod tests;
@@ -38,10 +38,10 @@ fn groups(graph: &Graph) -> Vec<Option<Id>> {
         groups[id.index()] = if is_protocol(graph, id) { Some(id) } else { latest };
         node.args.iter().for_each(|a| users[a.index()].push(id));
     }
-    let output = |id: Id| graph.outputs.iter().any(|(_, o)| *o == id);
+    let outputs: BTreeSet<Id> = graph.outputs.iter().map(|(_, id)| *id).collect();
     for (id, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
         let fused = !users[id.index()].is_empty() && users[id.index()].iter().all(|&u| is_local(graph, u));
-        if !is_local(graph, id) || !fused || output(id) {
+        if !is_local(graph, id) || !fused || outputs.contains(&id) {
             continue;
         }
         let target = groups[users[id.index()][0].index()];

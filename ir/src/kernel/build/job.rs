@@ -2,7 +2,7 @@
 
 use super::expr::{Attempt, Obstacle};
 use super::place::{Form, Place};
-use super::{BuildError, Builder, MAX_PIECES, Stored};
+use super::{BuildError, Builder, MAX_PIECES, MAX_TRIED, Stored};
 use crate::Id;
 use crate::kernel::{Affine, Index, Inst, Nest, Step};
 
@@ -93,8 +93,12 @@ impl Builder<'_> {
                         self.stored.insert(id, Stored { buffer, clean: true });
                         continue;
                     };
+                    self.tried += 1;
                     if tried > MAX_PIECES {
                         return Err(BuildError::Pieces(id));
+                    }
+                    if self.tried > MAX_TRIED {
+                        return Err(BuildError::Boxes);
                     }
                     let needed = self.attempt(id, buffer, domain, &mut domains)?;
                     jobs.push(Job::Boxes { id, buffer, domains, tried: tried + 1 });

@@ -72,6 +72,8 @@ pub enum BuildError {
     Missing(Id),
     #[error("%{} falls into more than {MAX_PIECES} pieces", .0.0)]
     Pieces(Id),
+    #[error("more than {MAX_TRIED} boxes")]
+    Boxes,
     #[error("the builder met %{} twice: a defect of it", .0.0)]
     Cycle(Id),
     #[error(transparent)]
@@ -80,6 +82,8 @@ pub enum BuildError {
 
 /// Boxes that one value may be computed in.
 pub const MAX_PIECES: usize = 1 << 12;
+/// Boxes that are tried for one kernel.
+pub const MAX_TRIED: usize = 1 << 18;
 
 /// The kernel of the nodes of `segment`, for `party`. The graph must be verified (as [`crate::Stage::Mpc`]) and the
 /// segment one of [`crate::segment::check`]; ids ascend.
@@ -91,14 +95,11 @@ pub fn build(graph: &Graph, segment: &[Id], party: Party, lanes: Lanes) -> Resul
         }
     }
     let mut builder = Builder::new(graph, segment, party, lanes);
-    let outputs = builder.outputs.clone();
-    for &id in outputs.iter().rev() {
-        match builder.alias(id) {
-            Some(source) => builder.aliases.push((id, source)),
-            None => builder.run(id)?,
+    for id in builder.outputs.clone().into_iter().rev() {
+        if builder.alias(id).is_none() {
+            builder.run(id)?;
         }
     }
-    builder.aliases.reverse();
     builder.finish()
 }
 
@@ -119,8 +120,10 @@ struct Builder<'a> {
     nodes: BTreeSet<Id>,
     party: Party,
     lanes: Lanes,
-    /// Nodes that others need, ascending.
-    outputs: Vec<Id>,
+    /// Nodes that others need.
+    outputs: BTreeSet<Id>,
+    /// Nodes that are another value, element by element: an output or one from outside.
+    repeats: BTreeMap<Id, Id>,
     /// Nodes that are zero at this party.
     zero: BTreeSet<Id>,
     /// Nodes that are stored because they are read often.
@@ -135,7 +138,8 @@ struct Builder<'a> {
     stored: BTreeMap<Id, Stored>,
     tables: Vec<Vec<u32>>,
     steps: Vec<Step>,
-    aliases: Vec<(Id, Id)>,
+    /// Boxes that were tried.
+    tried: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -147,13 +151,14 @@ impl<'a> Builder<'a> {
             .flat_map(|(_, node)| node.args.iter().copied())
             .chain(graph.outputs.iter().map(|(_, id)| *id))
             .collect();
-        let outputs: Vec<Id> = nodes.iter().copied().filter(|id| used.contains(id)).collect();
+        let outputs: BTreeSet<Id> = nodes.iter().copied().filter(|id| used.contains(id)).collect();
         let mut builder = Builder {
             graph,
             nodes,
             party,
             lanes,
             outputs,
+            repeats: BTreeMap::new(),
             zero: BTreeSet::new(),
             kept: BTreeSet::new(),
             loads: BTreeMap::new(),
@@ -163,9 +168,10 @@ impl<'a> Builder<'a> {
             stored: BTreeMap::new(),
             tables: Vec::new(),
             steps: Vec::new(),
-            aliases: Vec::new(),
+            tried: 0,
         };
         builder.find_zeros();
+        builder.find_repeats();
         builder.decide();
         builder
     }
@@ -218,17 +224,24 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The value that an output repeats, element by element.
-    fn alias(&self, output: Id) -> Option<Id> {
-        let mut id = output;
-        while let (true, Op::Reshape(_) | Op::Assume(_)) = (self.nodes.contains(&id), &self.node(id).op) {
-            id = self.node(id).args[0];
-            let there = !self.nodes.contains(&id) || self.outputs.contains(&id);
-            if there && self.graph.ty(id).owner == Owner::Shared {
-                return Some(id);
+    fn find_repeats(&mut self) {
+        for &id in &self.nodes {
+            let node = self.graph.node(id);
+            if !matches!(node.op, Op::Reshape(_) | Op::Assume(_)) {
+                continue;
+            }
+            let arg = node.args[0];
+            let there = !self.nodes.contains(&arg) || self.outputs.contains(&arg);
+            let source = if there { Some(arg) } else { self.repeats.get(&arg).copied() };
+            if let Some(source) = source.filter(|s| self.graph.ty(*s).owner == Owner::Shared) {
+                self.repeats.insert(id, source);
             }
         }
-        None
+    }
+
+    /// The value that an output repeats, element by element.
+    fn alias(&self, output: Id) -> Option<Id> {
+        self.repeats.get(&output).copied()
     }
 
     fn buffer(&mut self, id: Id, lane: Lane, access: Access, role: Option<Role>) -> u32 {
@@ -259,7 +272,8 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self) -> Result<Built, BuildError> {
-        let Builder { buffers, roles, tables, steps, aliases, .. } = self;
+        let aliases = self.outputs.iter().filter_map(|&id| Some((id, self.alias(id)?))).collect::<Vec<_>>();
+        let Builder { buffers, roles, tables, steps, .. } = self;
         let (kernel, roles) = scratch::packed(Kernel { buffers, tables, steps }, roles);
         let aliases = aliases.into_iter().filter(|(id, _)| !roles.contains(&Role::Output(*id))).collect();
         Ok(Built { kernel: verify(kernel)?, roles, aliases })

@@ -6,6 +6,9 @@ use crate::Id;
 use crate::ops::{Concat, Gather, Pad, ReduceSum, Slice, SumPool, Transpose, ZeroInsert};
 use std::rc::Rc;
 
+/// Points at which a list of indices is compared with a form.
+const MAX_FITTED: u64 = 1 << 20;
+
 type Result<T> = std::result::Result<T, Obstacle>;
 
 impl Attempt<'_, '_> {
@@ -239,7 +242,8 @@ impl Attempt<'_, '_> {
             fitted = fitted.with(k, at(form.offset + form.coef(k)) - at(form.offset));
         }
         let mut points = vec![0i64; active.len()];
-        loop {
+        let count = active.iter().fold(1u64, |n, &k| n.saturating_mul(self.extents[k].into()));
+        while count <= MAX_FITTED {
             let value = |f: &Form| active.iter().zip(&points).map(|(&k, i)| f.coef(k) * i).sum::<i64>() + f.offset;
             if at(value(form)) != value(&fitted) {
                 break;
