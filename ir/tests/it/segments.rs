@@ -17,10 +17,10 @@ fn graph() -> Graph {
     add(Input { name: "x".into(), ty: client(&[8], fix(32, 4, -64, 64)) }.into(), &[]);
     add(Share {}.into(), &[0]);
     add(Neg {}.into(), &[1]);
-    add(ReluOt { radix: 4 }.into(), &[1]);
+    add(ReluOt::exact(4).into(), &[1]);
     add(Neg {}.into(), &[3]);
     add(Add {}.into(), &[4, 2]);
-    add(ReluOt { radix: 4 }.into(), &[1]);
+    add(ReluOt::exact(4).into(), &[1]);
     add(Add {}.into(), &[5, 6]);
     add(Reveal { to: Party::Client }.into(), &[7]);
     g.outputs.push(("y".into(), Id(8)));

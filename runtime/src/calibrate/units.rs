@@ -69,7 +69,8 @@ fn repeat<B: FnMut() -> u64>(
 /// A receiver, its corrections, and the keys between which the base OTs choose.
 fn receiver(k: u32, rng: &mut Rng) -> Result<(ExtensionReceiver, Vec<u8>, Vec<KeyPair>)> {
     let keys: Vec<KeyPair> = (0..COLUMNS).map(|_| KeyPair([rng.block(), rng.block()])).collect();
-    let (receiver, corrections) = ExtensionReceiver::new(k, &keys)?;
+    let mut receiver = ExtensionReceiver::new(k)?;
+    let corrections = receiver.grow(&keys);
     Ok((receiver, corrections, keys))
 }
 
@@ -90,7 +91,8 @@ pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
         let chosen: Vec<Block> = keys.iter().zip(choices.iter()).map(|(pair, &c)| pair.0[usize::from(c)]).collect();
-        let mut sender = ExtensionSender::new(k, delta, &chosen, &corrections)?;
+        let mut sender = ExtensionSender::new(k, delta)?;
+        sender.grow(&chosen, &corrections)?;
         let mut q = vec![Block::ZERO; COTS];
         let (_, message) = receiver.extend(1, &mut q);
         Ok(move || {

@@ -48,7 +48,7 @@ fn net(shape: &[usize], ring: u8) -> Net {
     let mut g = Graph::default();
     let x = g.add(Input { name: "x".into(), ty: client(shape, fix(ring, 4, -60, 60)) }, &[], "x").expect("typed");
     let s = g.add(Share {}, &[x], "share").expect("typed");
-    let x = g.add(ReluOt { radix: 4 }, &[s], "relu").expect("typed");
+    let x = g.add(ReluOt::exact(4), &[s], "relu").expect("typed");
     Net { g, x }
 }
 

@@ -104,7 +104,7 @@ fn layers(ring: u8, weight: i64, groups: usize) -> Graph {
     let sum = add(Add {}.into(), &[c, bias]);
     let t = add(TruncReduceLocal { shift: 6 }.into(), &[sum]);
     let t = add(Assume { lo: -1000, hi: 1000 }.into(), &[t]);
-    let y = add(ReluOt { radix: 4 }.into(), &[t]);
+    let y = add(ReluOt::exact(4).into(), &[t]);
     let y = add(ExtendOt { ring_bits: ring }.into(), &[y]);
     let flat = add(Reshape { shape: vec![1, 6 * 5 * 7] }.into(), &[y]);
     let v = fixed(ring, 6, -weight, weight);
