@@ -23,6 +23,7 @@ mod lrn;
 mod quantize;
 mod ranges;
 mod report;
+pub mod retrain;
 mod tail;
 #[cfg(test)]
 mod testing;

@@ -3,7 +3,7 @@
 use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{read_lines, write_public, write_secret};
-use super::{Failure, explain, table};
+use super::{Failure, explain, retrain, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
 use picc_ir::cost::profile::Profile;
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     let progress = spinner(args.quiet);
     progress.set_message("reading the model");
-    let imported = import(model, &args.shapes)?;
+    let mut imported = import(model, &args.shapes)?;
     if args.emit == Some(Emit::Real) {
         progress.finish_and_clear();
         println!("{}", imported.graph);
@@ -29,8 +29,12 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     };
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
     let options = options(model, args, &imported)?;
+    let mut rewritten = retrain::rewrite(model, &args.retrain, &mut imported, &options, &samples)?;
     let mut compiled = passes(model, &imported, &options, &samples)?;
     compiled.program.notes.extend(imported.notes.iter().cloned());
+    if let Some(report) = &mut rewritten {
+        report.bytes_after = Some(compiled.report.cost.inference().total());
+    }
     progress.finish_and_clear();
 
     match args.emit {
@@ -43,14 +47,21 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         let weights = write_weights(&compiled.weights, compiled.program.digest());
         write_secret(&output.with_extension("piw"), &weights)?;
         write_public(output, &compiled.program.to_bytes())?;
-        if let Some(explanation) = &compiled.explanation {
-            explain::write(output, &compiled.program, explanation)?;
+        if rewritten.is_some() {
+            retrain::write(output, &imported)?;
         }
+        explain::write(output, &compiled.program, compiled.explanation.as_ref(), rewritten.as_ref())?;
     }
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");
     }
+    if let Some(report) = rewritten.as_ref().filter(|r| !r.choices.is_empty()) {
+        eprintln!("warning: {}", report.warning());
+    }
     if !args.quiet && args.emit.is_none() {
+        if let Some(report) = &rewritten {
+            println!("{report}");
+        }
         print!("{}", table::summary(&compiled.program).map_err(|e| refused(model, e))?);
         for (output, ulps) in &compiled.report.likely_ulps {
             if *ulps > 0.0 {
@@ -88,7 +99,7 @@ pub fn passes(
     picc_passes::compile(&imported.graph, &imported.weights, options, samples).map_err(|e| refused(model, e))
 }
 
-fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
+pub fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
 }
 

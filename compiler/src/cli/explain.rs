@@ -4,8 +4,10 @@ use super::Failure;
 use super::args::Explain;
 use super::files::write_public;
 use picc_ir::program::Program;
-use picc_passes::egraph::Explanation;
+use picc_passes::egraph::{Explanation, Region};
+use picc_passes::retrain::{Choice, Report};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// An explanation and the program that it is about.
@@ -13,7 +15,29 @@ use std::path::{Path, PathBuf};
 struct Record {
     /// Digest of the program, in hexadecimal.
     program: String,
-    explanation: Explanation,
+    /// What was chosen under a profile.
+    explanation: Option<Explanation>,
+    /// How the model was rewritten before.
+    #[serde(default)]
+    retrain: Option<Report>,
+}
+
+/// The record as `--json` prints it.
+#[derive(Serialize)]
+struct Printed<'r> {
+    #[serde(flatten)]
+    explanation: &'r Option<Explanation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retrain: &'r Option<Report>,
+}
+
+/// One node of it.
+#[derive(Serialize)]
+struct PrintedNode<'r> {
+    #[serde(flatten)]
+    region: Option<&'r Region>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retrain: Vec<&'r Choice>,
 }
 
 fn beside(program: &Path) -> PathBuf {
@@ -24,9 +48,18 @@ fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Writes the record beside the program.
-pub fn write(path: &Path, program: &Program, explanation: &Explanation) -> Result<(), Failure> {
-    let record = Record { program: hex(program.digest()), explanation: explanation.clone() };
+/// Writes the record beside the program, if there is anything to explain.
+pub fn write(
+    path: &Path,
+    program: &Program,
+    explanation: Option<&Explanation>,
+    retrain: Option<&Report>,
+) -> Result<(), Failure> {
+    if explanation.is_none() && retrain.is_none() {
+        return Ok(());
+    }
+    let (explanation, retrain) = (explanation.cloned(), retrain.cloned());
+    let record = Record { program: hex(program.digest()), explanation, retrain };
     let path = beside(path);
     let bytes =
         serde_json::to_vec(&record).map_err(|e| Failure::File { path: path.clone(), problem: e.to_string() })?;
@@ -39,29 +72,49 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     let program = Program::from_bytes(&bytes).map_err(|e| bad(&args.program, e.to_string()))?;
     let path = beside(&args.program);
     let text = std::fs::read(&path).map_err(|e| {
-        bad(&path, format!("{e}; it is written by `picc MODEL.onnx -o MODEL.pi --profile PROFILE`"))
+        bad(&path, format!("{e}; it is written by `picc MODEL.onnx -o MODEL.pi` with --profile or --allow"))
     })?;
     let record: Record = serde_json::from_slice(&text).map_err(|e| bad(&path, e.to_string()))?;
     if record.program != hex(program.digest()) {
         return Err(bad(&path, "explains another program; compile the model again".to_owned()));
     }
-    let explanation = record.explanation;
+    let json = |text: serde_json::Result<String>| text.map_err(|e| bad(&path, e.to_string()));
+    let Record { explanation, retrain, .. } = &record;
     let Some(name) = &args.node else {
         if args.json {
-            println!("{}", serde_json::to_string(&explanation).map_err(|e| bad(&path, e.to_string()))?);
+            println!("{}", json(serde_json::to_string(&Printed { explanation, retrain }))?);
         } else {
-            print!("{explanation}");
+            retrain.iter().for_each(|r| println!("{r}"));
+            explanation.iter().for_each(|e| print!("{e}"));
         }
         return Ok(());
     };
-    let region = explanation.node(name).ok_or_else(|| {
-        let names: Vec<&str> = explanation.regions.iter().map(|r| r.node.as_str()).collect();
-        bad(&args.program, format!("no node `{name}`; there are {}", names.join(", ")))
-    })?;
+    let region = explanation.as_ref().and_then(|e| e.node(name));
+    let choices = retrain.as_ref().map(|r| r.node(name)).unwrap_or_default();
+    if region.is_none() && choices.is_empty() {
+        let regions = explanation.iter().flat_map(|e| e.regions.iter().map(|r| r.node.as_str()));
+        let rewritten = retrain.iter().flat_map(|r| r.choices.iter().map(|c| c.node.as_str()));
+        let names: BTreeSet<&str> = regions.chain(rewritten).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(bad(&args.program, format!("no node `{name}`; there are {}", names.join(", "))));
+    }
     if args.json {
-        println!("{}", serde_json::to_string(region).map_err(|e| bad(&path, e.to_string()))?);
-    } else {
-        println!("{name}\n  before: {}\n  after:  {}", region.before, region.after);
+        println!("{}", json(serde_json::to_string(&PrintedNode { region, retrain: choices }))?);
+        return Ok(());
+    }
+    println!("{name}");
+    for c in choices {
+        println!(
+            "  rewritten: {} ({}, {:?}), layer error {:.3}, {}",
+            c.rule,
+            c.family.name(),
+            c.class,
+            c.layer_error,
+            c.detail
+        );
+    }
+    if let Some(region) = region {
+        println!("  before: {}\n  after:  {}", region.before, region.after);
         println!("  rules: {}", if region.chain.is_empty() { "none".to_owned() } else { region.chain.join(", ") });
         println!("  protocols: {}", region.protocols.join(", "));
     }

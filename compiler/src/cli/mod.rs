@@ -6,6 +6,7 @@ mod compile;
 mod explain;
 mod files;
 mod inspect;
+mod retrain;
 mod table;
 
 use args::{Check, Cli, Command};
