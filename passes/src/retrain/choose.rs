@@ -132,7 +132,7 @@ impl Study {
         for (site, s) in self.sites.iter().enumerate() {
             for (channel, m) in self.moments[site].iter().enumerate() {
                 let straight = linear.then(|| (linearize::channel(s, m), credit));
-                let square = self.allowed.contains(&Family::Polynomial).then(|| polynomial::channel(m)).flatten();
+                let square = self.allowed.contains(&Family::Polynomial).then(|| polynomial::channel(s, m));
                 let square = square.map(|fit| (fit, Family::Polynomial));
                 // A straight line that is as good is cheaper.
                 let best = straight.into_iter().chain(square).min_by(|a, b| a.0.1.total_cmp(&b.0.1));
@@ -341,7 +341,7 @@ impl Study {
 fn error_of(kind: Kind, m: &Moments, site: &Site) -> f64 {
     match kind {
         Kind::Relu => 0.0,
-        Kind::Square { .. } => polynomial::channel(m).map_or(0.0, |fit| fit.1),
+        Kind::Square { .. } => polynomial::channel(site, m).1,
         Kind::Identity | Kind::Zero | Kind::Line { .. } => linearize::channel(site, m).1,
     }
 }

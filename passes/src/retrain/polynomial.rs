@@ -3,8 +3,10 @@
 //! As `(scale x + shift)^2 + rest`: scale and shift go into the layer before, so that one product of a shared value
 //! with itself is all that remains. Whether that is cheaper than a comparison is asked of the cost functions.
 
+use super::linearize;
 use super::mask::Kind;
 use super::moments::Moments;
+use super::sites::Site;
 use crate::compile::{Options, compile};
 use crate::error::Result;
 use crate::graph_edit::scalar_const;
@@ -13,14 +15,14 @@ use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Owner, Tensor, Ty};
 use std::collections::BTreeMap;
 
-/// The square that fits one channel best, and its squared error.
-pub(super) fn channel(m: &Moments) -> Option<(Kind, f64)> {
-    let (p, error) = m.parabola()?;
+/// The polynomial that fits one channel best, and its squared error: a square, or a line where the channel is nearly
+/// straight (as a square it would be the difference of large numbers).
+pub(super) fn channel(site: &Site, m: &Moments) -> (Kind, f64) {
+    let Some((p, error)) = m.parabola() else { return linearize::channel(site, m) };
     let scale = p.c2.sqrt();
     let shift = p.c1 / (2.0 * scale);
     let rest = p.c0 - shift * shift;
-    let kind = Kind::Square { scale: scale as f32, shift: shift as f32, rest: rest as f32 };
-    [scale, shift, rest].iter().all(|v| v.is_finite()).then_some((kind, error))
+    (Kind::Square { scale: scale as f32, shift: shift as f32, rest: rest as f32 }, error)
 }
 
 /// Bytes of 512 activations between two convolutions: by squares, by ReLUs.

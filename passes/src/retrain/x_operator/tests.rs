@@ -164,6 +164,9 @@ fn the_cheapest_member_within_the_error_is_taken() {
 
 /// The study of the X-operator's authors: 64 -> 64, 3 x 3, on 80 x 80, products by OT. Their figures are 50.3 GiB dense,
 /// 12.7 with Winograd F(4,3), 6.37 depthwise + pointwise, 5.98 half-shuffle, 5.59 shuffle + pointwise.
+///
+/// Winograd gains less here: picc's dense product pays for the bits that a weight has, and Winograd's exact weights are
+/// as wide as the ring.
 #[test]
 fn the_study_of_the_x_operator() {
     let g = geom(64, 64, 80, 1);
@@ -171,12 +174,11 @@ fn the_study_of_the_x_operator() {
     let dense = price(&g, None, &options).unwrap().bytes as f64;
     let mut table = String::from("64 -> 64, 3x3 on 80x80, OT products, dense = 1\n");
     let mut row = |name: &str, bytes: f64, authors: f64| {
-        table.push_str(&format!("{name:24} {:.4}  (authors {:.4})\n", bytes / dense, authors / 50.3));
+        table.push_str(&format!("{name:20} {:.4}  (authors {:.4})\n", bytes / dense, authors / 50.3));
     };
     row("dense", dense, 50.3);
-    let winograd =
-        Options { profile: Profile::named("lan"), families: Some(vec!["winograd".to_owned()]), ..options.clone() };
-    row("dense, winograd F(4,3)", price(&g, None, &winograd).unwrap().bytes as f64, 12.7);
+    let winograd = Options { profile: Profile::named("lan"), ..options.clone() };
+    row("dense, Winograd", price(&g, None, &winograd).unwrap().bytes as f64, 12.7);
     for (member, authors) in
         [(Member::DepthwisePointwise, 6.37), (Member::HalfShuffle, 5.98), (Member::ShufflePointwise, 5.59)]
     {
