@@ -7,39 +7,41 @@
 //! Damages are taken to add up. What is chosen is measured as a whole in the end, and reported.
 
 use super::damage::{self, Change};
-use super::mask::{Kind, Mask};
+use super::mask::Kind;
 use super::moments::{Moments, collect};
-use super::report::{Choice, Report};
+use super::report::Report;
 use super::rewrite::{Edit, rewrite};
 use super::shuffle::{self, Move};
 use super::sites::{self, Site};
 use super::{Family, Model, Sample, Settings};
 use super::{balance, linearize, polynomial, prune, refused};
 use crate::compile::Options;
-use crate::egraph::ErrorClass;
 use crate::error::Result;
 use picc_ir::{Id, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Samples on which damage is measured at most.
+const DAMAGE_SAMPLES: usize = 8;
+
 /// One thing that may be done.
 #[derive(Clone, Debug)]
-struct Item {
-    what: What,
-    removed: u64,
-    damage: f64,
+pub(super) struct Item {
+    pub what: What,
+    pub removed: u64,
+    pub damage: f64,
 }
 
 #[derive(Clone, Debug)]
-enum What {
+pub(super) enum What {
     Channel { site: usize, channel: usize, kind: Kind, family: Family },
     Layer { site: usize, rule: &'static str },
     Move(Move),
 }
 
 /// Everything that is known about a network's ReLUs.
-struct Study {
-    sites: Vec<Site>,
-    moments: Vec<Vec<Moments>>,
+pub(super) struct Study {
+    pub sites: Vec<Site>,
+    pub moments: Vec<Vec<Moments>>,
     /// What one unit of squared error at a site does to the scores.
     gains: Vec<f64>,
     allowed: BTreeSet<Family>,
@@ -61,13 +63,16 @@ pub(super) fn within_budget(
         return Ok(model);
     }
     let allowed = allowed(options, settings, report)?;
-    let study = Study::new(&model, allowed, samples)?;
+    let mut study = Study::new(&model, allowed, samples)?;
     let (chosen, level) = study.choose(count, budget)?;
     if level {
         report.notes.push("balanced: every layer keeps at most as many ReLUs as the others".to_owned());
     }
+    let predicted: f64 = chosen.iter().map(|i| i.damage).sum();
     let edits = study.edits(&chosen);
-    study.report(&model, &edits, &chosen, samples, report)?;
+    let edits = study.refit(&model, edits, samples)?;
+    study.report(&model, &edits, samples, report)?;
+    report.notes.push(format!("sum of predicted damages: scores change by {:.3}", predicted.sqrt()));
     rewrite(&model, &edits.into_iter().map(|(e, _)| e).collect::<Vec<_>>())
 }
 
@@ -96,7 +101,7 @@ impl Study {
         let moves =
             if allowed.contains(&Family::Shuffle) { shuffle::find(&model.graph, &sites) } else { Vec::new() };
         let scores = damage::scores(model);
-        let few = damage::few(&scores.graph, sites.len() + moves.len() + 1, samples);
+        let few = damage::few(&scores.graph, sites.len() + moves.len() + 1, DAMAGE_SAMPLES, samples);
         let expected = damage::outputs(&scores, few)?;
         let mut study = Study { sites, moments, gains: Vec::new(), allowed, items: Vec::new() };
         for site in 0..study.sites.len() {
@@ -158,7 +163,7 @@ impl Study {
     }
 
     /// Items whose sum of damages is small, and whether they are those of balancing.
-    fn choose(&self, count: u64, budget: u64) -> Result<(Vec<&Item>, bool)> {
+    fn choose(&self, count: u64, budget: u64) -> Result<(Vec<Item>, bool)> {
         let by_density =
             |a: &&Item, b: &&Item| (a.damage * b.removed as f64).total_cmp(&(b.damage * a.removed as f64));
         let free = !self.only_balance();
@@ -166,9 +171,9 @@ impl Study {
         let level = self.balanced(budget).filter(|l| left(l, count) <= budget);
         let total = |items: &[&Item]| -> f64 { items.iter().map(|i| i.damage).sum() };
         match (greedy, level) {
-            (Some(g), Some(l)) if total(&l) < total(&g) => Ok((l, true)),
-            (Some(g), _) => Ok((g, false)),
-            (None, Some(l)) => Ok((l, true)),
+            (Some(g), Some(l)) if total(&l) < total(&g) => Ok((owned(l), true)),
+            (Some(g), _) => Ok((owned(g), false)),
+            (None, Some(l)) => Ok((owned(l), true)),
             (None, None) => {
                 let by_count = |a: &&Item, b: &&Item| b.removed.cmp(&a.removed);
                 let mut all: Vec<&Item> = self.items.iter().collect();
@@ -252,110 +257,10 @@ impl Study {
         }
         Some(chosen)
     }
-
-    /// One edit for each place, with the squared error that is predicted there (none for a move).
-    fn edits(&self, chosen: &[&Item]) -> Vec<(Edit, What)> {
-        let mut masks: BTreeMap<usize, Mask> = BTreeMap::new();
-        let mut edits = Vec::new();
-        for item in chosen {
-            match &item.what {
-                What::Channel { site, channel, kind, family } => {
-                    let channels = self.sites[*site].channels;
-                    let mask = masks.entry(*site).or_insert_with(|| Mask {
-                        site: *site,
-                        kinds: vec![Kind::Relu; channels],
-                        families: vec![None; channels],
-                    });
-                    mask.kinds[*channel] = *kind;
-                    mask.families[*channel] = Some(*family);
-                }
-                What::Layer { site, .. } => {
-                    let s = &self.sites[*site];
-                    edits.push((Edit::Mask(s.clone(), prune::kinds(s)), item.what.clone()));
-                }
-                What::Move(m) => edits.push((Edit::Move(m.clone()), item.what.clone())),
-            }
-        }
-        for mask in masks.into_values() {
-            let family = mask.families.iter().flatten().max().copied().unwrap_or(Family::Linearize);
-            let what = What::Channel { site: mask.site, channel: 0, kind: Kind::Relu, family };
-            edits.push((Edit::Mask(self.sites[mask.site].clone(), mask.kinds), what));
-        }
-        edits.sort_by_key(|(e, _)| e.root());
-        edits
-    }
-
-    fn report(
-        &self,
-        model: &Model,
-        edits: &[(Edit, What)],
-        chosen: &[&Item],
-        samples: &[Sample],
-        report: &mut Report,
-    ) -> Result<()> {
-        for (edit, what) in edits {
-            let choice = |family, rule: &str, removed, layer_error: f64, detail| Choice {
-                node: model.graph.node(edit.root()).name.clone(),
-                family,
-                rule: rule.to_owned(),
-                class: ErrorClass::Retrain,
-                removed,
-                layer_error,
-                detail,
-            };
-            report.choices.push(match (edit, what) {
-                (Edit::Mask(site, kinds), What::Channel { site: at, family, .. }) => {
-                    let gone = kinds.iter().filter(|k| **k != Kind::Relu).count();
-                    let error: f64 = kinds.iter().zip(&self.moments[*at]).map(|(k, m)| error_of(*k, m, site)).sum();
-                    let rule = match family {
-                        Family::Polynomial => "relu_as_square",
-                        Family::Balance => "relu_level",
-                        _ => "relu_as_line",
-                    };
-                    let removed = gone as u64 * site.each;
-                    choice(*family, rule, removed, self.relative(*at, error), describe(kinds, site.channels))
-                }
-                (Edit::Mask(site, _), What::Layer { site: at, rule }) => {
-                    let error: f64 = self.moments[*at].iter().map(Moments::identity_error).sum();
-                    choice(Family::Prune, rule, site.elements(), self.relative(*at, error), "dropped".to_owned())
-                }
-                (_, What::Move(m)) => {
-                    let error = local_change(model, edit, samples)?;
-                    let past = format!("moved past `{}`", model.graph.node(m.touches()[1]).name);
-                    choice(Family::Shuffle, m.way.rule(), m.removed, error, past)
-                }
-                _ => continue,
-            });
-        }
-        let predicted: f64 = chosen.iter().map(|i| i.damage).sum();
-        report.notes.push(format!("sum of predicted damages: scores change by {:.3}", predicted.sqrt()));
-        Ok(())
-    }
-
-    fn relative(&self, site: usize, error: f64) -> f64 {
-        let size: f64 = self.moments[site].iter().map(Moments::size).sum();
-        (error / size.max(f64::MIN_POSITIVE)).sqrt()
-    }
 }
 
-fn error_of(kind: Kind, m: &Moments, site: &Site) -> f64 {
-    match kind {
-        Kind::Relu => 0.0,
-        Kind::Square { .. } => polynomial::channel(site, m).1,
-        Kind::Identity | Kind::Zero | Kind::Line { .. } => linearize::channel(site, m).1,
-    }
-}
-
-fn describe(kinds: &[Kind], channels: usize) -> String {
-    let count = |want: fn(&Kind) -> bool| kinds.iter().filter(|k| want(k)).count();
-    let parts = [
-        (count(|k| matches!(k, Kind::Relu)), "relu"),
-        (count(|k| matches!(k, Kind::Identity | Kind::Line { .. })), "straight"),
-        (count(|k| matches!(k, Kind::Square { .. })), "square"),
-        (count(|k| matches!(k, Kind::Zero)), "zero"),
-    ];
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    format!("of {channels} channels {}", parts.join(", "))
+fn owned(chosen: Vec<&Item>) -> Vec<Item> {
+    chosen.into_iter().cloned().collect()
 }
 
 fn left(chosen: &[&Item], count: u64) -> u64 {
@@ -366,16 +271,6 @@ fn left(chosen: &[&Item], count: u64) -> u64 {
 fn changed(model: &Model, edit: &Edit, expected: &[Vec<Tensor<f32>>], few: &[Sample]) -> Result<Change> {
     let rewritten = rewrite(model, std::slice::from_ref(edit))?;
     damage::against(expected, &damage::scores(&rewritten), few)
-}
-
-/// What the value of the edited place differs by, relative to it.
-fn local_change(model: &Model, edit: &Edit, samples: &[Sample]) -> Result<f64> {
-    let mut here = model.clone();
-    here.graph.outputs = vec![("place".to_owned(), edit.root())];
-    let few = damage::few(&here.graph, 2, samples);
-    let expected = damage::outputs(&here, few)?;
-    let rewritten = rewrite(&here, std::slice::from_ref(edit))?;
-    Ok(damage::against(&expected, &rewritten, few)?.error())
 }
 
 /// What has been decided about each place.

@@ -10,8 +10,6 @@ use rayon::prelude::*;
 
 /// Multiplications that measuring may cost; more samples make better estimates.
 const WORK: u64 = 20_000_000_000;
-/// Samples on which damage is measured at most.
-const MAX_SAMPLES: usize = 8;
 
 /// Differences of scores, summed over samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +18,8 @@ pub(super) struct Change {
     difference: f64,
     size: f64,
     same: usize,
+    /// Outputs that are infinite or no numbers.
+    broken: usize,
 }
 
 impl Change {
@@ -31,6 +31,10 @@ impl Change {
     /// Squared and relative: what adds up over independent rewrites.
     pub fn squared(&self) -> f64 {
         self.difference / self.size.max(f64::MIN_POSITIVE)
+    }
+
+    pub fn is_finite(&self) -> bool {
+        self.broken == 0
     }
 
     /// Samples whose largest score is where it was.
@@ -72,6 +76,7 @@ pub(super) fn against(expected: &[Vec<Tensor<f32>>], model: &Model, samples: &[S
             // A network that overflows is as far off as one that says nothing.
             let size: f64 = a.data.iter().map(|v| f64::from(*v).powi(2)).sum();
             change.difference += if sum.is_finite() { sum } else { size };
+            change.broken += usize::from(!sum.is_finite());
             change.size += size;
         }
         let agrees = expected.first().zip(found.first()).is_some_and(|(a, b)| largest(a) == largest(b));
@@ -91,10 +96,10 @@ fn largest(t: &Tensor<f32>) -> usize {
     (0..t.data.len()).fold(0, |best, i| if t.data[i] > t.data[best] { i } else { best })
 }
 
-/// Samples on which `runs` networks like this one can be measured.
-pub(super) fn few<'s>(graph: &Graph, runs: usize, samples: &'s [Sample]) -> &'s [Sample] {
+/// Samples on which `runs` networks like this one can be measured, `most` of them.
+pub(super) fn few<'s>(graph: &Graph, runs: usize, most: usize, samples: &'s [Sample]) -> &'s [Sample] {
     let work = (multiplications(graph) * runs as u64).max(1);
-    let count = usize::try_from(WORK / work).unwrap_or(usize::MAX).clamp(1, MAX_SAMPLES);
+    let count = usize::try_from(WORK / work).unwrap_or(usize::MAX).clamp(1, most);
     &samples[..count.min(samples.len())]
 }
 

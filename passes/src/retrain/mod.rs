@@ -20,6 +20,7 @@
 
 mod balance;
 mod choose;
+mod chosen;
 mod damage;
 mod linearize;
 mod mask;
@@ -102,6 +103,9 @@ impl Family {
 
 /// Output error of one layer up to which the x-operator replaces it, if nothing else is said.
 pub const MAX_LAYER_ERROR: f64 = 0.3;
+
+/// Change of the scores, relative to them, from which on a rewritten network is no start for fine-tuning.
+const EXPLODED: f64 = 100.0;
 
 /// What may be rewritten, and how far.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,6 +201,16 @@ pub fn retrain(
         return Err(CompileError::Internal(format!("{left} ReLUs are left of a budget of {budget}")));
     }
     let change = damage::compare(&original, &model, calibration)?;
+    if !change.is_finite() || change.error() > EXPLODED {
+        return Err(refused(
+            "relu-budget",
+            format!(
+                "the rewritten network's scores grow out of bounds on calibration data (they change by {:.0e} of their \
+                 size), as many squares in a row do; raise the budget, or allow linearize instead of polynomial",
+                change.error()
+            ),
+        ));
+    }
     report.output_error = change.error();
     report.agreement = change.agreement();
     Ok(Retrained { graph: model.graph, weights: model.weights, report })

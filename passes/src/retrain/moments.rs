@@ -3,6 +3,7 @@
 use super::sites::Site;
 use super::{Model, Sample};
 use crate::error::{CompileError, Result};
+use picc_ir::Tensor;
 use picc_ir::eval::run_real;
 use rayon::prelude::*;
 
@@ -138,6 +139,21 @@ pub(super) fn collect(model: &Model, sites: &[Site], samples: &[Sample]) -> Resu
         }
     }
     Ok(all)
+}
+
+/// Moments of each channel, with `x` and `relu` of what `x` was in another network.
+pub(super) fn of_pairs<'t>(
+    site: &Site,
+    pairs: impl Iterator<Item = (&'t Tensor<f32>, &'t Tensor<f32>)>,
+) -> Vec<Moments> {
+    let mut sums = vec![Moments::default(); site.channels];
+    for (x, was) in pairs {
+        let inner: usize = x.shape[site.axis + 1..].iter().product();
+        for (i, (&x, &was)) in x.data.iter().zip(&was.data).enumerate() {
+            sums[i / inner.max(1) % site.channels].add(f64::from(x), f64::from(was.max(0.0)));
+        }
+    }
+    sums
 }
 
 #[cfg(test)]

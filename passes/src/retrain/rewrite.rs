@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Edit {
     Mask(Site, Vec<Kind>),
     Move(Move),
-    Factor(Factored),
+    Factor(Box<Factored>),
 }
 
 impl Edit {

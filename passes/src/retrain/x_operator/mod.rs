@@ -335,13 +335,13 @@ pub(super) fn apply(
             layer_error: fit.error,
             detail: format!("{}x{} of {} channels: {dense} -> {price}", geom.kh, geom.kw, geom.c_in),
         });
-        edits.push(Edit::Factor(Factored {
+        edits.push(Edit::Factor(Box::new(Factored {
             conv,
             geom,
             parts: fit.parts.clone(),
             pointwise: fit.pointwise.clone(),
             bias: fit.bias.clone(),
-        }));
+        })));
     }
     rewrite(&model, &edits)
 }

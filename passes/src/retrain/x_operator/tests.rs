@@ -69,13 +69,13 @@ fn fitted(net: &Net, g: &ConvGeom, member: Member, samples: &[Inputs]) -> (Fitte
     let model = Model { graph: net.graph.clone(), weights: net.weights.clone() };
     let conv = layers(&model.graph)[0].0;
     let fit = fit::fit(&model, vec![(conv, *g, vec![member])], samples).unwrap().remove(0).remove(0);
-    let edit = Edit::Factor(Factored {
+    let edit = Edit::Factor(Box::new(Factored {
         conv,
         geom: *g,
         parts: fit.parts.clone(),
         pointwise: fit.pointwise.clone(),
         bias: fit.bias.clone(),
-    });
+    }));
     let rewritten = rewrite(&model, &[edit]).unwrap();
     (fit, rewritten)
 }
