@@ -27,6 +27,7 @@ mod predict;
 mod quantize;
 mod ranges;
 mod report;
+pub mod retrain;
 mod segment;
 mod tail;
 #[cfg(test)]

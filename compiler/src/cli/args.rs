@@ -1,5 +1,6 @@
 //! The command line of `picc`.
 
+use super::retrain::Allow;
 use crate::onnx::InputShape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_passes::NO_PASSES;
@@ -21,6 +22,8 @@ Examples:
       what some rewrites alone make of a model
   picc model.onnx -o model.pi --calibrate images.npz --labels classes.npy --max-accuracy-drop 0.5
       as cheap as half a point of accuracy allows, measured on the labelled images
+  picc model.onnx -o model.pi --calibrate images.npz --allow retrain --relu-budget 50000
+      rewrite the model to have few ReLUs; writes model.retrain.onnx, to be fine-tuned
   picc inspect model.pi
       who learns what, and bytes and rounds of every layer
 
@@ -94,6 +97,8 @@ pub struct Compile {
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = pass_name, help = passes_help())]
     pub passes: Option<Vec<String>>,
     #[command(flatten)]
+    pub retrain: RetrainArgs,
+    #[command(flatten)]
     pub shapes: Shapes,
     #[command(flatten)]
     pub preprocess: PreprocessArgs,
@@ -115,6 +120,22 @@ pub struct Compile {
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Rewrites after which the model must be fine-tuned.
+#[derive(Debug, Args)]
+pub struct RetrainArgs {
+    /// Allow rewrites that change the model and need fine-tuning afterwards: retrain for all, or
+    /// retrain=FAMILY,.. of x-operator, shuffle, prune, balance, linearize, polynomial. Needs --calibrate; writes the
+    /// rewritten model (with its weights) beside the program, as MODEL.retrain.onnx
+    #[arg(long, value_name = "retrain[=FAMILY,..]")]
+    pub allow: Option<Allow>,
+    /// With --allow: most ReLUs (elements of one inference) that may be left
+    #[arg(long, value_name = "N", requires = "allow")]
+    pub relu_budget: Option<u64>,
+    /// With --allow: largest relative error of a layer that the x-operator replaces [default: 0.3]
+    #[arg(long, value_name = "E", requires = "allow")]
+    pub max_layer_error: Option<f64>,
 }
 
 #[derive(Debug, Args)]

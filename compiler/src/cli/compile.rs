@@ -5,7 +5,7 @@ use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
 use super::kernels::kernels;
 use super::labels::Labels;
-use super::{Failure, explain, report, table};
+use super::{Failure, explain, report, retrain, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
 use picc_ir::Party;
@@ -21,7 +21,7 @@ use std::time::Duration;
 pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     let progress = spinner(args.quiet);
     progress.set_message("reading the model");
-    let imported = import(model, &args.shapes)?;
+    let mut imported = import(model, &args.shapes)?;
     if args.emit == Some(Emit::Real) {
         progress.finish_and_clear();
         println!("{}", imported.graph);
@@ -34,6 +34,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
     let labels = Labels::read(&args.labels)?;
     let options = options(model, args, &imported, labels.names)?;
+    let mut rewritten = retrain::rewrite(model, &args.retrain, &mut imported, &options, &samples)?;
     let mut compiled = match (args.max_accuracy_drop, &labels.classes) {
         (None, None) => passes(model, &imported, &options, &samples)?,
         (Some(max_drop_points), Some(labels)) => {
@@ -58,6 +59,9 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         }
     };
     compiled.program.notes.extend(imported.notes.iter().cloned());
+    if let Some(report) = &mut rewritten {
+        report.bytes_after = Some(compiled.report.cost.inference().total());
+    }
     progress.finish_and_clear();
 
     match args.emit {
@@ -79,8 +83,11 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         let weights = write_weights(&compiled.weights, compiled.program.digest());
         write_secret(&output.with_extension("piw"), &weights)?;
         write_public(output, &compiled.program.to_bytes())?;
+        if rewritten.is_some() {
+            retrain::write(output, &imported)?;
+        }
         if let Some(profile) = &options.profile {
-            explain::write(output, profile, &compiled)?;
+            explain::write(output, profile, &compiled, rewritten.as_ref())?;
         }
     }
     if let (Some(path), Some(prediction)) = (&args.report, &compiled.report.prediction) {
@@ -89,7 +96,13 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");
     }
+    if let Some(report) = rewritten.as_ref().filter(|r| !r.choices.is_empty()) {
+        eprintln!("warning: {}", report.warning());
+    }
     if !args.quiet && args.emit.is_none() {
+        if let Some(report) = &rewritten {
+            println!("{report}");
+        }
         let prediction = compiled.report.prediction.as_ref();
         print!("{}", table::summary(&compiled.program, prediction).map_err(|e| refused(model, e))?);
         if let Some(accuracy) = &compiled.accuracy {
@@ -132,7 +145,7 @@ pub fn passes(
     picc_passes::compile(&imported.graph, &imported.weights, options, samples).map_err(|e| refused(model, e))
 }
 
-fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
+pub fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
 }
 

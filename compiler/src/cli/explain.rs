@@ -8,6 +8,7 @@ use picc_ir::program::Program;
 use picc_passes::Compiled;
 use picc_passes::accuracy::Accuracy;
 use picc_passes::egraph::Explanation;
+use picc_passes::retrain;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -24,6 +25,9 @@ struct Record {
     /// Under an accuracy budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     accuracy: Option<Accuracy>,
+    /// How the model was rewritten before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retrain: Option<retrain::Report>,
 }
 
 fn beside(program: &Path) -> PathBuf {
@@ -35,13 +39,14 @@ fn hex(digest: [u8; 32]) -> String {
 }
 
 /// Writes the record beside the program.
-pub fn write(path: &Path, profile: &Profile, compiled: &Compiled) -> Result<(), Failure> {
+pub fn write(path: &Path, profile: &Profile, compiled: &Compiled, rewritten: Option<&retrain::Report>) -> Result<(), Failure> {
     let Compiled { program, explanation, accuracy, .. } = compiled;
     let record = Record {
         program: hex(program.digest()),
         profile: profile.clone(),
         explanation: explanation.clone(),
         accuracy: accuracy.clone(),
+        retrain: rewritten.cloned(),
     };
     let path = beside(path);
     let bytes =
@@ -72,8 +77,8 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     if record.program != hex(program.digest()) {
         return Err(bad(&path, "explains another program; compile the model again".to_owned()));
     }
-    let Record { explanation, accuracy, .. } = record;
-    if explanation.is_none() && accuracy.is_none() {
+    let Record { explanation, accuracy, retrain, .. } = record;
+    if explanation.is_none() && accuracy.is_none() && retrain.is_none() {
         let problem = "a plain lowering (--passes none, or --ring): nothing was chosen".to_owned();
         return Err(bad(&args.program, problem));
     }
@@ -88,9 +93,13 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
             if let Some(accuracy) = &accuracy {
                 object["accuracy"] = serde_json::to_value(accuracy).map_err(|e| bad(&path, e.to_string()))?;
             }
+            if let Some(retrain) = &retrain {
+                object["retrain"] = serde_json::to_value(retrain).map_err(|e| bad(&path, e.to_string()))?;
+            }
             println!("{object}");
             return Ok(());
         }
+        retrain.iter().for_each(|r| println!("{r}"));
         if let Some(explanation) = &explanation {
             print!("{explanation}");
         }
@@ -102,19 +111,33 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     };
     let region = explanation.as_ref().and_then(|e| e.node(name));
     let change = accuracy.as_ref().and_then(|a| a.node(name));
-    if region.is_none() && change.is_none() {
+    let choices = retrain.as_ref().map(|r| r.node(name)).unwrap_or_default();
+    if region.is_none() && change.is_none() && choices.is_empty() {
         let regions = explanation.iter().flat_map(|e| e.regions.iter().map(|r| r.node.as_str()));
         let changes = accuracy.iter().flat_map(|a| a.changes.iter().map(|c| c.node.as_str()));
-        let names: BTreeSet<&str> = regions.chain(changes).collect();
+        let rewritten = retrain.iter().flat_map(|r| r.choices.iter().map(|c| c.node.as_str()));
+        let names: BTreeSet<&str> = regions.chain(changes).chain(rewritten).collect();
         let names: Vec<&str> = names.into_iter().collect();
         return Err(bad(&args.program, format!("no node `{name}`; there are {}", names.join(", "))));
     }
     if args.json {
-        match (region, change) {
-            (Some(region), None) => println!("{}", printed(serde_json::to_string(region))?),
-            (region, change) => println!("{}", json!({ "region": region, "approximation": change })),
+        match (region, change, &choices[..]) {
+            (Some(region), None, []) => println!("{}", printed(serde_json::to_string(region))?),
+            (region, change, choices) => {
+                println!("{}", json!({ "region": region, "approximation": change, "retrain": choices }));
+            }
         }
         return Ok(());
+    }
+    for c in choices {
+        println!(
+            "{name}\n  rewritten: {} ({}, {:?}), layer error {:.3}, {}",
+            c.rule,
+            c.family.name(),
+            c.class,
+            c.layer_error,
+            c.detail
+        );
     }
     if let Some(region) = region {
         println!("{name}\n  before: {}\n  after:  {}", region.before, region.after);

@@ -9,6 +9,7 @@ mod inspect;
 mod kernels;
 mod labels;
 mod report;
+mod retrain;
 pub(crate) mod table;
 
 use args::{Check, Cli, Command};

@@ -12,6 +12,7 @@
 
 mod driver;
 pub mod error;
+pub mod export;
 mod importer;
 mod inputs;
 mod known;
