@@ -28,6 +28,8 @@ pub enum Linear {
     Auto,
     Rlwe,
     Ot,
+    /// Prepared before the input is known, ReLUs garbled or by OT: has a price, cannot be run yet.
+    Preprocessed,
 }
 
 /// What the user may choose.
@@ -95,6 +97,9 @@ pub struct Compiled {
     pub explanation: Option<Explanation>,
 }
 
+/// What is said of programs that no party can run yet.
+const PRICED_ONLY: &str = "priced only: the linear layers are prepared before the input is known, which has a price and \
+                           no implementation yet; `pirun` refuses this program";
 /// Fraction bits if neither the options nor the input say otherwise.
 const FRAC: u8 = 12;
 /// Without calibration, proven bounds are taken if they fit a ring of this many bits with the weights' fraction in it.
@@ -145,6 +150,10 @@ pub fn compile(
     }
     let mut warnings = Vec::new();
     let bounds = bounds_of(&core, &mut warnings)?;
+    if options.linear == Linear::Preprocessed {
+        warnings.push(PRICED_ONLY.to_owned());
+        notes.push(PRICED_ONLY.to_owned());
+    }
 
     let format = Format {
         frac,
@@ -211,6 +220,10 @@ fn rule_options(options: &Options) -> Result<RuleOptions> {
         Linear::Auto => &[],
         Linear::Rlwe => &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"],
         Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
+        Linear::Preprocessed => {
+            rules.priced_only = true;
+            &["conv_rlwe", "matmul_rlwe", "conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"]
+        }
     };
     rules.disabled.extend(off.iter().map(|&r| r.to_owned()));
     Ok(rules)

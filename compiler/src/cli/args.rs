@@ -169,6 +169,8 @@ pub enum LinearArg {
     Rlwe,
     /// Oblivious transfer: many bytes, simple arithmetic
     Ot,
+    /// Prepared before the input is known, as in DELPHI: for study, `pirun` cannot run such a program yet
+    Preprocessed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

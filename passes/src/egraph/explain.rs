@@ -3,7 +3,7 @@
 use super::rules::{ErrorClass, Family};
 use super::saturate::Stop;
 use picc_ir::cost::profile::{Picos, Profile, seconds};
-use picc_ir::cost::{Cost, Traffic};
+use picc_ir::cost::Cost;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -13,11 +13,19 @@ pub struct Totals {
     pub bytes: u64,
     pub rounds: u64,
     pub seconds: f64,
+    /// Bytes that go before the input is known: 0 for programs that can be run.
+    #[serde(default)]
+    pub offline_bytes: u64,
 }
 
 impl Totals {
     pub(crate) fn new(profile: &Profile, cost: &Cost, picos: Picos) -> Totals {
-        Totals { bytes: profile.bytes(cost), rounds: cost.online.rounds, seconds: seconds(picos) }
+        Totals {
+            bytes: profile.bytes(cost),
+            rounds: cost.online.rounds,
+            seconds: seconds(picos),
+            offline_bytes: cost.offline.total(),
+        }
     }
 
     fn saved(self, after: Totals) -> Saved {
@@ -32,7 +40,12 @@ impl Totals {
 impl std::ops::Add for Totals {
     type Output = Totals;
     fn add(self, o: Totals) -> Totals {
-        Totals { bytes: self.bytes + o.bytes, rounds: self.rounds + o.rounds, seconds: self.seconds + o.seconds }
+        Totals {
+            bytes: self.bytes + o.bytes,
+            rounds: self.rounds + o.rounds,
+            seconds: self.seconds + o.seconds,
+            offline_bytes: self.offline_bytes + o.offline_bytes,
+        }
     }
 }
 
@@ -110,7 +123,11 @@ fn mib(bytes: u64) -> f64 {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)
+        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)?;
+        if self.offline_bytes > 0 {
+            write!(f, " ({:.3} MiB offline)", mib(self.offline_bytes))?;
+        }
+        Ok(())
     }
 }
 
@@ -163,8 +180,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     pub fn add(&mut self, cost: Cost, picos: Picos) {
-        let online: Traffic = self.cost.online + cost.online;
-        self.cost = Cost { online, cots: self.cost.cots + cost.cots };
+        self.cost = self.cost + cost;
         self.picos = self.picos.saturating_add(picos);
     }
 

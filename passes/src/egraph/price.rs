@@ -1,17 +1,27 @@
 //! What an e-node costs under a profile; nothing for what has no protocol.
 
 use picc_ir::cost::profile::{Picos, Profile, Work};
-use picc_ir::cost::{Cost, CotDemand};
-use picc_ir::mpc::node_cost::{linear_plan, node_cost};
+use picc_ir::cost::Cost;
+use picc_ir::mpc::node_cost::{linear_plan, node_cost, planned_cost};
 use picc_ir::op::Op;
 use picc_ir::{Owner, Ty};
 use std::collections::HashMap;
+
+/// Gates of DELPHI's garbled ReLU: the evaluator hashes twice for each, the garbler four times.
+const GC_ANDS: u64 = 330;
+
+/// Work before the input is known, and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Phases {
+    pub online: Work,
+    pub offline: Work,
+}
 
 /// Traffic, work and price of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Priced {
     pub cost: Cost,
-    pub work: Work,
+    pub work: Phases,
     pub picos: Picos,
 }
 
@@ -21,7 +31,7 @@ type LayerKey = (Op, Vec<u8>);
 /// Prices nodes; remembers the plans of RLWE layers, whose search takes time.
 pub(crate) struct Prices<'a> {
     pub profile: &'a Profile,
-    plans: HashMap<LayerKey, Option<(Cost, Work)>>,
+    plans: HashMap<LayerKey, Option<(Cost, Phases)>>,
 }
 
 impl<'a> Prices<'a> {
@@ -32,7 +42,12 @@ impl<'a> Prices<'a> {
     /// `None` if the parties cannot compute the node.
     pub fn of(&mut self, op: &Op, args: &[&Ty], ty: &Ty) -> Option<Priced> {
         let (cost, work) = match op {
-            Op::ConvRlwe(_) | Op::MatMulRlwe(_) => self.rlwe(op, args)?,
+            Op::ConvRlwe(_) | Op::MatMulRlwe(_) | Op::ConvPre(_) | Op::MatMulPre(_) => self.rlwe(op, args, ty)?,
+            Op::ReluGc(_) => {
+                let hashes = |each: u64| Work { hashes: each * ty.len() as u64, ..Work::default() };
+                let work = Phases { online: hashes(GC_ANDS * 2), offline: hashes(GC_ANDS * 4) };
+                (node_cost(op, args, ty).ok()?, work)
+            }
             // A product of two secrets needs a protocol.
             Op::Mul(_) | Op::Conv(_) | Op::MatMul(_)
                 if ty.owner == Owner::Shared && args.iter().filter(|a| a.owner != Owner::Public).count() > 1 =>
@@ -45,15 +60,16 @@ impl<'a> Prices<'a> {
                 let cost = node_cost(op, args, ty).ok()?;
                 let cots = cost.cots.client_sends + cost.cots.server_sends;
                 let hashes = if cots == 0 { 0 } else { 2 * cots + cost.online.total() / 16 };
-                (cost, Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() })
+                let work = Work { hashes, ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() };
+                (cost, Phases { online: work, offline: Work::default() })
             }
         };
         // Never free: among programs of one price the shorter one wins, and nothing goes in circles.
-        let picos = self.profile.price(&cost, &work).max(1);
+        let picos = self.profile.price_phases(&cost, &work.online, &work.offline).max(1);
         Some(Priced { cost, work, picos })
     }
 
-    fn rlwe(&mut self, op: &Op, args: &[&Ty]) -> Option<(Cost, Work)> {
+    fn rlwe(&mut self, op: &Op, args: &[&Ty], ty: &Ty) -> Option<(Cost, Phases)> {
         let rings = args.iter().map(|a| a.as_fixed().map_or(0, |f| f.ring_bits)).collect();
         let plan = || {
             let plan = linear_plan(op, args).ok()??;
@@ -67,7 +83,16 @@ impl<'a> Prices<'a> {
                 ntts: (requests + 2 * responses) * units,
                 ..Work::default()
             };
-            Some((Cost { online: plan.traffic(), cots: CotDemand::default() }, work))
+            let cost = planned_cost(op, args, &plan).ok()?;
+            let idle = Work::default();
+            let phases = if op.is_priced_only() {
+                // Online the server computes in the clear.
+                let plain = Work { ring_ops: ty.len() as u64 * terms(op, args), ..idle };
+                Phases { online: plain, offline: work }
+            } else {
+                Phases { online: work, offline: idle }
+            };
+            Some((cost, phases))
         };
         *self.plans.entry((op.clone(), rings)).or_insert_with(plan)
     }
@@ -76,8 +101,8 @@ impl<'a> Prices<'a> {
 /// Ring operations behind one element of a local result.
 fn terms(op: &Op, args: &[&Ty]) -> u64 {
     let terms = match op {
-        Op::Conv(_) => args[1].shape[1..].iter().product(),
-        Op::MatMul(_) => args[0].shape.last().copied().unwrap_or(1),
+        Op::Conv(_) | Op::ConvPre(_) => args[1].shape[1..].iter().product(),
+        Op::MatMul(_) | Op::MatMulPre(_) => args[0].shape.last().copied().unwrap_or(1),
         Op::SumPool(p) => p.kernel[0] * p.kernel[1],
         _ => 1,
     };

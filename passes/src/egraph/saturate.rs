@@ -2,7 +2,7 @@
 
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
-use super::rules::{ErrorClass, Expr, Family, Out, Rule, Site, View};
+use super::rules::{PRICED_ONLY, ErrorClass, Expr, Family, Out, Rule, Site, View};
 use crate::error::{CompileError, Result};
 use egg::Id;
 use picc_ir::op::Op;
@@ -43,6 +43,8 @@ pub struct RuleOptions {
     /// Families and single rules, by name, that may not fire.
     pub disabled: std::collections::BTreeSet<String>,
     pub limits: Limits,
+    /// Protocols that have a price and that nobody can run yet, for study.
+    pub priced_only: bool,
 }
 
 impl RuleOptions {
@@ -67,7 +69,8 @@ impl RuleOptions {
             ErrorClass::Ulp(_) => !self.exact,
             ErrorClass::Approx | ErrorClass::Retrain => false,
         };
-        accurate && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
+        let runs = self.priced_only || !PRICED_ONLY.contains(&rule.name);
+        accurate && runs && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
     }
 }
 

@@ -199,6 +199,7 @@ fn is_protocol(op: &Op) -> bool {
         Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MulOt(_) => true,
         Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => true,
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) => true,
+        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => true,
         Op::TruncReduceLocal(_) | Op::Share(_) | Op::Reveal(_) => false,
         Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_) => false,
         Op::Neg(_) | Op::Shl(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) => false,
