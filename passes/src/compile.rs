@@ -2,7 +2,7 @@
 
 use crate::canonicalize::canonicalize;
 use crate::depthwise::depthwise;
-use crate::egraph::{Explanation, Family, RuleOptions, optimize};
+use crate::egraph::{Explanation, Extract, Family, RuleOptions, optimize};
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::uses;
@@ -57,6 +57,8 @@ pub struct Options {
     pub profile: Option<Profile>,
     /// Families of rewrites that may be chosen under a profile, by name; `None`: all of them.
     pub families: Option<Vec<String>>,
+    /// How the cheapest program is looked for under a profile.
+    pub extract: Extract,
     /// How a client turns an image into the (first) input.
     pub preprocess: Option<Preprocess>,
     /// Names of the classes.
@@ -77,6 +79,7 @@ impl Default for Options {
             softspoken_k: 4,
             profile: None,
             families: None,
+            extract: Extract::default(),
             preprocess: None,
             labels: Vec::new(),
         }
@@ -201,7 +204,7 @@ pub fn compile(
 
 /// Which rewrites the options allow.
 fn rule_options(options: &Options) -> Result<RuleOptions> {
-    let mut rules = RuleOptions { exact: options.exact, ..RuleOptions::default() };
+    let mut rules = RuleOptions { exact: options.exact, extract: options.extract, ..RuleOptions::default() };
     if let Some(names) = &options.families {
         let mut families = Vec::with_capacity(names.len());
         for name in names {

@@ -1,6 +1,6 @@
 //! `picc MODEL.onnx -o MODEL.pi`.
 
-use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
+use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{read_lines, write_public, write_secret};
 use super::{Failure, explain, table};
@@ -10,6 +10,7 @@ use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
+use picc_passes::egraph::Extract;
 use picc_passes::{Compiled, Linear, Options};
 use std::path::Path;
 use std::time::Duration;
@@ -99,6 +100,9 @@ fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options,
     if let (Some(profile), Some(k)) = (&mut profile, args.softspoken) {
         profile.softspoken_k = k;
     }
+    if let (Some(profile), Some(phase)) = (&mut profile, args.phase) {
+        profile.offline_percent = if phase == PhaseArg::Online { 0 } else { 100 };
+    }
     Ok(Options {
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,
@@ -115,6 +119,11 @@ fn options(model: &Path, args: &Compile, imported: &Imported) -> Result<Options,
         softspoken_k: args.softspoken.unwrap_or(4),
         profile,
         families: args.passes.clone(),
+        extract: match args.extract {
+            ExtractArg::Auto => Extract::Auto,
+            ExtractArg::Greedy => Extract::Greedy,
+            ExtractArg::Exact => Extract::Exact { seconds: args.extract_seconds },
+        },
         preprocess: preprocess(&args.preprocess),
         labels,
         ..Options::default()

@@ -1,5 +1,6 @@
 //! What was chosen and why, for people and for `--json`.
 
+use super::portfolio::Extraction;
 use super::rules::{ErrorClass, Family};
 use super::saturate::Stop;
 use picc_ir::cost::profile::{Picos, Profile, seconds};
@@ -101,6 +102,9 @@ pub struct Explanation {
     /// Without rewriting: only protocols chosen.
     pub before: Totals,
     pub after: Totals,
+    /// How good the choice is known to be.
+    #[serde(default)]
+    pub extraction: Extraction,
     pub rules: Vec<RuleReport>,
     pub regions: Vec<Region>,
 }
@@ -142,6 +146,17 @@ impl fmt::Display for Explanation {
             "  {} e-nodes in {} classes after {} iterations: {:?}",
             self.e_nodes, self.e_classes, self.iterations, self.stop
         )?;
+        let Extraction { bound, greedy, optimal, instead } = &self.extraction;
+        if *optimal {
+            writeln!(f, "  no program of this e-graph is cheaper")?;
+        } else {
+            let gap = 100.0 * (self.after.seconds / bound.max(f64::MIN_POSITIVE) - 1.0);
+            writeln!(f, "  at most {gap:.2}% above the cheapest program of this e-graph ({bound:.4} s or more)")?;
+        }
+        writeln!(f, "  local search alone found {greedy:.4} s")?;
+        if let Some(family) = instead {
+            writeln!(f, "  the family {} alone: the e-graph of all hit its limit", family.name())?;
+        }
         writeln!(f, "\nrules")?;
         for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {
             writeln!(

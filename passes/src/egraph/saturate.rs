@@ -2,6 +2,7 @@
 
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
+use super::portfolio::Extract;
 use super::rules::{PRICED_ONLY, ErrorClass, Expr, Family, Out, Rule, Site, View};
 use crate::error::{CompileError, Result};
 use egg::Id;
@@ -45,6 +46,7 @@ pub struct RuleOptions {
     pub limits: Limits,
     /// Protocols that have a price and that nobody can run yet, for study.
     pub priced_only: bool,
+    pub extract: Extract,
 }
 
 impl RuleOptions {
@@ -61,6 +63,11 @@ impl RuleOptions {
         let mut disabled = self.disabled.clone();
         disabled.extend(off.map(|f| f.name().to_owned()));
         RuleOptions { disabled, ..self.clone() }
+    }
+
+    /// Whether a rewriting family is allowed.
+    pub(crate) fn rewrites_by(&self, family: Family) -> bool {
+        family != Family::Protocol && !self.disabled.contains(family.name())
     }
 
     fn allows(&self, rule: &Rule) -> bool {

@@ -205,6 +205,7 @@ fn large_graphs() {
                     e.iterations,
                     start.elapsed().as_secs_f64()
                 );
+                println!("    {:?}", e.extraction);
                 for r in e.rules.iter().filter(|r| r.chosen > 0) {
                     println!("    {:24} chosen {:4} saved {:?}", r.name, r.chosen, r.saved);
                 }
@@ -262,6 +263,7 @@ fn everything_costs_no_more_than_any_family_alone() {
             let c = compiled(&mut net, &Options { ring, ..Options::default() });
             for profile in [Profile::lan(), Profile::wan()] {
                 let all = optimized(&c, &profile, &RuleOptions::default()).explanation;
+                println!("{name} {ring:?} {}: {:?}", profile.name, all.extraction);
                 assert!(all.after.seconds <= all.before.seconds, "{name}: {} -> {}", all.before, all.after);
                 for family in Family::ALL {
                     let alone = optimized(&c, &profile, &RuleOptions::default().only(&[family])).explanation;
