@@ -225,7 +225,14 @@ fn rule_options(options: &Options) -> Result<RuleOptions> {
         Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
         Linear::Preprocessed => {
             rules.priced_only = true;
-            &["conv_rlwe", "matmul_rlwe", "conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"]
+            &[
+                "conv_rlwe",
+                "matmul_rlwe",
+                "conv_ot_client",
+                "conv_ot_server",
+                "matmul_ot_client",
+                "matmul_ot_server",
+            ]
         }
     };
     rules.disabled.extend(off.iter().map(|&r| r.to_owned()));

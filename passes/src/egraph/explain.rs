@@ -1,10 +1,10 @@
 //! What was chosen and why, for people and for `--json`.
 
-use super::portfolio::Extraction;
+use super::portfolio::{Alone, Extraction};
 use super::rules::{ErrorClass, Family};
 use super::saturate::Stop;
-use picc_ir::cost::profile::{Picos, Profile, seconds};
 use picc_ir::cost::Cost;
+use picc_ir::cost::profile::{Picos, Profile, seconds};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -105,6 +105,9 @@ pub struct Explanation {
     /// How good the choice is known to be.
     #[serde(default)]
     pub extraction: Extraction,
+    /// What each family of rewrites does alone, where several are allowed.
+    #[serde(default)]
+    pub alone: Vec<Alone>,
     pub rules: Vec<RuleReport>,
     pub regions: Vec<Region>,
 }
@@ -156,6 +159,12 @@ impl fmt::Display for Explanation {
         writeln!(f, "  local search alone found {greedy:.4} s")?;
         if let Some(family) = instead {
             writeln!(f, "  the family {} alone: the e-graph of all hit its limit", family.name())?;
+        }
+        if !self.alone.is_empty() {
+            writeln!(f, "\nfamilies alone")?;
+        }
+        for alone in &self.alone {
+            writeln!(f, "  {:11} {}", alone.family.name(), alone.after)?;
         }
         writeln!(f, "\nrules")?;
         for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {

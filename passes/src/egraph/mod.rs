@@ -21,7 +21,7 @@ mod saturate;
 mod tests;
 
 pub use explain::{Explanation, Region, RuleReport, Saved, Totals};
-pub use portfolio::{Extract, Extraction};
+pub use portfolio::{Alone, Extract, Extraction};
 pub use rules::{ErrorClass, Family};
 pub use saturate::{Limits, RuleOptions, Stop};
 
@@ -103,6 +103,8 @@ struct Solved {
     greedy: Picos,
     /// The family alone whose program this is, because growing the e-graph of all hit a limit.
     instead: Option<Family>,
+    /// What each family does alone, where several are allowed.
+    alone: Vec<Alone>,
 }
 
 impl Solved {
@@ -154,6 +156,7 @@ impl Solved {
             bound: 0,
             greedy: 0,
             instead: None,
+            alone: Vec::new(),
         })
     }
 
@@ -336,6 +339,7 @@ impl Solved {
                 optimal: self.problem.total(&self.choice).is_some_and(|t| t <= self.bound),
                 instead: self.instead,
             },
+            alone: self.alone.clone(),
             rules,
             regions,
         }

@@ -9,13 +9,14 @@
 //! first, and its program is a start of the search in the e-graph of all. That e-graph holds it unless growing hit a
 //! limit; then the cheaper of the two programs is taken, and the explanation says so.
 
+use super::Solved;
+use super::explain::Totals;
 use super::extract::exact::STEPS_PER_SECOND;
 use super::extract::{Choice, Effort};
 use super::language::Enode;
 use super::price::Prices;
 use super::rules::Family;
 use super::saturate::RuleOptions;
-use super::Solved;
 use crate::error::Result;
 use picc_ir::Graph;
 use picc_ir::cost::profile::Picos;
@@ -61,6 +62,13 @@ pub struct Extraction {
     pub instead: Option<Family>,
 }
 
+/// What one family makes of a model without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alone {
+    pub family: Family,
+    pub after: Totals,
+}
+
 /// A program of e-nodes that can be found again in another e-graph; arguments are earlier nodes.
 pub(super) struct Portable {
     nodes: Vec<(Arc<Op>, Vec<usize>)>,
@@ -71,6 +79,7 @@ pub(super) struct Portable {
 pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, plain: &Solved) -> Result<Solved> {
     let allowed: Vec<Family> = Family::ALL.into_iter().filter(|&f| options.rewrites_by(f)).collect();
     let mut starts = vec![(None, plain.portable())];
+    let mut totals = Vec::new();
     if allowed.len() > 1 {
         let short = match options.extract {
             Extract::Greedy => Extract::Greedy,
@@ -79,6 +88,7 @@ pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, pl
         for &family in &allowed {
             let alone = RuleOptions { extract: short, ..options.only(&[family]) };
             let alone = Solved::searched(graph, prices, &alone, &starts[..1])?;
+            totals.push(Alone { family, after: alone.total(&alone.choice).totals(prices.profile) });
             starts.push((Some(family), alone.portable()));
         }
     }
@@ -93,6 +103,7 @@ pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, pl
     if all.without.is_empty() {
         all.reconsider();
     }
+    all.alone = totals;
     Ok(all)
 }
 
@@ -105,7 +116,9 @@ impl Solved {
         starts: &[(Option<Family>, Portable)],
     ) -> Result<Solved> {
         let mut solved = Solved::new(graph, prices, options)?;
-        let mut best = solved.problem.solve(Effort::Full);
+        // Where the optimum is proven anyway, a quick search suffices to start from.
+        let effort = if options.extract == Extract::Greedy { Effort::Full } else { Effort::Quick };
+        let mut best = solved.problem.solve(effort);
         let greedy = best.as_ref().map_or(0, |b| b.1);
         for (_, start) in starts {
             let Some(mut found) = solved.adopt(start) else { continue };
@@ -115,7 +128,13 @@ impl Solved {
             }
         }
         let best = best.ok_or_else(|| solved.unlowered(graph))?;
-        let proof = solved.problem.exact(best, options.extract.steps());
+        let mut proof = solved.problem.exact(best, options.extract.steps());
+        if proof.bound < proof.total && effort == Effort::Quick {
+            let found = solved.problem.solve(Effort::Full);
+            if let Some((choice, total)) = found.filter(|f| f.1 < proof.total) {
+                (proof.choice, proof.total) = (choice, total);
+            }
+        }
         solved.choice = proof.choice;
         solved.bound = proof.bound;
         solved.greedy = greedy;

@@ -1,7 +1,7 @@
 //! What an e-node costs under a profile; nothing for what has no protocol.
 
-use picc_ir::cost::profile::{Picos, Profile, Work};
 use picc_ir::cost::Cost;
+use picc_ir::cost::profile::{Picos, Profile, Work};
 use picc_ir::mpc::node_cost::{linear_plan, node_cost, planned_cost};
 use picc_ir::op::Op;
 use picc_ir::{Owner, Ty};

@@ -3,7 +3,7 @@
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
 use super::portfolio::Extract;
-use super::rules::{PRICED_ONLY, ErrorClass, Expr, Family, Out, Rule, Site, View};
+use super::rules::{ErrorClass, Expr, Family, Out, PRICED_ONLY, Rule, Site, View};
 use crate::error::{CompileError, Result};
 use egg::Id;
 use picc_ir::op::Op;
@@ -22,7 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { iterations: 16, nodes: 60_000 }
+        Limits { iterations: 64, nodes: 60_000 }
     }
 }
 

@@ -299,7 +299,9 @@ impl<'a> Search<'a> {
             states.iter().flat_map(|s| &s.wanted).for_each(|&p| *counts.entry(p).or_default() += 1);
             // What all sets want tells none apart.
             let told: Vec<u32> = counts.into_iter().filter(|&(_, n)| n < states.len()).map(|(p, _)| p).collect();
-            let Some(&victim) = told.iter().min_by_key(|&&p| (self.least[self.class[p as usize]], p)) else { break };
+            let Some(&victim) = told.iter().min_by_key(|&&p| (self.least[self.class[p as usize]], p)) else {
+                break;
+            };
             let (mut next, mut known) = (Vec::new(), HashMap::new());
             for mut state in states {
                 self.steps += 1;

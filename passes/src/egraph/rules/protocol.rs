@@ -5,8 +5,8 @@ use super::expr::{Expr, apply};
 use super::{ErrorClass, Family, Out, Rule, Site};
 use egg::Id;
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt,
-    ReluGc, ReluOt, Share, TruncReduceFaithful, TruncReduceLocal,
+    ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt,
+    MulOt, ReduceMaxOt, ReluGc, ReluOt, Share, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::Op;
 use picc_ir::ops::{Add, Conv, Expand, MatMul, ReduceSum, Reshape, Sub};

@@ -263,7 +263,6 @@ fn everything_costs_no_more_than_any_family_alone() {
             let c = compiled(&mut net, &Options { ring, ..Options::default() });
             for profile in [Profile::lan(), Profile::wan()] {
                 let all = optimized(&c, &profile, &RuleOptions::default()).explanation;
-                println!("{name} {ring:?} {}: {:?}", profile.name, all.extraction);
                 assert!(all.after.seconds <= all.before.seconds, "{name}: {} -> {}", all.before, all.after);
                 for family in Family::ALL {
                     let alone = optimized(&c, &profile, &RuleOptions::default().only(&[family])).explanation;
