@@ -7,6 +7,7 @@
 //! from a common start, so the rounds of a program are the sum over its nodes.
 
 pub mod baseline;
+pub mod phases;
 pub mod profile;
 
 use serde::{Deserialize, Serialize};
@@ -161,18 +162,49 @@ impl std::iter::Sum for Traffic {
     }
 }
 
-/// Cost of one mpc node: its own messages, and the correlated OTs that it consumes (their extension is charged
-/// where it happens, see [`crate::mpc`]).
+/// Bytes that the parties keep from the offline phase of an inference until its online phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    pub client: u64,
+    pub server: u64,
+}
+
+impl std::ops::Add for Stored {
+    type Output = Stored;
+    fn add(self, o: Stored) -> Stored {
+        Stored { client: self.client + o.client, server: self.server + o.server }
+    }
+}
+
+/// Cost of one mpc node: its own messages by phase, and the correlated OTs that it consumes (their extension is charged
+/// where it happens, see [`crate::mpc`]). Setup, once a session, belongs to programs and not to nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
+    /// From the input to the answer.
     pub online: Traffic,
     pub cots: CotDemand,
+    /// Once an inference, before its input is known.
+    pub offline: Traffic,
+    /// Kept from offline to online.
+    pub stored: Stored,
+}
+
+impl From<Traffic> for Cost {
+    /// Messages of the online phase alone.
+    fn from(online: Traffic) -> Cost {
+        Cost { online, ..Cost::default() }
+    }
 }
 
 impl std::ops::Add for Cost {
     type Output = Cost;
     fn add(self, o: Cost) -> Cost {
-        Cost { online: self.online + o.online, cots: self.cots + o.cots }
+        Cost {
+            online: self.online + o.online,
+            cots: self.cots + o.cots,
+            offline: self.offline + o.offline,
+            stored: self.stored + o.stored,
+        }
     }
 }
 

@@ -145,4 +145,14 @@ op_table! {
     ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt,
     TruncReduceLocal, TruncReduceFaithful, ExtendOt,
     ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
+    // How, but priced only
+    ConvPre, MatMulPre, ReluGc,
+}
+
+impl Op {
+    /// A protocol that has a price and that no party can run: programs with it are for study.
+    #[must_use]
+    pub fn is_priced_only(&self) -> bool {
+        matches!(self, Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_))
+    }
 }

@@ -4,7 +4,7 @@
 //! PICC | version (u32, little endian) | body (postcard) | BLAKE3 of everything before
 //! ```
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Id};
 use crate::op::{F32, Op};
 use crate::ops::Input;
 use crate::segment::{self, Segment, SegmentError};
@@ -151,6 +151,12 @@ impl Program {
             return Err(ProgramError::Malformed("not in canonical form".to_owned()));
         }
         Ok(program)
+    }
+
+    /// The first node that has a price and that no party can run: such a program is for study only.
+    #[must_use]
+    pub fn priced_only(&self) -> Option<Id> {
+        self.graph.iter().find(|(_, node)| node.op.is_priced_only()).map(|(id, _)| id)
     }
 
     /// Verifies the graph, its segments, and that the interface describes it.

@@ -72,7 +72,7 @@ fn protocols(options: &Options, softspoken_k: u8) -> Protocols {
 
 /// Which rewrites the options allow; `None`: the plain lowering.
 fn rule_options(options: &Options) -> Result<Option<RuleOptions>> {
-    let mut rules = RuleOptions { exact: options.exact, ..RuleOptions::default() };
+    let mut rules = RuleOptions { exact: options.exact, extract: options.extract, ..RuleOptions::default() };
     if let Some(names) = &options.families {
         if let [only] = &names[..]
             && only == NO_PASSES
@@ -88,6 +88,12 @@ fn rule_options(options: &Options) -> Result<Option<RuleOptions>> {
         Linear::Auto => &[],
         Linear::Rlwe => &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"],
         Linear::Ot => &["conv_rlwe", "matmul_rlwe"],
+        Linear::Preprocessed => {
+            rules.priced_only = true;
+            let rlwe = ["conv_rlwe", "matmul_rlwe"];
+            rules.disabled.extend(rlwe.map(str::to_owned));
+            &["conv_ot_client", "conv_ot_server", "matmul_ot_client", "matmul_ot_server"]
+        }
     };
     rules.disabled.extend(off.iter().map(|&r| r.to_owned()));
     Ok(Some(rules))

@@ -4,7 +4,7 @@ use crate::accuracy::{Accuracy, with_windows_of_bits};
 use crate::canonicalize::canonicalize;
 use crate::choose::{Chosen, choose};
 use crate::depthwise::depthwise;
-use crate::egraph::Explanation;
+use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::uses;
@@ -31,6 +31,8 @@ pub enum Linear {
     Auto,
     Rlwe,
     Ot,
+    /// Prepared before the input is known, ReLUs garbled or by OT: has a price, cannot be run yet.
+    Preprocessed,
 }
 
 /// What the user may choose.
@@ -59,6 +61,8 @@ pub struct Options {
     /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
     /// [`crate::NO_PASSES`] alone: the plain lowering.
     pub families: Option<Vec<String>>,
+    /// How the cheapest program is looked for under a profile.
+    pub extract: Extract,
     /// How a client turns an image into the (first) input.
     pub preprocess: Option<Preprocess>,
     /// Names of the classes.
@@ -79,6 +83,7 @@ impl Default for Options {
             softspoken_k: 4,
             profile: None,
             families: None,
+            extract: Extract::default(),
             preprocess: None,
             labels: Vec::new(),
         }
@@ -103,6 +108,9 @@ pub struct Compiled {
     pub accuracy: Option<Accuracy>,
 }
 
+/// What is said of programs that no party can run yet.
+const PRICED_ONLY: &str = "priced only: the linear layers are prepared before the input is known, which has a price and \
+                           no implementation yet; `pirun` refuses this program";
 /// Fraction bits if neither the options nor the input say otherwise.
 pub(crate) const FRAC: u8 = 12;
 /// Without calibration, proven bounds are taken if they fit a ring of this many bits with the weights' fraction in it.
@@ -228,6 +236,7 @@ impl Prepared {
         let plan = Plan::new(&self.core, &self.weights, bounds, &format)?;
         let (ring_graph, ring_weights) = quantize(&self.core, &self.weights, &plan, &format)?;
         checked(&ring_graph, Stage::Ring)?;
+        let priced_only = (options.linear == Linear::Preprocessed).then(|| PRICED_ONLY.to_owned());
         let draft = Program {
             model: options.model.clone(),
             inputs: Vec::new(),
@@ -236,7 +245,7 @@ impl Prepared {
             labels: options.labels.clone(),
             error_ulps: Vec::new(),
             softspoken_k: options.softspoken_k,
-            notes: self.notes.iter().cloned().chain(plan.notes).collect(),
+            notes: self.notes.iter().cloned().chain(plan.notes).chain(priced_only).collect(),
         };
         let chosen = choose(draft, &ring_graph, ring_weights, &self.tail, options)?;
         let Chosen { program, weights, explanation, profile } = chosen;
@@ -273,6 +282,9 @@ fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lower
     let (rows, cost) = price(&program)?;
     let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
     let mut warnings = bounds.warnings.clone();
+    if options.linear == Linear::Preprocessed {
+        warnings.push(PRICED_ONLY.to_owned());
+    }
     if let (Some(prediction), Some(profile)) = (&prediction, &profile) {
         warnings.extend(prediction.warnings(profile));
     }

@@ -2,7 +2,7 @@
 
 use picc_ir::cost::Cost;
 use picc_ir::mpc::node_cost::{linear_plan, node_cost};
-use picc_ir::mpc::{ConvOt, ConvRlwe, MatMulOt, MatMulRlwe, cot};
+use picc_ir::mpc::{ConvOt, ConvPre, ConvRlwe, MatMulOt, MatMulPre, MatMulRlwe, cot};
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, MatMul};
 use picc_ir::{Fixed, Owner, Party, Ty, TypeError};
@@ -22,6 +22,18 @@ impl Layer<'_> {
             Layer::MatMul { weights_left } => {
                 let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
                 MatMulRlwe { geom, weight_bits, weights_left }.into()
+            }
+        };
+        Ok(linear_plan(&op, &args).is_ok().then_some(op))
+    }
+
+    /// Prepared before the input is known, if RLWE has parameters for this ring and these weights.
+    pub fn preprocessed(&self, args: [&Ty; 2], weight_bits: u8) -> Result<Option<Op>, TypeError> {
+        let op: Op = match *self {
+            Layer::Conv(conv) => ConvPre { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits }.into(),
+            Layer::MatMul { weights_left } => {
+                let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
+                MatMulPre { geom, weight_bits, weights_left }.into()
             }
         };
         Ok(linear_plan(&op, &args).is_ok().then_some(op))

@@ -83,6 +83,7 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             | Op::Share(_)
             | Op::Reveal(_)
             | Op::ExtendOt(_)
+            | Op::ReluGc(_)
             | Op::MaxOt(_)
             | Op::ReduceMaxOt(_)
             | Op::Dequantize(_) => joined(),
@@ -103,17 +104,18 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
                 let count = r.axes.iter().map(|&a| graph.ty(node.args[0]).shape[a]).product::<usize>() as f64;
                 at(0).scaled(count, count)
             }
-            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) if !joined().is_zero() => {
+            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::ConvPre(_) if !joined().is_zero() => {
                 let (l1, l2) = norms(&*weight(graph, weights, node.args[1])?, 0);
                 at(0).scaled(l1, l2)
             }
-            Op::MatMulRlwe(_) | Op::MatMulOt(_) if !joined().is_zero() => {
+            Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MatMulPre(_) if !joined().is_zero() => {
                 let left = graph.ty(node.args[0]).owner == Owner::Server;
                 let w = weight(graph, weights, node.args[usize::from(!left)])?;
                 let (l1, l2) = norms(&w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
                 joined().scaled(l1, l2)
             }
             Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => Error::default(),
+            Op::ConvPre(_) | Op::MatMulPre(_) => Error::default(),
             Op::Mul(_) | Op::MulOt(_) => product(at(0), at(1), magnitude(0), magnitude(1)),
             Op::MatMul(_) => {
                 let inner = graph.ty(node.args[0]).shape.last().copied().unwrap_or(1) as f64;

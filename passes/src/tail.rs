@@ -80,7 +80,10 @@ fn place(op: &Op) -> Place {
         | Op::MaxOt(_)
         | Op::MaxPoolOt(_)
         | Op::ReduceMaxOt(_)
-        | Op::ArgMaxOt(_) => Place::Never,
+        | Op::ArgMaxOt(_)
+        | Op::ConvPre(_)
+        | Op::MatMulPre(_)
+        | Op::ReluGc(_) => Place::Never,
     }
 }
 

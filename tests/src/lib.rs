@@ -4,5 +4,6 @@
 
 pub mod commands;
 pub mod example;
+pub mod families;
 pub mod fuzz;
 pub mod private;

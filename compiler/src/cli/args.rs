@@ -96,6 +96,15 @@ pub struct Compile {
     pub profile: String,
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = pass_name, help = passes_help())]
     pub passes: Option<Vec<String>>,
+    /// Under --profile, how the cheapest program is looked for
+    #[arg(long, value_enum, default_value_t = ExtractArg::Auto, requires = "profile")]
+    pub extract: ExtractArg,
+    /// About how long `--extract exact` searches, counted in steps: the result is the same on every machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub extract_seconds: u32,
+    /// Under --profile, what a second before the input is known counts: nothing, or as much as any
+    #[arg(long, value_enum, requires = "profile")]
+    pub phase: Option<PhaseArg>,
     #[command(flatten)]
     pub retrain: RetrainArgs,
     #[command(flatten)]
@@ -241,6 +250,26 @@ pub enum LinearArg {
     Rlwe,
     /// Oblivious transfer: many bytes, simple arithmetic
     Ot,
+    /// Prepared before the input is known, as in DELPHI: for study, `pirun` cannot run such a program yet
+    Preprocessed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExtractArg {
+    /// Local search, then the exact search for about a second
+    Auto,
+    /// Local search alone
+    Greedy,
+    /// Local search, then the exact search; `picc explain` says how far off the optimum the program is at most
+    Exact,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PhaseArg {
+    /// Only what happens after the input is known
+    Online,
+    /// What is prepared before, too
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

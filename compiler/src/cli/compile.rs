@@ -1,6 +1,6 @@
 //! `picc MODEL.onnx -o MODEL.pi`.
 
-use super::args::{Compile, Emit, LayoutArg, LinearArg, PreprocessArgs, Shapes};
+use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
 use super::kernels::kernels;
@@ -14,6 +14,7 @@ use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
 use picc_passes::accuracy::{Budget, compile_within, interpret};
+use picc_passes::egraph::Extract;
 use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
 use std::path::Path;
 use std::time::Duration;
@@ -155,6 +156,9 @@ fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String
     if let Some(k) = args.softspoken {
         profile = profile.over_field(k);
     }
+    if let Some(phase) = args.phase {
+        profile.offline_percent = if phase == PhaseArg::Online { 0 } else { 100 };
+    }
     // One ring for all values would not stay one.
     let plain = || args.ring.map(|_| vec![NO_PASSES.to_owned()]);
     Ok(Options {
@@ -168,10 +172,16 @@ fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String
             LinearArg::Auto => Linear::Auto,
             LinearArg::Rlwe => Linear::Rlwe,
             LinearArg::Ot => Linear::Ot,
+            LinearArg::Preprocessed => Linear::Preprocessed,
         },
         softspoken_k: args.softspoken.unwrap_or(Options::default().softspoken_k),
         profile: Some(profile),
         families: args.passes.clone().or_else(plain),
+        extract: match args.extract {
+            ExtractArg::Auto => Extract::Auto,
+            ExtractArg::Greedy => Extract::Greedy,
+            ExtractArg::Exact => Extract::Exact { seconds: args.extract_seconds },
+        },
         preprocess: preprocess(&args.preprocess),
         labels,
         ..Options::default()

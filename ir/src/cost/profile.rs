@@ -116,6 +116,9 @@ pub struct Profile {
     /// Field size `2^k` of the SoftSpoken OT extension; left out: what makes a program cheapest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softspoken_k: Option<u8>,
+    /// What a second before the input is known counts, in percent of one after it: see [`crate::cost::phases`].
+    #[serde(default = "crate::cost::phases::whole")]
+    pub offline_percent: u32,
     #[serde(default)]
     pub unit: UnitCosts,
 }
@@ -144,6 +147,7 @@ impl Profile {
             client_memory_bytes: 8 << 30,
             server_memory_bytes: 32 << 30,
             softspoken_k: None,
+            offline_percent: crate::cost::phases::whole(),
             unit: UnitCosts::default(),
         }
     }
@@ -330,7 +334,7 @@ mod tests {
     fn bytes_flights_and_work_add_up() {
         let cost = Cost {
             online: Traffic { client_to_server: 50_000_000, server_to_client: 25_000_000, rounds: 3 },
-            cots: CotDemand::default(),
+            ..Cost::default()
         };
         // 400 Mbit up and 200 Mbit down at 400 Mbit/s, three flights of 20 ms.
         assert_eq!(Profile::wan().price(&cost, &Work::default()), 1_560_000_000_000);

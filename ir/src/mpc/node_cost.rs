@@ -11,6 +11,7 @@ use crate::geom::MatMulGeom;
 use crate::mpc::cost;
 use crate::mpc::cost::AxisWindows;
 use crate::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
+use crate::mpc::{ConvPre, ConvRlwe};
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
@@ -64,6 +65,7 @@ fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
     match op {
         Op::ReluOt(_)
         | Op::ReluRescaleOt(_)
+        | Op::ReluGc(_)
         | Op::MaxOt(_)
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)
@@ -74,6 +76,7 @@ fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
         Op::Reveal(_) | Op::ConvOt(_) | Op::MatMulOt(_) | Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
             Ok((1, ty.len() as u64))
         }
+        Op::ConvPre(_) | Op::MatMulPre(_) => Ok((1, ty.len() as u64)),
         Op::TruncReduceLocal(_) | Op::Share(_) => Ok((0, 0)),
         Op::Input(_) | Op::Weight(_) | Op::Const(_) => Ok((0, 0)),
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) | Op::Shl(_) => Ok((0, 0)),
@@ -138,9 +141,10 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
             let x = argument(usize::from(op.weights_left))?;
             Ok(cost::matmul_ot(&op.geom, x.ring_bits, op.weight_bits, op.weights_left, op.receiver))
         }
-        Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
+        Op::ReluGc(_) => Ok(cost::relu_gc(units)),
+        Op::ConvRlwe(_) | Op::MatMulRlwe(_) | Op::ConvPre(_) | Op::MatMulPre(_) => {
             let plan = linear_plan(op, args)?.ok_or_else(|| TypeError::new("no plan"))?;
-            Ok(Cost { online: plan.traffic(), cots: CotDemand::default() })
+            planned_cost(op, args, &plan)
         }
         Op::Share(_) | Op::Input(_) | Op::Weight(_) | Op::Const(_) => Ok(Cost::default()),
         Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) | Op::Shl(_) => Ok(Cost::default()),
@@ -158,27 +162,40 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
     }
 }
 
+/// Cost of a layer under ring LWE, whose plan is at hand: the exchange is online, or it is offline and prepares the layer.
+pub fn planned_cost(op: &Op, args: &[&Ty], plan: &LinearPlan) -> Result<Cost, TypeError> {
+    let traffic = plan.traffic();
+    if let Op::ConvPre(op) = op {
+        Ok(cost::conv_pre(&op.geom, ring(args[0])?.ring_bits, traffic))
+    } else if let Op::MatMulPre(op) = op {
+        let x = ring(args[usize::from(op.weights_left)])?;
+        Ok(cost::matmul_pre(&op.geom, x.ring_bits, op.weights_left, traffic))
+    } else {
+        Ok(traffic.into())
+    }
+}
+
 /// The plan of a layer under ring LWE; `None` for other operators. Takes milliseconds: keep it.
 ///
 /// With the weights on the left, `W x` is computed as the transpose of `x^T W^T`.
 pub fn linear_plan(op: &Op, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
+    let product = |geom: MatMulGeom, weight_bits: u8, weights_left: bool| -> Result<_, TypeError> {
+        let ring_bits = ring(args[usize::from(weights_left)])?.ring_bits.into();
+        let MatMulGeom { batch, rows, inner, cols } = geom;
+        let (geom, layout) = if weights_left {
+            (MatMulGeom { batch, rows: cols, inner, cols: rows }, WeightLayout::ColsInner)
+        } else {
+            (geom, WeightLayout::InnerCols)
+        };
+        Ok(MatMulPlan::new(geom, layout, ring_bits, weight_bits.into()).map(|p| p.linear))
+    };
     let plan = match op {
-        Op::ConvRlwe(op) => {
+        Op::ConvRlwe(ConvRlwe { geom, weight_bits }) | Op::ConvPre(ConvPre { geom, weight_bits }) => {
             let ring_bits = ring(args[0])?.ring_bits;
-            ConvPlan::new(op.geom, ring_bits.into(), op.weight_bits.into()).map(|p| p.linear)
+            ConvPlan::new(*geom, ring_bits.into(), (*weight_bits).into()).map(|p| p.linear)
         }
-        Op::MatMulRlwe(op) if op.weights_left => {
-            let MatMulGeom { batch, rows, inner, cols } = op.geom;
-            let turned = MatMulGeom { batch, rows: cols, inner, cols: rows };
-            let ring_bits = ring(args[1])?.ring_bits;
-            MatMulPlan::new(turned, WeightLayout::ColsInner, ring_bits.into(), op.weight_bits.into())
-                .map(|p| p.linear)
-        }
-        Op::MatMulRlwe(op) => {
-            let ring_bits = ring(args[0])?.ring_bits;
-            MatMulPlan::new(op.geom, WeightLayout::InnerCols, ring_bits.into(), op.weight_bits.into())
-                .map(|p| p.linear)
-        }
+        Op::MatMulRlwe(op) => product(op.geom, op.weight_bits, op.weights_left)?,
+        Op::MatMulPre(op) => product(op.geom, op.weight_bits, op.weights_left)?,
         _ => return Ok(None),
     };
     plan.map(Some).map_err(|e| TypeError::new(e.to_string()))

@@ -12,10 +12,10 @@
 //! large ones keep memory bounded. A step that alone needs more gets a reservation of its own.
 
 use crate::Party;
-use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Traffic};
+use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Stored, Traffic};
 use crate::graph::{Graph, Id};
 use crate::mpc::cot;
-use crate::mpc::node_cost::{COT_BUDGET, Part, linear_plan, part_cost, parts};
+use crate::mpc::node_cost::{COT_BUDGET, Part, linear_plan, part_cost, parts, planned_cost};
 use crate::mpc::rlwe::{self, LinearPlan, PARAM_SETS, ParamSet};
 use crate::op::Op;
 use crate::program::Program;
@@ -63,7 +63,7 @@ pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
     for (id, node) in graph.iter() {
         let args: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| graph.ty(a)).collect();
         let named = |e: TypeError| TypeError::new(format!("{}: {e}", node.name));
-        if matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_)) {
+        if matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_) | Op::ConvPre(_) | Op::MatMulPre(_)) {
             let key = (&node.op, node.ty.as_fixed().map(|f| f.ring_bits));
             let plan = match known.get(&key) {
                 Some(plan) => Arc::clone(plan),
@@ -72,7 +72,7 @@ pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
                     Arc::new(plan.ok_or_else(|| named(TypeError::new("no plan")))?)
                 }
             };
-            let cost = Cost { online: plan.traffic(), cots: CotDemand::default() };
+            let cost = planned_cost(&node.op, &args, &plan).map_err(named)?;
             known.insert(key, Arc::clone(&plan));
             schedule.plans.insert(id, plan);
             let part = Part { start: 0, units: 1 };
@@ -117,10 +117,14 @@ pub struct ProgramCost {
     pub extension: Traffic,
     /// Each node's own messages in one inference.
     pub nodes: Vec<Traffic>,
+    /// Before the input of an inference is known; nothing in a program that can be run.
+    pub offline: Traffic,
+    /// What the parties keep between the two.
+    pub stored: Stored,
 }
 
 impl ProgramCost {
-    /// Everything that one inference sends.
+    /// Everything that one inference sends after its input is known.
     #[must_use]
     pub fn inference(&self) -> Traffic {
         self.control + self.extension + self.nodes.iter().copied().sum()
@@ -158,6 +162,8 @@ pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramC
         control: Traffic::message(Party::Client, CONTROL_BYTES),
         extension: Traffic::default(),
         nodes: vec![Traffic::default(); program.graph.nodes.len()],
+        offline: Traffic::default(),
+        stored: Stored::default(),
     };
     for step in &schedule.steps {
         if let Some(demand) = step.reserve {
@@ -165,6 +171,8 @@ pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramC
         }
         let node = &mut cost.nodes[step.node.index()];
         *node = *node + step.cost.online;
+        cost.offline = cost.offline + step.cost.offline;
+        cost.stored = cost.stored + step.cost.stored;
     }
     Ok(cost)
 }

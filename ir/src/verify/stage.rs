@@ -55,6 +55,9 @@ fn kind(op: &Op) -> Kind {
         Op::Share(_) | Op::Reveal(_) => Kind::Boundary,
         Op::ConvRlwe(_)
         | Op::ConvOt(_)
+        | Op::ConvPre(_)
+        | Op::MatMulPre(_)
+        | Op::ReluGc(_)
         | Op::MatMulRlwe(_)
         | Op::MatMulOt(_)
         | Op::MulOt(_)

@@ -3,8 +3,8 @@
 use crate::support::Seeded;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulOt, MatMulRlwe, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt, ReluOt,
-    ReluRescaleOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
+    ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt, MulOt,
+    ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::F32;
 use picc_ir::ops::{
@@ -161,7 +161,9 @@ impl Draw<'_> {
             35 | 36 => Share {}.into(),
             37 => Reveal { to: self.party() }.into(),
             38 => ConvRlwe { geom, weight_bits: self.bits(12) }.into(),
+            39 if last => ConvPre { geom, weight_bits: self.bits(12) }.into(),
             39 => ConvOt { geom, weight_bits: self.bits(12), receiver: self.party() }.into(),
+            40 if last => MatMulPre { geom: product, weight_bits: self.bits(12), weights_left: keep }.into(),
             40 => MatMulRlwe { geom: product, weight_bits: self.bits(12), weights_left: keep }.into(),
             41 => {
                 MatMulOt { geom: product, weight_bits: self.bits(12), weights_left: keep, receiver: self.party() }
@@ -171,6 +173,7 @@ impl Draw<'_> {
             43 => TruncReduceLocal { shift: self.bits(4) }.into(),
             44 => TruncReduceFaithful { shift: self.bits(4), radix }.into(),
             45 => ExtendOt { ring_bits: self.bits(64) }.into(),
+            46 if last => ReluGc {}.into(),
             46 => ReluOt { radix, skip_low: self.bits(3) }.into(),
             47 if keep => ReluRescaleOt { shift: self.bits(4), ring_bits: self.bits(64), radix }.into(),
             47 => MaxOt { radix }.into(),

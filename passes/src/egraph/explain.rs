@@ -1,9 +1,10 @@
 //! What was chosen and why, for people and for `--json`.
 
+use super::portfolio::{Alone, Extraction};
 use super::rules::{ErrorClass, Family};
 use super::saturate::Stop;
+use picc_ir::cost::Cost;
 use picc_ir::cost::profile::{Picos, Profile, seconds};
-use picc_ir::cost::{Cost, Traffic};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -13,11 +14,19 @@ pub struct Totals {
     pub bytes: u64,
     pub rounds: u64,
     pub seconds: f64,
+    /// Bytes that go before the input is known: 0 for programs that can be run.
+    #[serde(default)]
+    pub offline_bytes: u64,
 }
 
 impl Totals {
     pub(crate) fn new(profile: &Profile, cost: &Cost, picos: Picos) -> Totals {
-        Totals { bytes: profile.bytes(cost), rounds: cost.online.rounds, seconds: seconds(picos) }
+        Totals {
+            bytes: profile.bytes(cost),
+            rounds: cost.online.rounds,
+            seconds: seconds(picos),
+            offline_bytes: cost.offline.total(),
+        }
     }
 
     fn saved(self, after: Totals) -> Saved {
@@ -32,7 +41,12 @@ impl Totals {
 impl std::ops::Add for Totals {
     type Output = Totals;
     fn add(self, o: Totals) -> Totals {
-        Totals { bytes: self.bytes + o.bytes, rounds: self.rounds + o.rounds, seconds: self.seconds + o.seconds }
+        Totals {
+            bytes: self.bytes + o.bytes,
+            rounds: self.rounds + o.rounds,
+            seconds: self.seconds + o.seconds,
+            offline_bytes: self.offline_bytes + o.offline_bytes,
+        }
     }
 }
 
@@ -88,6 +102,12 @@ pub struct Explanation {
     /// Without rewriting: only protocols chosen.
     pub before: Totals,
     pub after: Totals,
+    /// How good the choice is known to be.
+    #[serde(default)]
+    pub extraction: Extraction,
+    /// What each family of rewrites does alone, where several are allowed.
+    #[serde(default)]
+    pub alone: Vec<Alone>,
     pub rules: Vec<RuleReport>,
     pub regions: Vec<Region>,
 }
@@ -110,7 +130,11 @@ fn mib(bytes: u64) -> f64 {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)
+        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)?;
+        if self.offline_bytes > 0 {
+            write!(f, " ({:.3} MiB offline)", mib(self.offline_bytes))?;
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +149,23 @@ impl fmt::Display for Explanation {
             "  {} e-nodes in {} classes after {} iterations: {:?}",
             self.e_nodes, self.e_classes, self.iterations, self.stop
         )?;
+        let Extraction { bound, greedy, optimal, instead } = &self.extraction;
+        if *optimal {
+            writeln!(f, "  no program of this e-graph is cheaper")?;
+        } else {
+            let gap = 100.0 * (self.after.seconds / bound.max(f64::MIN_POSITIVE) - 1.0);
+            writeln!(f, "  at most {gap:.2}% above the cheapest program of this e-graph ({bound:.4} s or more)")?;
+        }
+        writeln!(f, "  local search alone found {greedy:.4} s")?;
+        if let Some(family) = instead {
+            writeln!(f, "  the family {} alone: the e-graph of all hit its limit", family.name())?;
+        }
+        if !self.alone.is_empty() {
+            writeln!(f, "\nfamilies alone")?;
+        }
+        for alone in &self.alone {
+            writeln!(f, "  {:11} {}", alone.family.name(), alone.after)?;
+        }
         writeln!(f, "\nrules")?;
         for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {
             writeln!(
@@ -163,8 +204,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     pub fn add(&mut self, cost: Cost, picos: Picos) {
-        let online: Traffic = self.cost.online + cost.online;
-        self.cost = Cost { online, cots: self.cost.cots + cost.cots };
+        self.cost = self.cost + cost;
         self.picos = self.picos.saturating_add(picos);
     }
 

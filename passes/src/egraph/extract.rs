@@ -372,5 +372,6 @@ impl Problem {
     }
 }
 
+pub(crate) mod exact;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ mod emit;
 mod explain;
 mod extract;
 mod language;
+mod portfolio;
 mod price;
 mod rules;
 mod saturate;
@@ -20,6 +21,7 @@ mod saturate;
 mod tests;
 
 pub use explain::{Explanation, Region, RuleReport, Saved, Totals};
+pub use portfolio::{Alone, Extract, Extraction};
 pub(crate) use price::work;
 pub use rules::{ErrorClass, Family};
 pub use saturate::{Limits, RuleOptions, Stop};
@@ -30,7 +32,7 @@ use emit::Emitter;
 use explain::Sum;
 use extract::{Candidate, Choice, Effort, Problem};
 use language::Enode;
-use picc_ir::cost::profile::Profile;
+use picc_ir::cost::profile::{Picos, Profile, seconds};
 use picc_ir::op::Op;
 use picc_ir::verify::{Stage, verify};
 use picc_ir::weights::RingWeights;
@@ -61,9 +63,9 @@ pub fn optimize(
     options: &RuleOptions,
 ) -> Result<Optimized> {
     let mut prices = Prices::new(profile);
-    let plain = Solved::new(graph, &mut prices, &options.protocols_only())?;
+    let plain = Solved::searched(graph, &mut prices, &options.protocols_only(), &[])?;
     let before = plain.by_node(graph);
-    let solved = Solved::new(graph, &mut prices, options)?;
+    let solved = portfolio::best(graph, &mut prices, options, &plain)?;
 
     let choice = solved.nodes(&solved.choice);
     let names: Vec<String> = graph.nodes.iter().map(|n| n.name.clone()).collect();
@@ -88,6 +90,7 @@ struct Solved {
     grown: Grown,
     /// Class of each class of the problem.
     classes: Vec<egg::Id>,
+    index: HashMap<egg::Id, usize>,
     problem: Problem,
     /// Nodes and prices that candidates name.
     nodes: Vec<(Enode, Priced)>,
@@ -96,9 +99,18 @@ struct Solved {
     without: BTreeMap<usize, Choice>,
     /// Nodes for values that the compiler computes.
     known: HashMap<egg::Id, Enode>,
+    /// No program is cheaper.
+    bound: Picos,
+    /// Price of what local search found.
+    greedy: Picos,
+    /// The family alone whose program this is, because growing the e-graph of all hit a limit.
+    instead: Option<Family>,
+    /// What each family does alone, where several are allowed.
+    alone: Vec<Alone>,
 }
 
 impl Solved {
+    /// A grown e-graph with a price for every node; nothing is chosen yet.
     fn new(graph: &Graph, prices: &mut Prices, options: &RuleOptions) -> Result<Solved> {
         let mut grown = Grown::import(graph, options)?;
         grown.grow(options.limits);
@@ -134,26 +146,20 @@ impl Solved {
             .filter_map(|(_, id)| index.get(&grown.eg.find(grown.class[id.index()])).copied())
             .collect();
         problem.roots = roots.into_iter().collect();
-        let mut solved =
-            Solved { grown, classes, problem, nodes, choice: Vec::new(), without: BTreeMap::new(), known };
-        let mut best = solved.problem.solve(Effort::Full);
-        // What the model says, node by node, is a program too, and so is what one family makes of it; the search may
-        // not end above them.
-        for family in [None].into_iter().chain(Family::ALL.map(Some)) {
-            let foreign = |k: &Candidate| k.made_by.iter().any(|&r| Some(solved.grown.rules[r].family) != family);
-            if let Some(mut start) =
-                solved.problem.without(|_, k| foreign(k)).solve_in(&solved.problem, Effort::Full)
-            {
-                solved.problem.improve(&mut start);
-                if best.as_ref().is_none_or(|b| start.1 < b.1) {
-                    best = Some(start);
-                }
-            }
-        }
-        let choice = best.map(|s| s.0);
-        solved.choice = choice.ok_or_else(|| solved.unlowered(graph))?;
-        solved.reconsider();
-        Ok(solved)
+        Ok(Solved {
+            grown,
+            classes,
+            index,
+            problem,
+            nodes,
+            choice: Vec::new(),
+            without: BTreeMap::new(),
+            known,
+            bound: 0,
+            greedy: 0,
+            instead: None,
+            alone: Vec::new(),
+        })
     }
 
     /// Solves again without each rewrite that was chosen: the search is not exact, and fewer ways may lead further.
@@ -197,10 +203,9 @@ impl Solved {
                 break;
             }
         }
-        let index: HashMap<egg::Id, usize> = self.classes.iter().enumerate().map(|(i, &c)| (c, i)).collect();
         let first = graph.iter().find(|(id, _)| {
             let class = self.grown.eg.find(self.grown.class[id.index()]);
-            index.get(&class).is_some_and(|&i| !computable[i])
+            self.index.get(&class).is_some_and(|&i| !computable[i])
         });
         match first {
             Some((_, node)) => CompileError::Unsupported {
@@ -330,6 +335,13 @@ impl Solved {
             e_classes: self.grown.eg.number_of_classes(),
             before: plain.total(&plain.choice).totals(profile),
             after,
+            extraction: Extraction {
+                bound: seconds(self.bound),
+                greedy: seconds(self.greedy),
+                optimal: self.problem.total(&self.choice).is_some_and(|t| t <= self.bound),
+                instead: self.instead,
+            },
+            alone: self.alone.clone(),
             rules,
             regions,
         }

@@ -2,7 +2,8 @@
 
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
-use super::rules::{ErrorClass, Expr, Family, Out, Rule, Site, View};
+use super::portfolio::Extract;
+use super::rules::{ErrorClass, Expr, Family, Out, PRICED_ONLY, Rule, Site, View};
 use crate::error::{CompileError, Result};
 use egg::Id;
 use picc_ir::op::Op;
@@ -21,7 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { iterations: 16, nodes: 60_000 }
+        Limits { iterations: 64, nodes: 60_000 }
     }
 }
 
@@ -43,6 +44,9 @@ pub struct RuleOptions {
     /// Families and single rules, by name, that may not fire.
     pub disabled: std::collections::BTreeSet<String>,
     pub limits: Limits,
+    /// Protocols that have a price and that nobody can run yet, for study.
+    pub priced_only: bool,
+    pub extract: Extract,
 }
 
 impl RuleOptions {
@@ -77,13 +81,19 @@ impl RuleOptions {
         Ok(RuleOptions { disabled, ..self.clone() })
     }
 
+    /// Whether a rewriting family is allowed.
+    pub(crate) fn rewrites_by(&self, family: Family) -> bool {
+        family != Family::Protocol && !self.disabled.contains(family.name())
+    }
+
     fn allows(&self, rule: &Rule) -> bool {
         let accurate = match rule.class {
             ErrorClass::Exact => true,
             ErrorClass::Ulp(_) => !self.exact,
             ErrorClass::Approx | ErrorClass::Retrain => false,
         };
-        accurate && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
+        let runs = self.priced_only || !PRICED_ONLY.contains(&rule.name);
+        accurate && runs && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
     }
 }
 

@@ -48,19 +48,21 @@ impl Lowering {
         let fail = |source| CompileError::Type { node: name.to_owned(), op: op.name(), source };
         let weight_bits = weight_bits(self.ty(w));
         let tys = [self.ty(args[0]), self.ty(args[1])];
-        if self.protocols.linear != Linear::Ot {
-            if let Some(rlwe) = layer.rlwe(tys, weight_bits).map_err(fail)? {
-                return Ok(rlwe);
-            }
-            if self.protocols.linear == Linear::Rlwe {
-                return Err(CompileError::Unsupported {
-                    node: name.to_owned(),
-                    op: op.name(),
-                    why: format!("no RLWE parameters fit weights of {weight_bits} bits in {}", tys[0]),
-                    way_out: "give a smaller ring, fewer fraction bits, or choose OT for the linear layers"
-                        .to_owned(),
-                });
-            }
+        let under_rlwe = match self.protocols.linear {
+            Linear::Ot => None,
+            Linear::Preprocessed => layer.preprocessed(tys, weight_bits).map_err(fail)?,
+            Linear::Auto | Linear::Rlwe => layer.rlwe(tys, weight_bits).map_err(fail)?,
+        };
+        if let Some(rlwe) = under_rlwe {
+            return Ok(rlwe);
+        }
+        if matches!(self.protocols.linear, Linear::Rlwe | Linear::Preprocessed) {
+            return Err(CompileError::Unsupported {
+                node: name.to_owned(),
+                op: op.name(),
+                why: format!("no RLWE parameters fit weights of {weight_bits} bits in {}", tys[0]),
+                way_out: "give a smaller ring, fewer fraction bits, or choose OT for the linear layers".to_owned(),
+            });
         }
         let ty = op.infer(&tys).map_err(fail)?;
         layer.ot(tys, &ty, weight_bits, self.protocols.softspoken_k).map_err(fail)

@@ -173,7 +173,10 @@ impl Lowering {
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_) => {
+            | Op::ArgMaxOt(_)
+            | Op::ConvPre(_)
+            | Op::MatMulPre(_)
+            | Op::ReluGc(_) => {
                 return Err(CompileError::Internal(format!("node `{name}`: {} in a ring graph", op.name())));
             }
         };

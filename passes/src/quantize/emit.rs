@@ -149,7 +149,10 @@ impl Quantizer<'_> {
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_) => Err(CompileError::Unsupported {
+            | Op::ArgMaxOt(_)
+            | Op::ConvPre(_)
+            | Op::MatMulPre(_)
+            | Op::ReluGc(_) => Err(CompileError::Unsupported {
                 node: node.name.clone(),
                 op: node.op.name(),
                 why: "has no fixed-point form".to_owned(),

@@ -137,7 +137,10 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
         | Op::MaxOt(_)
         | Op::MaxPoolOt(_)
         | Op::ReduceMaxOt(_)
-        | Op::ArgMaxOt(_) => {
+        | Op::ArgMaxOt(_)
+        | Op::ConvPre(_)
+        | Op::MatMulPre(_)
+        | Op::ReluGc(_) => {
             return Err(TypeError::new("has no interval in the secure part of a real graph"));
         }
     };

@@ -34,6 +34,15 @@ impl Executable {
     pub fn new(program: Program) -> Result<Executable> {
         let wrong = |e: &dyn std::fmt::Display| Error::Program(format!("program refused: {e}"));
         program.check().map_err(|e| wrong(&e))?;
+        if let Some(id) = program.priced_only() {
+            let node = program.graph.node(id);
+            return Err(Error::Program(format!(
+                "node `{}` is {}, which has a price and no implementation yet: the program is for study and cannot be \
+                 run; compile it without `--linear preprocessed`",
+                node.name,
+                node.op.name()
+            )));
+        }
         let schedule = schedule(&program.graph).map_err(|e| wrong(&e))?;
         let cost = scheduled_cost(&program, &schedule).map_err(|e| wrong(&e))?;
         let placed = segment::check(&program.graph, &program.segments).map_err(|e| wrong(&e))?;

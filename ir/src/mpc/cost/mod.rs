@@ -9,6 +9,7 @@
 
 mod compare;
 mod pool;
+mod preprocessed;
 mod product;
 mod rescale;
 mod ring;
@@ -16,13 +17,14 @@ mod select;
 
 pub use compare::{Comparison, TreeNode, drelu, greater};
 pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, max_pool_window, reduce_max};
+pub use preprocessed::{GC_EVALUATOR_BYTES, GC_GARBLER_BYTES, conv_pre, linear_pre, matmul_pre, relu_gc};
 pub use product::{ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product};
 pub use rescale::relu_rescale;
 pub use ring::{extend, reveal, trunc_faithful, trunc_local};
 pub use select::{b2a, max, mux, relu, relu_window};
 
 use crate::Party;
-use crate::cost::{Cost, CotCounts, CotDemand, HEADER_BYTES, Traffic};
+use crate::cost::{Cost, CotCounts, CotDemand, HEADER_BYTES};
 
 /// Elements of one batch of an elementwise protocol; the executor splits larger nodes, so that memory stays bounded.
 pub const BATCH: u64 = 1 << 18;
@@ -121,7 +123,7 @@ fn script(run: impl FnOnce(&mut Transcript)) -> Cost {
 
 /// Nothing is sent.
 fn free() -> Cost {
-    Cost { online: Traffic::default(), cots: CotDemand::default() }
+    Cost::default()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::ring::ring_for_magnitude;
 use super::{ErrorClass, Family, Out, Rule, Site};
 use egg::Id;
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulRlwe, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt,
-    ReluOt, ReluRescaleOt, Share, TruncReduceFaithful, TruncReduceLocal,
+    ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt,
+    MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::Op;
 use picc_ir::ops::{Add, Conv, Expand, MatMul, ReduceSum, Reshape, Sub};
@@ -22,9 +22,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("conv_rlwe", Exact, "conv under RLWE", conv_rlwe),
     rule("conv_ot_server", Exact, "conv by OT products, the weights choose", conv_ot_server),
     rule("conv_ot_client", Exact, "conv by OT products, the client's share chooses", conv_ot_client),
+    rule("conv_pre", Exact, "conv prepared before the input is known (DELPHI)", conv_pre),
     rule("matmul_rlwe", Exact, "matmul under RLWE", matmul_rlwe),
     rule("matmul_ot_server", Exact, "matmul by OT products, the weights choose", matmul_ot_server),
     rule("matmul_ot_client", Exact, "matmul by OT products, the client's share chooses", matmul_ot_client),
+    rule("matmul_pre", Exact, "matmul prepared before the input is known (DELPHI)", matmul_pre),
     rule("matmul_of_secrets", Exact, "matmul of two shared values as elementwise products", matmul_of_secrets),
     rule("mul_ot", Exact, "elementwise product by OT", mul_ot),
     rule("relu_ot", Exact, "relu by OT comparison, radix 1 to 5", relu_ot),
@@ -34,6 +36,7 @@ pub(super) const RULES: &[Rule] = &[
         "relu(trunc x), extend(relu x), extend(relu(trunc x)) in the flights of one comparison, radix 4 or 5",
         relu_rescale_ot,
     ),
+    rule("relu_gc", Exact, "relu by a garbled circuit at DELPHI's published prices", relu_gc),
     rule("max_ot", Exact, "max by OT comparison, radix 1 to 5", max_ot),
     rule("max_with_known", Exact, "max(x, k) = relu(x - k) + k for known k", max_with_known),
     rule("max_pool_ot", Exact, "maxpool by OT comparison, radix 1 to 5", max_pool_ot),
@@ -43,6 +46,9 @@ pub(super) const RULES: &[Rule] = &[
     rule("trunc_faithful", Exact, "truncation with the carry computed, radix 1 to 5", trunc_faithful),
     rule("extend_ot", Exact, "extension with one COT an element", extend_ot),
 ];
+
+/// Rules whose protocols have a price and no implementation.
+pub(crate) const PRICED_ONLY: [&str; 3] = ["conv_pre", "matmul_pre", "relu_gc"];
 
 /// The value as shares; what is the client's is shared without a message.
 fn shared(s: &Site, x: Id) -> Expr {
@@ -80,6 +86,10 @@ fn conv_ot_server(s: &Site, out: &mut Out) {
 
 fn conv_ot_client(s: &Site, out: &mut Out) {
     conv_with(s, out, |geom, weight_bits| ConvOt { geom, weight_bits, receiver: Party::Client }.into());
+}
+
+fn conv_pre(s: &Site, out: &mut Out) {
+    conv_with(s, out, |geom, weight_bits| ConvPre { geom, weight_bits }.into());
 }
 
 fn matmul_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::MatMulGeom, u8, bool) -> Op) {
@@ -123,6 +133,10 @@ fn matmul_ot_client(s: &Site, out: &mut Out) {
     matmul_with(s, out, |geom, weight_bits, weights_left| {
         MatMulOt { geom, weight_bits, weights_left, receiver: Party::Client }.into()
     });
+}
+
+fn matmul_pre(s: &Site, out: &mut Out) {
+    matmul_with(s, out, |geom, weight_bits, weights_left| MatMulPre { geom, weight_bits, weights_left }.into());
 }
 
 /// Elementwise products that a product of two secret matrices may expand to.
@@ -200,6 +214,14 @@ fn relu_rescale_ot(s: &Site, out: &mut Out) {
                 }
             }
         }
+    }
+}
+
+fn relu_gc(s: &Site, out: &mut Out) {
+    if let Op::Relu(_) = s.op()
+        && is_shared(s)
+    {
+        out.equal(s.class, apply(ReluGc {}, [s.arg(0).into()]));
     }
 }
 

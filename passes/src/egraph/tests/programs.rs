@@ -205,6 +205,7 @@ fn large_graphs() {
                     e.iterations,
                     start.elapsed().as_secs_f64()
                 );
+                println!("    {:?}", e.extraction);
                 for r in e.rules.iter().filter(|r| r.chosen > 0) {
                     println!("    {:24} chosen {:4} saved {:?}", r.name, r.chosen, r.saved);
                 }
