@@ -39,7 +39,12 @@ fn hex(digest: [u8; 32]) -> String {
 }
 
 /// Writes the record beside the program.
-pub fn write(path: &Path, profile: &Profile, compiled: &Compiled, rewritten: Option<&retrain::Report>) -> Result<(), Failure> {
+pub fn write(
+    path: &Path,
+    profile: &Profile,
+    compiled: &Compiled,
+    rewritten: Option<&retrain::Report>,
+) -> Result<(), Failure> {
     let Compiled { program, explanation, accuracy, .. } = compiled;
     let record = Record {
         program: hex(program.digest()),

@@ -51,6 +51,7 @@ impl Measured {
                 bytes: sent(node),
                 rounds: node["rounds"].as_u64().unwrap_or(0),
                 seconds: local.unwrap_or(0.0),
+                ..Totals::default()
             };
             *sum = *sum + one;
         }
@@ -62,6 +63,7 @@ impl Measured {
                 bytes: sent(&json),
                 rounds,
                 seconds: seconds.ok_or(MeasuredError::Missing("seconds"))?,
+                ..Totals::default()
             },
             as_predicted: json["as_predicted"].as_bool().unwrap_or(false),
             nodes,
@@ -92,13 +94,13 @@ mod tests {
                       "rounds":2,"seconds":0.25},
                      {"name":"conv","op":"add","bytes_client_to_server":0,"rounds":0,"seconds":0.125}]}"#;
         let run = Measured::parse(local).unwrap();
-        assert_eq!(run.node("conv").unwrap(), Totals { bytes: 6, rounds: 2, seconds: 0.375 });
+        assert_eq!(run.node("conv").unwrap(), Totals { bytes: 6, rounds: 2, seconds: 0.375, ..Totals::default() });
         assert_eq!((run.total.bytes, run.total.rounds), (15, 7));
         let bench = r#"{"model":"m","rounds":7,"as_predicted":true,"bytes_client_to_server":10,
             "bytes_server_to_client":5,"networks":[{"network":"wan","seconds_median":2.0}],
             "nodes":[{"name":"","op":"relu.ot","bytes":9,"rounds":1,"client":{"seconds":0.5}}]}"#;
         let run = Measured::parse(bench).unwrap();
-        assert_eq!(run.node("relu.ot").unwrap(), Totals { bytes: 9, rounds: 1, seconds: 0.5 });
+        assert_eq!(run.node("relu.ot").unwrap(), Totals { bytes: 9, rounds: 1, seconds: 0.5, ..Totals::default() });
         assert_eq!((run.network.as_str(), run.total.seconds), ("wan", 2.0));
         assert_eq!(Measured::parse("{}"), Err(MeasuredError::Missing("network")));
         assert!(matches!(Measured::parse("nothing"), Err(MeasuredError::Syntax(_))));

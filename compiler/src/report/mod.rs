@@ -74,7 +74,12 @@ impl Report {
     ) -> Result<Report, TypeError> {
         let cost = program_cost(program)?;
         let inference = cost.inference();
-        let after = Totals { bytes: inference.total(), rounds: inference.rounds, seconds: prediction.seconds };
+        let after = Totals {
+            bytes: inference.total(),
+            rounds: inference.rounds,
+            seconds: prediction.seconds,
+            offline_bytes: cost.offline.total(),
+        };
         Ok(Report {
             model: program.model.clone(),
             digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),

@@ -6,7 +6,7 @@
 //! are one part.
 
 use crate::Party;
-use crate::cost::{Cost, CotDemand};
+use crate::cost::Cost;
 use crate::geom::MatMulGeom;
 use crate::mpc::cost;
 use crate::mpc::cost::AxisWindows;

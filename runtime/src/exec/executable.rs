@@ -48,7 +48,16 @@ impl Executable {
         let placed = segment::check(&program.graph, &program.segments).map_err(|e| wrong(&e))?;
         let uses = uses(&program, &placed);
         let only_prepared = only_prepared(&program.graph);
-        Ok(Executable { digest: program.digest(), program, schedule, placed, uses, kernels: Default::default(), only_prepared, cost })
+        Ok(Executable {
+            digest: program.digest(),
+            program,
+            schedule,
+            placed,
+            uses,
+            kernels: Default::default(),
+            only_prepared,
+            cost,
+        })
     }
 
     #[must_use]

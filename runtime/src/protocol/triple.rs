@@ -176,7 +176,7 @@ mod tests {
                     Party::Client => CotDemand { client_sends: one(2), ..CotDemand::default() },
                     Party::Server => CotDemand { server_sends: one(2), ..CotDemand::default() },
                 };
-                let shares = pair.run(Cost { online, cots }, |s| {
+                let shares = pair.run(Cost { online, cots, ..Cost::default() }, |s| {
                     if s.party() == sender {
                         let (triples, message) = offer_singles(s, n, 2)?;
                         s.channel.send(Kind::OtMessage, &message)?;

@@ -121,7 +121,11 @@ impl Exporter<'_> {
             | Op::MaxOt(_)
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => {
+            | Op::ArgMaxOt(_)
+            | Op::ReluRescaleOt(_)
+            | Op::ConvPre(_)
+            | Op::MatMulPre(_)
+            | Op::ReluGc(_) => {
                 let why = "has no meaning over the reals: export the graph before it is quantized".to_owned();
                 return Err(ExportError::Node { node: node.name.clone(), op: node.op.name(), why });
             }

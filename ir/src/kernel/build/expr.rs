@@ -454,7 +454,10 @@ impl<'b, 'a> Attempt<'b, 'a> {
             | Op::MaxPoolOt(_)
             | Op::ReduceMaxOt(_)
             | Op::ArgMaxOt(_)
-            | Op::ReluRescaleOt(_) => Err(Obstacle::NotLocal(id)),
+            | Op::ReluRescaleOt(_)
+            | Op::ConvPre(_)
+            | Op::MatMulPre(_)
+            | Op::ReluGc(_) => Err(Obstacle::NotLocal(id)),
         }
     }
 
