@@ -235,30 +235,16 @@ impl Attempt<'_, '_> {
     /// What a list gives along a form: a form again if it can be, else a list.
     fn gathered(&self, op: &Gather, form: &Form) -> Result<Axis> {
         let list: Vec<i64> = op.indices.iter().map(|&i| i.into()).collect();
-        let at = |i: i64| list.get(i as usize).copied().unwrap_or(0);
         let active = form.active(&self.extents);
-        let mut fitted = Form::constant(at(form.offset));
-        for &k in &active {
-            fitted = fitted.with(k, at(form.offset + form.coef(k)) - at(form.offset));
-        }
-        let mut points = vec![0i64; active.len()];
-        let count = active.iter().fold(1u64, |n, &k| n.saturating_mul(self.extents[k].into()));
-        while count <= MAX_FITTED {
-            let value = |f: &Form| active.iter().zip(&points).map(|(&k, i)| f.coef(k) * i).sum::<i64>() + f.offset;
-            if at(value(form)) != value(&fitted) {
-                break;
-            }
-            let next = (0..active.len()).rev().find(|&a| points[a] + 1 < i64::from(self.extents[active[a]]));
-            let Some(a) = next else { return Ok(fitted.into()) };
-            points[a] += 1;
-            points[a + 1..].fill(0);
+        if let Some(fitted) = self.fitted(&list, form, &active) {
+            return Ok(fitted.into());
         }
         // Each index several times: as in nearest-neighbour resizing.
         let run = list.iter().take_while(|v| **v == list[0]).count() as u32;
         if let ([k], false) = (&active[..], self.in_body())
             && run > 1
             && form.coef(*k) == 1
-            && self.extents[*k] % run == 0
+            && self.extents[*k].is_multiple_of(run)
             && self.extents[*k] > run
             && list.chunks(run as usize).all(|c| c.iter().all(|v| *v == c[0]))
             && form.offset % i64::from(run) == 0
@@ -266,6 +252,30 @@ impl Attempt<'_, '_> {
             return Err(Obstacle::Split { k: *k, inner: run });
         }
         Ok(Axis { form: form.clone(), list: Some(Rc::new(list)) })
+    }
+
+    /// The form whose value is the list's entry at every point.
+    fn fitted(&self, list: &[i64], form: &Form, active: &[usize]) -> Option<Form> {
+        let count = active.iter().fold(1u64, |n, &k| n.saturating_mul(self.extents[k].into()));
+        if count > MAX_FITTED {
+            return None;
+        }
+        let at = |i: i64| list.get(i as usize).copied().unwrap_or(0);
+        let mut fitted = Form::constant(at(form.offset));
+        for &k in active {
+            fitted = fitted.with(k, at(form.offset + form.coef(k)) - at(form.offset));
+        }
+        let mut points = vec![0i64; active.len()];
+        loop {
+            let value = |f: &Form| active.iter().zip(&points).map(|(&k, i)| f.coef(k) * i).sum::<i64>() + f.offset;
+            if at(value(form)) != value(&fitted) {
+                return None;
+            }
+            let next = (0..active.len()).rev().find(|&a| points[a] + 1 < i64::from(self.extents[active[a]]));
+            let Some(a) = next else { return Some(fitted) };
+            points[a] += 1;
+            points[a + 1..].fill(0);
+        }
     }
 }
 
