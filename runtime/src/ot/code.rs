@@ -101,7 +101,7 @@ mod tests {
     fn the_points_are_all_functions_and_widths_are_prefixes() {
         let mut all: Vec<usize> = (0..31).map(function).collect();
         for width in 1..=5 {
-            let nonzero = |p: &usize| function(*p) % (1 << width) != 0;
+            let nonzero = |p: &usize| !function(*p).is_multiple_of(1 << width);
             assert_eq!((0..31).filter(nonzero).collect::<Vec<_>>(), (0..points(width)).collect::<Vec<_>>());
             // The systematic points tell all choices of the width apart.
             let value = |v: usize, p: usize| (function(p) & v).count_ones() % 2;
