@@ -350,23 +350,32 @@ fn bytes(compiled: &Compiled) -> Result<u64> {
     Ok(cost.inference().total())
 }
 
+/// What is counted of a node of the model.
+#[derive(Default)]
+struct Formats {
+    bytes: u64,
+    /// Bits that a comparison looks at, and low ones that it leaves out.
+    compared: Option<(u8, u8)>,
+    weight_bits: Option<u8>,
+}
+
 /// What was changed at each node, in the order of the program.
 fn changes(default: &Compiled, chosen: &Compiled, tuning: &Tuning) -> Vec<Change> {
     let profile = Profile::lan().over_field(chosen.program.softspoken_k);
     let by_node = |c: &Compiled| {
-        let mut sums: BTreeMap<String, (u64, Option<(u8, u8)>, Option<u8>)> = BTreeMap::new();
+        let mut sums: BTreeMap<String, Formats> = BTreeMap::new();
         for (row, node) in c.report.rows.iter().zip(&c.program.graph.nodes) {
             let sum = sums.entry(row.node.clone()).or_default();
-            sum.0 += profile.bytes(&row.cost);
+            sum.bytes += profile.bytes(&row.cost);
             let args: Vec<&Ty> = node.args.iter().map(|&a| c.program.graph.ty(a)).collect();
             let ring = args.first().and_then(|t| t.as_fixed()).map_or(0, |f| f.ring_bits);
             match &node.op {
-                Op::ReluOt(op) => sum.1 = Some((ring - op.skip_low, op.skip_low)),
-                Op::MaxPoolOt(op) => sum.1 = Some((ring - op.skip_low, op.skip_low)),
-                Op::ConvRlwe(op) => sum.2 = Some(op.weight_bits),
-                Op::ConvOt(op) => sum.2 = Some(op.weight_bits),
-                Op::MatMulRlwe(op) => sum.2 = Some(op.weight_bits),
-                Op::MatMulOt(op) => sum.2 = Some(op.weight_bits),
+                Op::ReluOt(op) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
+                Op::MaxPoolOt(op) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
+                Op::ConvRlwe(op) => sum.weight_bits = Some(op.weight_bits),
+                Op::ConvOt(op) => sum.weight_bits = Some(op.weight_bits),
+                Op::MatMulRlwe(op) => sum.weight_bits = Some(op.weight_bits),
+                Op::MatMulOt(op) => sum.weight_bits = Some(op.weight_bits),
                 _ => {}
             }
         }
@@ -377,14 +386,15 @@ fn changes(default: &Compiled, chosen: &Compiled, tuning: &Tuning) -> Vec<Change
     let names = chosen.program.graph.nodes.iter().map(|n| &n.name).filter(|n| seen.insert(*n));
     let change = |name: &String| {
         let (was, is) = (before.get(name)?, after.get(name)?);
-        let compared = was.1.zip(is.1).filter(|(a, b)| a != b);
-        let weights = was.2.zip(is.2).filter(|(a, b)| a != b && tuning.weight_bits.contains_key(name));
+        let compared = was.compared.zip(is.compared).filter(|(a, b)| a != b);
+        let weights =
+            was.weight_bits.zip(is.weight_bits).filter(|(a, b)| a != b && tuning.weight_bits.contains_key(name));
         (compared.is_some() || weights.is_some()).then(|| Change {
             node: name.clone(),
             weight_bits: weights,
             compared_bits: compared.map(|(a, b)| (a.0, b.0)),
-            skip_low: is.1.map_or(0, |b| b.1),
-            bytes: (was.0, is.0),
+            skip_low: is.compared.map_or(0, |b| b.1),
+            bytes: (was.bytes, is.bytes),
         })
     };
     names.filter_map(change).collect()
