@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn dead_values_are_not_counted() {
-        let (short, long) = (peak(&chain(2, 1 << 18)), peak(&chain(12, 1 << 18)));
+        let (short, long) = (peak(&chain(12, 1 << 18)), peak(&chain(22, 1 << 18)));
         // Reservations join layers until the budget is reached, which both do.
         assert!(long.client <= short.client + (1 << 18) * ELEMENT_BYTES, "{short:?} {long:?}");
     }

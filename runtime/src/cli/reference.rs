@@ -6,8 +6,9 @@ use super::{load_program, load_weights, pool};
 use crate::error::{Error, Result};
 use crate::exec::quantize;
 use crate::inputs::{read, read_samples};
-use picc_ir::eval::{Value, run_ring, run_shares};
+use picc_ir::eval::{EvalError, Value, run_shares};
 use picc_ir::npy::NpyArray;
+use picc_kernels::fast::Runner;
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -30,16 +31,20 @@ pub fn reference(args: &Reference) -> Result<()> {
         })
         .transpose()?;
     let start = Instant::now();
-    let evaluate = |(i, sample)| -> Result<Vec<(String, Value)>> {
-        let (graph, inputs, weights) = (exe.graph(), quantize(&exe, sample)?, model.weights());
-        let outputs = match args.errors {
-            None => run_ring(graph, &inputs, weights, &mut |_, _| ()),
-            Some(seed) => run_shares(graph, &inputs, weights, seed.wrapping_add(i as u64), None, &mut |_, _| ()),
-        };
-        outputs.map_err(|e| Error::Program(e.to_string()))
-    };
-    let outputs: Vec<Vec<(String, Value)>> =
-        pool(args.threads)?.install(|| samples.par_iter().enumerate().map(evaluate).collect::<Result<_>>())?;
+    let failed = |e: EvalError| Error::Program(e.to_string());
+    let inputs = samples.iter().map(|sample| quantize(&exe, sample)).collect::<Result<Vec<_>>>()?;
+    let (graph, weights) = (exe.graph(), model.weights());
+    let outputs: Vec<Vec<(String, Value)>> = pool(args.threads)?
+        .install(|| match args.errors {
+            None => Runner::new(graph, weights)?.run_many(&inputs),
+            Some(seed) => {
+                let evaluate = |(i, inputs): (usize, _)| {
+                    run_shares(graph, inputs, weights, seed.wrapping_add(i as u64), None, &mut |_, _| ())
+                };
+                inputs.par_iter().enumerate().map(evaluate).collect()
+            }
+        })
+        .map_err(failed)?;
     let seconds = start.elapsed().as_secs_f64();
     let borrowed: Vec<&[(String, Value)]> = outputs.iter().map(|o| &o[..]).collect();
     if let Some(path) = &args.output {

@@ -1,9 +1,31 @@
-//! Convolution and matrix product of plain ring elements: the meaning of the linear layers, and what a party computes
-//! on its own share.
+//! Convolution and matrix product of plain ring elements: the meaning of the linear layers (`plain_*`), and what a party
+//! computes on its own share (`local_*`, the same, fast).
 
 use super::low_mask;
+use crate::error::{Error, Result};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_kernels::micro::{Known, PackedConv, ShapeError, matmul_on_threads};
 use rayon::prelude::*;
+
+/// [`plain_conv`] with weights of `weight_bits` bits in two's complement.
+pub(super) fn local_conv(geom: &ConvGeom, x: &[u64], w: &[u64], ring: u8, weight_bits: u8) -> Result<Vec<u64>> {
+    let [oh, ow] = geom.out_hw();
+    let mut out = vec![0; geom.n * geom.c_out * oh * ow];
+    let known = Known { weights_half: weight_bits <= 16, ..Known::default() };
+    PackedConv::new(w, geom, ring, known).and_then(|w| w.run_on_threads(x, &mut out)).map_err(bug)?;
+    Ok(out)
+}
+
+/// [`plain_matmul`].
+pub(super) fn local_matmul(geom: &MatMulGeom, left: &[u64], right: &[u64], ring: u8) -> Result<Vec<u64>> {
+    let mut out = vec![0; geom.batch * geom.rows * geom.cols];
+    matmul_on_threads(left, right, &mut out, geom, ring, Known::default()).map_err(bug)?;
+    Ok(out)
+}
+
+fn bug(e: ShapeError) -> Error {
+    Error::Bug(e.to_string())
+}
 
 /// `[n, c_in, h, w] * [c_out, c_in / groups, kh, kw] -> [n, c_out, oh, ow]` modulo `2^ring`, zero padding.
 #[must_use]

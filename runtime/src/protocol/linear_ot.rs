@@ -7,7 +7,7 @@
 //! weights that fit `weight_bits` bits in two's complement. Bytes: [`picc_ir::mpc::cost::conv_ot`],
 //! [`picc_ir::mpc::cost::matmul_ot`].
 
-use super::linear::{hits, plain_conv, plain_matmul};
+use super::linear::{hits, local_conv, local_matmul};
 use super::product;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -30,7 +30,7 @@ pub fn conv_ot(
     check(session.party(), "conv_ot", x, weights, lengths)?;
     let shape = conv_shape(geom, ring, weight_bits, receiver);
     let out = match weights {
-        Some(w) => plain_conv(geom, x, w, ring),
+        Some(w) => local_conv(geom, x, w, ring, weight_bits)?,
         None => vec![0; geom.n * geom.c_out * oh * ow],
     };
     let mine = weights.unwrap_or(x);
@@ -57,8 +57,8 @@ pub fn matmul_ot(
     check(session.party(), "matmul_ot", x, weights, lengths)?;
     let shape = matmul_shape(geom, ring, weight_bits, weights_left, receiver);
     let out = match weights {
-        Some(w) if weights_left => plain_matmul(geom, w, x, ring),
-        Some(w) => plain_matmul(geom, x, w, ring),
+        Some(w) if weights_left => local_matmul(geom, w, x, ring)?,
+        Some(w) => local_matmul(geom, x, w, ring)?,
         None => vec![0; geom.batch * geom.rows * geom.cols],
     };
     let rows = MatMulRows { geom: *geom, left_chooses: weights_left == (receiver == Party::Server) };
@@ -195,6 +195,7 @@ impl product::Rows for MatMulRows {
 
 #[cfg(test)]
 mod tests {
+    use super::super::linear::{plain_conv, plain_matmul};
     use super::super::testing::{Pair, assert_uniform_messages, open, record};
     use super::*;
     use picc_ir::mpc::cost;

@@ -2,7 +2,7 @@
 
 use super::{BuildError, Builder, Stored};
 use crate::geom::{ConvGeom, MatMulGeom};
-use crate::kernel::{Access, Primitive, Step, View};
+use crate::kernel::{Access, Affine, Index, Inst, Nest, Primitive, Reg, Step, View};
 use crate::op::Op;
 use crate::ops::MatMul;
 use crate::{Id, Owner};
@@ -32,11 +32,25 @@ impl Builder<'_> {
 
     /// Where a factor lies, in the lane of the product.
     fn factor(&self, id: Id) -> Option<u32> {
-        if let Some(stored) = self.stored.get(&id) {
-            let lane = self.buffers[stored.buffer as usize].lane;
-            return (lane == self.lane(id)).then_some(stored.buffer);
-        }
-        None
+        let fits = |stored: &Stored| self.buffers[stored.buffer as usize].lane == self.lane(id);
+        let stored = self.stored.get(&id).filter(|s| fits(s)).map(|s| s.buffer);
+        stored.or_else(|| self.narrowed.get(&id).copied())
+    }
+
+    /// Copies a value that lies in the caller's lane into that of the product.
+    fn narrow(&mut self, id: Id, from: u32) {
+        let lane = self.lane(id);
+        let to = self.buffer(id, lane, Access::Scratch, None);
+        let index = || Index::Affine(Affine::new(0, &[1]));
+        let finish = vec![
+            Inst::Load { buffer: from, index: index() },
+            Inst::Convert { lane, signed: false, a: Reg(0) },
+            Inst::Store { buffer: to, index: index(), a: Reg(1) },
+        ];
+        // A tensor has at most 2^31 elements.
+        let loops = std::iter::once(self.buffers[from as usize].len as u32).collect();
+        self.steps.push(Step::Nest(Nest { loops, finish, ..Nest::default() }));
+        self.narrowed.insert(id, to);
     }
 
     /// A factor that is not in memory, or not in the lane of the product. Factors from outside are noted as they lie.
@@ -51,6 +65,10 @@ impl Builder<'_> {
                 self.stored.insert(arg, Stored { buffer, clean });
             }
             if self.factor(arg).is_none() {
+                if let Some(Stored { buffer, .. }) = self.stored.get(&arg).copied() {
+                    self.narrow(arg, buffer);
+                    continue;
+                }
                 return Some(arg);
             }
         }

@@ -136,6 +136,8 @@ struct Builder<'a> {
     inputs: BTreeMap<Id, u32>,
     /// Values that were stored.
     stored: BTreeMap<Id, Stored>,
+    /// Copies of stored values in the lane of a product that reads them.
+    narrowed: BTreeMap<Id, u32>,
     tables: Vec<Vec<u32>>,
     steps: Vec<Step>,
     /// Boxes that were tried.
@@ -166,6 +168,7 @@ impl<'a> Builder<'a> {
             roles: Vec::new(),
             inputs: BTreeMap::new(),
             stored: BTreeMap::new(),
+            narrowed: BTreeMap::new(),
             tables: Vec::new(),
             steps: Vec::new(),
             tried: 0,

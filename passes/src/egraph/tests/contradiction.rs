@@ -111,7 +111,7 @@ fn each_protocol_makes_another_optimization_win() {
 
     // Online, as DELPHI counts: what is prepared before costs nothing.
     let online = Profile { offline_percent: 0, ..Profile::wan() };
-    let delphi = decided(&r, &[&RLWE[..], &OT, &["relu_ot"]].concat(), &online);
+    let delphi = decided(&r, &[&RLWE[..], &OT, &["relu_ot", "relu_rescale_ot"]].concat(), &online);
     // On the smallest image Winograd spares the server's plain products, and costs bytes: next to nothing either way.
     assert!(share(&delphi, Family::Winograd) < 1.0, "{delphi}");
     assert!(share(&delphi, Family::Relu) > 80.0, "{delphi}");

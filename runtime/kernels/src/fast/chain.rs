@@ -1,5 +1,6 @@
 //! Elementwise operators that follow one another, applied to a stretch of a tensor while it is in the cache.
 
+use crate::micro::vectorized;
 use picc_ir::{Id, Tensor};
 
 /// Elements that all links of a chain see before the next ones.
@@ -66,14 +67,17 @@ pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], node: impl Fn(Id) -> &
     if links.is_empty() {
         return;
     }
-    for (n, stretch) in data.chunks_mut(STRETCH).enumerate() {
-        for link in links {
-            link.apply(stretch, n * STRETCH, &node);
+    vectorized(|| {
+        for (n, stretch) in data.chunks_mut(STRETCH).enumerate() {
+            for link in links {
+                link.apply(stretch, n * STRETCH, &node);
+            }
         }
-    }
+    });
 }
 
 impl Link {
+    #[inline(always)]
     fn apply<'a>(&self, x: &mut [i64], start: usize, node: &impl Fn(Id) -> &'a [i64]) {
         match *self {
             Link::Trunc { shift, unused } => {
@@ -99,10 +103,12 @@ impl Link {
     }
 }
 
+#[inline(always)]
 fn each(x: &mut [i64], f: impl Fn(i64) -> i64) {
     x.iter_mut().for_each(|v| *v = f(*v));
 }
 
+#[inline(always)]
 fn with<'a>(
     x: &mut [i64],
     start: usize,
@@ -133,6 +139,7 @@ fn with<'a>(
     }
 }
 
+#[inline(always)]
 fn pairs(x: &mut [i64], other: &[i64], f: impl Fn(i64, i64) -> i64) {
     x.iter_mut().zip(other).for_each(|(a, &b)| *a = f(*a, b));
 }

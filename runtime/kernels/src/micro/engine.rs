@@ -10,7 +10,7 @@
 
 use super::arith::Scheme;
 use super::element::Element;
-use super::isa::Isa;
+use super::isa::{Isa, prefetch, vectorized};
 use super::layout::Layout;
 use super::select::Tiles;
 use super::tile::{Start, Tile};
@@ -51,6 +51,7 @@ impl<L: Tiles> Engine<L> {
         let limbs = scheme.limbs();
         let layout = Layout::new(geom, limbs, tile.lanes);
         let taps = layout.offsets.len() / limbs.max(1);
+
         let longest = (RUN_BYTES / (tile.rows * size_of::<L>())).max(1);
         let mut runs = Vec::new();
         for limb in 0..limbs.max(1) {
@@ -117,11 +118,11 @@ impl<L: Tiles> Engine<L> {
     /// Lays out group `group` of an image.
     pub fn fill<X: Element>(&self, image: &[X], group: usize, planes: &mut [L]) {
         let x = self.of_group(image, group);
-        match self.scheme.limbs() {
+        vectorized(|| match self.scheme.limbs() {
             0 => self.layout.fill(&self.geom, x, 0, |a, _, _| L::from_u64(a.to_u64()), planes),
             1 => self.layout.fill(&self.geom, x, 1, |a, b, _| pair(a, b, 0), planes),
             limbs => self.layout.fill(&self.geom, x, limbs, pair, planes),
-        }
+        });
     }
 
     fn of_group<'a, X>(&self, image: &'a [X], group: usize) -> &'a [X] {
@@ -226,28 +227,52 @@ impl<L: Tiles> Engine<L> {
                 let v = v.min(vectors - 1);
                 self.layout.bases[v % per_image] + (v / per_image * self.layout.image) as u32
             }));
+            let ahead = self.ahead(end, vectors.min(end + STRIPS * nv));
             for chunk in blocks.clone().step_by(CHUNK) {
+                let ahead = if chunk + CHUNK < blocks.end { 0..0 } else { ahead.clone() };
                 let chunk = chunk..blocks.end.min(chunk + CHUNK);
-                self.tiles(packed, planes, chunk.clone(), &bases, &mut sums);
-                for (b, block) in chunk.enumerate() {
-                    for row in 0..self.tile.rows.min(self.rows() - block * self.tile.rows) {
-                        let channel = (block - blocks.start) * self.tile.rows + row;
-                        let of = (b, bases.len() / nv, row);
-                        self.store(&sums, of, first..end, channel, outs, finish);
+                self.tiles(packed, planes, chunk.clone(), &bases, ahead, &mut sums);
+                vectorized(|| {
+                    for (b, block) in chunk.enumerate() {
+                        for row in 0..self.tile.rows.min(self.rows() - block * self.tile.rows) {
+                            let channel = (block - blocks.start) * self.tile.rows + row;
+                            let of = (b, bases.len() / nv, row);
+                            self.store(&sums, of, first..end, channel, outs, finish);
+                        }
                     }
-                }
+                });
             }
         }
     }
 
-    /// `sums [block, strip, tile]` of some blocks and strips.
-    fn tiles(&self, packed: &[L], planes: &[L], blocks: Range<usize>, bases: &[u32], sums: &mut [L]) {
-        let (rows, len) = (self.tile.rows, self.tile.len());
-        let strips = bases.len() / self.tile.vectors;
+    /// Lanes of each tap that some vectors read. Taps of a larger kernel read what others of them have read.
+    fn ahead(&self, first: usize, end: usize) -> Range<usize> {
+        let per_image = self.layout.bases.len();
+        if first >= end || self.geom.kh * self.geom.kw != 1 || first / per_image != (end - 1) / per_image {
+            return 0..0;
+        }
+        let at = |v: usize| self.layout.bases[v % per_image] as usize + v / per_image * self.layout.image;
+        at(first)..at(end - 1) + self.tile.lanes
+    }
+
+    /// `sums [block, strip, tile]` of some blocks and strips; meanwhile fetches what `ahead` of them will be read.
+    fn tiles(
+        &self,
+        packed: &[L],
+        planes: &[L],
+        blocks: Range<usize>,
+        bases: &[u32],
+        ahead: Range<usize>,
+        sums: &mut [L],
+    ) {
+        let (rows, len, nv) = (self.tile.rows, self.tile.len(), self.tile.vectors);
+        let count = bases.len() / nv;
+        let mut ahead = Ahead::new(self.layout.offsets.as_slice(), ahead, blocks.len() * count * self.runs.len());
         for run in &self.runs {
-            for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(strips * len)) {
+            for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(count * len)) {
                 let a = &packed[(block * self.taps + run.tap) * rows..][..run.taps * rows];
-                for (bases, c) in bases.chunks_exact(self.tile.vectors).zip(sums.chunks_exact_mut(len)) {
+                for (bases, c) in bases.chunks_exact(nv).zip(sums.chunks_exact_mut(len)) {
+                    ahead.fetch(planes);
                     self.tile.run(a, planes, (&self.layout.offsets, run.offset), bases, c, run.start);
                 }
             }
@@ -255,6 +280,7 @@ impl<L: Tiles> Engine<L> {
     }
 
     /// Row `row` of block `b` (of `strips` strips each) to its output channel.
+    #[inline(always)]
     fn store<O>(
         &self,
         sums: &[L],
@@ -281,11 +307,38 @@ impl<L: Tiles> Engine<L> {
     }
 }
 
+/// Lines of the cache that the next strips read, fetched in as many parts as there are tiles before them.
+struct Ahead<'a> {
+    offsets: &'a [u32],
+    /// Lanes of a tap.
+    lanes: Range<usize>,
+    taps: usize,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(offsets: &'a [u32], lanes: Range<usize>, parts: usize) -> Ahead<'a> {
+        let offsets = if lanes.is_empty() { &[] } else { offsets };
+        Ahead { offsets, lanes, taps: offsets.len().div_ceil(parts.max(1)) }
+    }
+
+    #[inline]
+    fn fetch<L>(&mut self, planes: &[L]) {
+        let (now, later) = self.offsets.split_at(self.taps.min(self.offsets.len()));
+        self.offsets = later;
+        for &offset in now {
+            for lane in self.lanes.clone().step_by(64 / size_of::<L>()) {
+                prefetch(planes, offset as usize + lane);
+            }
+        }
+    }
+}
+
 /// Limb `limb` of two values in one lane: `v = low + 2^16 high` with signed 16-bit `low`, and `high` mod 2^16.
+#[inline(always)]
 fn pair<X: Element, L: Tiles>(a: X, b: Option<X>, limb: usize) -> L {
-    let half = |v: X| -> u64 {
-        let v = v.to_u64();
+    let half = |v: X| -> u32 {
+        let v = v.to_u64() as u32;
         (if limb == 0 { v } else { v.wrapping_add(1 << 15) >> 16 }) & 0xffff
     };
-    L::from_u64(half(a) | b.map_or(0, half) << 16)
+    L::from_u64(u64::from(half(a) | b.map_or(0, half) << 16))
 }

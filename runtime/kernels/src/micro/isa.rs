@@ -54,3 +54,46 @@ fn detect() -> Isa {
 fn detect() -> Isa {
     Isa::Portable
 }
+
+/// Runs `work` compiled for the best instruction set: the loops that are inlined into it use its vectors.
+#[inline]
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    match Isa::best() {
+        // SAFETY: the processor has these features.
+        Isa::Avx512 | Isa::Avx512Vnni => return unsafe { on_avx512(work) },
+        // SAFETY: as above.
+        Isa::Avx2 => return unsafe { on_avx2(work) },
+        Isa::Portable => {}
+    }
+    work()
+}
+
+/// # Safety
+/// The processor has the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn on_avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// # Safety
+/// The processor has the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn on_avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// Fetches the cache line of an element (which need not exist) into the second-level cache.
+#[inline]
+pub(super) fn prefetch<T>(slice: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, and it may be given any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(slice.as_ptr().wrapping_add(index).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, index);
+}

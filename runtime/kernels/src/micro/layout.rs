@@ -113,6 +113,7 @@ impl Layout {
 
     /// Lays out one group of an image; `lane` makes lane `limb` of one or two values (the second may be missing). What
     /// is padding must be zero already.
+    #[inline(always)]
     pub fn fill<X: Copy, L>(
         &self,
         g: &ConvGeom,
@@ -160,6 +161,7 @@ impl Layout {
     }
 }
 
+#[inline(always)]
 fn put<T, L>(line: &mut [L], values: impl Iterator<Item = T>, lane: impl Fn(T) -> L) {
     line.iter_mut().zip(values).for_each(|(slot, v)| *slot = lane(v));
 }

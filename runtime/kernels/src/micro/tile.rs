@@ -34,6 +34,10 @@ impl Offsets {
         self.list.len()
     }
 
+    pub fn as_slice(&self) -> &[u32] {
+        &self.list
+    }
+
     pub fn max(&self) -> usize {
         self.max
     }
