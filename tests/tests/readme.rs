@@ -1,5 +1,7 @@
 //! The commands of the README's "Your own model" run, in order, on the example's model.
 
+use picc_ir::Tensor;
+use picc_ir::npy::{NpyArray, write_i64};
 use picc_runtime::inputs::write_npz;
 use picc_tests::commands::{Server, picc, pirun, printed};
 use picc_tests::example;
@@ -31,6 +33,8 @@ fn prepare(folder: &Path) {
         std::fs::copy(from, folder.join(to)).expect("a copy");
     }
     let images = std::fs::read(calibration).expect("images");
+    let samples = NpyArray::parse(&images).expect("an array").shape[0];
+    std::fs::write(folder.join("classes.npy"), write_i64(&Tensor::full(&[samples], 1))).expect("written");
     let archive = write_npz(&[("images".to_owned(), images)]).expect("an archive");
     std::fs::write(folder.join("images.npz"), archive).expect("written");
 }
@@ -87,8 +91,9 @@ fn the_options_exist() {
         let program = if arguments[0] == "picc" { picc } else { pirun };
         printed(&program(folder.path()).args(&arguments[1..]).arg("--help").output().expect("help"), 0).0
     };
-    let mut known = help(&["picc"]) + &help(&["picc", "check"]) + &help(&["picc", "inspect"]);
-    for command in ["local", "infer", "serve", "reference", "calibrate"] {
+    let mut known =
+        help(&["picc"]) + &help(&["picc", "check"]) + &help(&["picc", "inspect"]) + &help(&["picc", "explain"]);
+    for command in ["local", "infer", "serve", "reference", "calibrate", "bench"] {
         known += &help(&["pirun", command]);
     }
     // cargo's.

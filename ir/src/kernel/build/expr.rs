@@ -3,9 +3,9 @@
 use super::job::Domain;
 use super::place::{Axis, Flat, Form, Place, Unaligned, broadcast, flat, unflattened};
 use super::{Builder, Stored};
-use crate::kernel::{Accumulator, BinaryOp, Index, Inst, Lane, Nest, Reg, ShiftOp};
+use crate::kernel::{Accumulator, BinaryOp, Index, Inst, Lane, Nest, Reg};
 use crate::op::Op;
-use crate::{Id, Node, Owner, Party};
+use crate::{Id, Node, Owner};
 use std::collections::BTreeMap;
 
 /// Deepest chain of nodes that one expression follows, and most instructions of a block: beyond, values are stored.
@@ -120,16 +120,16 @@ impl<'b, 'a> Attempt<'b, 'a> {
         self.push(Inst::Binary { op, a, b })
     }
 
-    fn constant(&mut self, lane: Lane, value: u64) -> Reg {
+    pub fn constant(&mut self, lane: Lane, value: u64) -> Reg {
         self.push(Inst::Const { lane, value: value & lane.mask() })
     }
 
-    fn convert(&mut self, a: Reg, from: Lane, lane: Lane) -> Reg {
+    pub fn convert(&mut self, a: Reg, from: Lane, lane: Lane) -> Reg {
         if from == lane { a } else { self.push(Inst::Convert { lane, signed: false, a }) }
     }
 
     /// The register of a value, with the bits above the ring cleared.
-    fn clean(&mut self, val: Val, ring: u8) -> Reg {
+    pub fn clean(&mut self, val: Val, ring: u8) -> Reg {
         let lane = Lane::of_ring(ring);
         match val {
             Val::Zero => self.constant(lane, 0),
@@ -258,67 +258,6 @@ impl<'b, 'a> Attempt<'b, 'a> {
         }
         let buffer = self.b.input(id);
         self.load(id, buffer, node.ty.owner == Owner::Shared, place)
-    }
-
-    pub fn sum(&mut self, op: BinaryOp, lane: Lane, a: Val, b: Val) -> Val {
-        match (op, a, b) {
-            (BinaryOp::Sub, Val::Zero, Val::Reg { reg, .. }) => {
-                let zero = self.constant(lane, 0);
-                Val::Reg { reg: self.binary(op, zero, reg), clean: false }
-            }
-            (_, a, Val::Zero) => a,
-            (_, Val::Zero, b) => b,
-            (_, Val::Reg { reg: a, .. }, Val::Reg { reg: b, .. }) => {
-                Val::Reg { reg: self.binary(op, a, b), clean: false }
-            }
-        }
-    }
-
-    pub fn product(&mut self, a: Val, b: Val) -> Val {
-        match (a, b) {
-            (Val::Zero, _) | (_, Val::Zero) => Val::Zero,
-            (Val::Reg { reg: a, .. }, Val::Reg { reg: b, .. }) => {
-                Val::Reg { reg: self.binary(BinaryOp::Mul, a, b), clean: false }
-            }
-        }
-    }
-
-    pub fn shifted_left(&mut self, val: Val, bits: u8) -> Val {
-        match val {
-            Val::Reg { reg, .. } if bits > 0 => {
-                Val::Reg { reg: self.push(Inst::Shift { op: ShiftOp::Left, a: reg, bits }), clean: false }
-            }
-            val => val,
-        }
-    }
-
-    /// The value mod a smaller ring.
-    pub fn reduced(&mut self, val: Val, from: u8, to: u8) -> Val {
-        match val {
-            Val::Zero => Val::Zero,
-            Val::Reg { reg, .. } => {
-                let reg = self.convert(reg, Lane::of_ring(from), Lane::of_ring(to));
-                Val::Reg { reg, clean: false }
-            }
-        }
-    }
-
-    /// `runtime::protocol::trunc_local`: the server adds `2^shift - 1`, both shift.
-    pub fn truncated(&mut self, val: Val, ring: u8, shift: u8) -> Val {
-        let Val::Reg { reg, clean } = val else { return Val::Zero };
-        if shift == 0 {
-            return val;
-        }
-        let lane = Lane::of_ring(ring);
-        let mut val = Val::Reg { reg, clean };
-        if self.b.party == Party::Server {
-            let offset = self.constant(lane, u64::MAX >> (64 - shift));
-            val = Val::Reg { reg: self.binary(BinaryOp::Add, reg, offset), clean: false };
-        }
-        let a = self.clean(val, ring);
-        let reg = self.push(Inst::Shift { op: ShiftOp::Logical, a, bits: shift });
-        let reg = self.convert(reg, lane, Lane::of_ring(ring - shift));
-        Val::Reg { reg, clean: true }
     }
 
     /// The sum of `term` over loops of these extents; `None` where a term is outside of what it sums.

@@ -26,6 +26,7 @@ use crate::ty::{Owner, Shape};
 use crate::{Graph, Id, Node, Party};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod arithmetic;
 mod call;
 mod expr;
 mod job;

@@ -14,7 +14,7 @@ pub enum ShapeError {
     #[error("{what} has {found} elements, its shape says {expected}")]
     Length { what: &'static str, expected: usize, found: usize },
     #[error("no convolution: {0:?}")]
-    Geometry(ConvGeom),
+    Geometry(Box<ConvGeom>),
 }
 
 pub(super) fn length(what: &'static str, expected: usize, found: usize) -> Result<(), ShapeError> {
@@ -31,7 +31,7 @@ pub(super) fn check(g: &ConvGeom) -> Result<(), ShapeError> {
         let (eh, ew) = (extent(g.kh, g.dilation[0])?, extent(g.kw, g.dilation[1])?);
         let h = g.h.checked_add(g.pads[0])?.checked_add(g.pads[2])?;
         let w = g.w.checked_add(g.pads[1])?.checked_add(g.pads[3])?;
-        let grouped = g.groups > 0 && g.c_in % g.groups == 0 && g.c_out % g.groups == 0;
+        let grouped = g.groups > 0 && g.c_in.is_multiple_of(g.groups) && g.c_out.is_multiple_of(g.groups);
         let nonempty = g.n > 0 && g.c_in > 0 && g.c_out > 0 && g.h > 0 && g.w > 0;
         let lanes =
             g.n.checked_mul(g.c_in)?
@@ -43,7 +43,7 @@ pub(super) fn check(g: &ConvGeom) -> Result<(), ShapeError> {
         let small = lanes.max(out).max(weights) <= u32::MAX as usize;
         (grouped && nonempty && small && g.stride[0] > 0 && g.stride[1] > 0 && eh <= h && ew <= w).then_some(())
     };
-    fits().ok_or(ShapeError::Geometry(*g))
+    fits().ok_or(ShapeError::Geometry(Box::new(*g)))
 }
 
 pub(super) enum Lanes<A, B, C> {

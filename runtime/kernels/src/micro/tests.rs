@@ -260,7 +260,7 @@ fn what_does_not_fit_is_refused() {
         ConvGeom { h: 1 << 40, ..g },
         ConvGeom { n: 0, ..g },
     ] {
-        assert_eq!(conv_u64(&x, &w, &mut [0; 8], &bad), Err(ShapeError::Geometry(bad)));
+        assert_eq!(conv_u64(&x, &w, &mut [0; 8], &bad), Err(ShapeError::Geometry(Box::new(bad))));
     }
 }
 
