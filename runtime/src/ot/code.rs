@@ -21,7 +21,7 @@
 //! Width w uses those points only. Width 1 is the correlated OT of the literature: the repetition code and 128 columns.
 //!
 //! **Folding.** Two words that differ do so at 16 points: 128 bits of delta. To have rows of 128 bits, not 248, and one
-//! AES call for each key, points 16 to 30 are added onto the first sixteen by a fixed linear map ([`FOLD`], found by random
+//! AES call for each key, points 16 to 30 are added onto the first sixteen by a fixed linear map (`FOLD`, found by random
 //! search for few terms). It is chosen so that, for each nonzero v, the 16 points of its word map bijectively (a test
 //! inverts all 31 matrices). So with `u` the receiver's uniform choice,
 //!

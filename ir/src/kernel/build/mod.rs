@@ -11,7 +11,7 @@
 //!     products          a call on contiguous memory
 //! ```
 //! A value goes through memory of the kernel only where the above fails, or where reading it again is cheaper than
-//! computing it again ([`policy`]). Values are held mod `2^lane` in the narrowest lane of their ring; the bits above the
+//! computing it again (`policy`). Values are held mod `2^lane` in the narrowest lane of their ring; the bits above the
 //! ring are cleared where it matters, before a shift to the right and before a store.
 //!
 //! Security: a program carries lists of nodes and never code. Both parties build the kernels themselves from the graph
