@@ -9,12 +9,12 @@
 //!
 //! | family | what it does |
 //! |---|---|
-//! | [`x_operator`] | a k x k convolution becomes a factorised one, fitted to its activations |
-//! | [`shuffle`] | a ReLU moves to the side of a convolution that has fewer elements, or off the skip path |
-//! | [`prune`] | ReLUs behind residual sums and channel expansions are dropped |
-//! | [`linearize`] | chosen channels of a ReLU become straight lines |
-//! | [`polynomial`] | chosen channels of a ReLU become squares |
-//! | [`balance`] | linearizes until every layer has as many ReLUs |
+//! | `x_operator` | a k x k convolution becomes a factorised one, fitted to its activations |
+//! | `shuffle` | a ReLU moves to the side of a convolution that has fewer elements, or off the skip path |
+//! | `prune` | ReLUs behind residual sums and channel expansions are dropped |
+//! | `linearize` | chosen channels of a ReLU become straight lines |
+//! | `polynomial` | chosen channels of a ReLU become squares |
+//! | `balance` | linearizes until every layer has as many ReLUs |
 //!
 //! Which channels keep their ReLU, and which pass a convolution unfiltered, becomes public with the program.
 

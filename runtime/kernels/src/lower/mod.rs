@@ -3,7 +3,7 @@
 //! ```text
 //! extern "C" fn(buffers: *const *mut u8, tables: *const *const u32, sites: *const Site)
 //! ```
-//! Steps run in order. A nest becomes loops ([`plan`] says how); a call goes through the function pointer of its site.
+//! Steps run in order. A nest becomes loops (`plan` says how); a call goes through the function pointer of its site.
 //! The kernel IR has no data-dependent branch and no data-dependent address, and no instruction here makes one: what
 //! branches is a counter against a constant, what is indexed is a counter or an entry of a public table.
 
