@@ -9,7 +9,7 @@
 
 mod shares;
 
-pub use shares::{OpEval, run_shares};
+pub use shares::{Shares, run_shares};
 
 use crate::graph::{Graph, Id, Node};
 use crate::op::Op;

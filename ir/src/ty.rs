@@ -51,6 +51,7 @@ pub fn ring_limits(ring_bits: u8) -> (i64, i64) {
 
 /// The signed representative of `v` mod `2^ring_bits`.
 #[must_use]
+#[inline]
 pub fn wrap(v: i64, ring_bits: u8) -> i64 {
     let shift = 64 - u32::from(ring_bits.clamp(1, 64));
     (v << shift) >> shift

@@ -19,9 +19,6 @@ use crate::ty::{Fixed, Ty, TypeError, wrap};
 use crate::weights::RingWeights;
 use std::collections::BTreeMap;
 
-/// How an operator that makes no error is evaluated: [`eval_op`], or something faster that gives the same.
-pub type OpEval<'a> = &'a (dyn Fn(&Op, &[&Value], &[&Ty], &Ty) -> Result<Value, TypeError> + Sync);
-
 /// As [`super::run_ring`], with truncations and windows as the protocols compute them on random shares.
 ///
 /// Deterministic: the same seed gives the same result. Not for secrets: the generator is no cryptographic one.
@@ -30,32 +27,33 @@ pub fn run_shares(
     inputs: &BTreeMap<String, Tensor<i64>>,
     weights: &RingWeights,
     seed: u64,
-    eval: Option<OpEval>,
     observer: &mut dyn FnMut(Id, &Value),
 ) -> Result<Vec<(String, Value)>, EvalError> {
-    let mut at = 0u64;
+    let mut at = 0u32;
     run(
         graph,
         |node, args: &[&Value], tys| {
+            let id = Id(at);
             at += 1;
             if let Some(value) = source(node, inputs, weights)? {
                 return Ok(value);
             }
-            let mut shares = Shares(mix(seed ^ mix(at)));
-            let noisy = shares.protocol(&node.op, args, tys).map_err(|error| failed(node, error))?;
-            match (noisy, eval) {
-                (Some(value), _) => Ok(value),
-                (None, Some(eval)) => eval(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
-                (None, None) => eval_op(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
+            let noisy = Shares::new(seed, id).protocol(&node.op, args, tys).map_err(|error| failed(node, error))?;
+            match noisy {
+                Some(value) => Ok(value),
+                None => eval_op(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
             }
         },
         observer,
     )
 }
 
-/// A splitmix64 generator of shares.
-struct Shares(u64);
+/// The sharings of one node's argument in one run: a splitmix64 generator, so that element `i` has draw `i` in whatever
+/// order, and by whomever, elements are computed.
+#[derive(Clone, Copy)]
+pub struct Shares(u64);
 
+#[inline(always)]
 fn mix(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -63,42 +61,79 @@ fn mix(z: u64) -> u64 {
 }
 
 impl Shares {
-    /// A fresh sharing of `x` in a ring of `ring` bits.
-    fn split(&mut self, x: i64, ring: u8) -> [u64; 2] {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let own = mix(self.0);
+    #[must_use]
+    pub fn new(seed: u64, node: Id) -> Shares {
+        Shares(mix(seed ^ mix(u64::from(node.0) + 1)))
+    }
+
+    /// Sharing `i` of `x` in a ring of `ring` bits.
+    #[inline(always)]
+    fn split(self, i: u64, x: i64, ring: u8) -> [u64; 2] {
+        let own = mix(self.0.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         [own & mask(ring), x.cast_unsigned().wrapping_sub(own) & mask(ring)]
     }
 
+    /// The local truncation of elements `first..first + x.len()` of a tensor: both shares shifted, the server's after
+    /// adding `2^shift - 1`.
+    #[inline(always)]
+    pub fn truncate(self, first: usize, x: &mut [i64], ring: u8, shift: u8) {
+        for (i, x) in (first as u64..).zip(x) {
+            let [client, server] = self.split(i, *x, ring);
+            let server = server.wrapping_add(mask(shift)) & mask(ring);
+            *x = wrap((client >> shift).wrapping_add(server >> shift).cast_signed(), ring - shift);
+        }
+    }
+
+    /// The ReLU of such elements by shares without their `skip_low` low bits.
+    #[inline(always)]
+    pub fn relu(self, first: usize, x: &mut [i64], ring: u8, skip_low: u8) {
+        for (i, x) in (first as u64..).zip(x) {
+            *x = self.relu_of(i, *x, ring, skip_low);
+        }
+    }
+
+    /// `x` if the shares without their low bits are those of a non-negative value, else 0.
+    #[inline(always)]
+    fn relu_of(self, i: u64, x: i64, ring: u8, skip_low: u8) -> i64 {
+        let [client, server] = self.split(i, x, ring);
+        let high = (client >> skip_low).wrapping_add(server >> skip_low).cast_signed();
+        if wrap(high, ring - skip_low) < 0 { 0 } else { x }
+    }
+
     /// The result of a protocol that makes errors; `None` for all others.
-    fn protocol(&mut self, op: &Op, args: &[&Value], tys: &[&Ty]) -> Result<Option<Value>, TypeError> {
+    ///
+    /// # Errors
+    /// If the arguments do not fit the operator.
+    pub fn protocol(self, op: &Op, args: &[&Value], tys: &[&Ty]) -> Result<Option<Value>, TypeError> {
         let (Some(x), Some(f)) = (args.first().and_then(|v| v.as_ring()), tys.first().and_then(|t| t.as_fixed()))
         else {
             return Ok(None);
         };
         let value = match op {
-            Op::TruncReduceLocal(op) => x.map(|&v| self.truncated(v, f.ring_bits, op.shift)),
-            Op::ReluOt(op) if op.skip_low > 0 => x.map(|&v| self.relu(v, f.ring_bits, op.skip_low)),
-            Op::MaxPoolOt(op) if op.skip_low > 0 => self.max_pool(op, x, tys[0], f)?,
+            Op::TruncReduceLocal(op) => {
+                let mut x = x.clone();
+                self.truncate(0, &mut x.data, f.ring_bits, op.shift);
+                x
+            }
+            Op::ReluOt(op) if op.skip_low > 0 => {
+                let mut x = x.clone();
+                self.relu(0, &mut x.data, f.ring_bits, op.skip_low);
+                x
+            }
+            Op::MaxPoolOt(op) if op.skip_low > 0 => Draws { shares: self, next: 0 }.max_pool(op, x, tys[0], f)?,
             _ => return Ok(None),
         };
         Ok(Some(Value::Ring(value)))
     }
+}
 
-    /// Both shares shifted, the server's after adding `2^shift - 1`.
-    fn truncated(&mut self, x: i64, ring: u8, shift: u8) -> i64 {
-        let [client, server] = self.split(x, ring);
-        let server = server.wrapping_add(mask(shift)) & mask(ring);
-        wrap((client >> shift).wrapping_add(server >> shift).cast_signed(), ring - shift)
-    }
+/// Sharings taken one after another, where a protocol compares more than its argument's elements.
+struct Draws {
+    shares: Shares,
+    next: u64,
+}
 
-    /// `x` if the shares without their low bits are those of a non-negative value, else 0.
-    fn relu(&mut self, x: i64, ring: u8, skip_low: u8) -> i64 {
-        let [client, server] = self.split(x, ring);
-        let high = (client >> skip_low).wrapping_add(server >> skip_low).cast_signed();
-        if wrap(high, ring - skip_low) < 0 { 0 } else { x }
-    }
-
+impl Draws {
     /// The tournament that the protocol plays, plane by plane.
     fn max_pool(&mut self, op: &MaxPoolOt, x: &Tensor<i64>, ty: &Ty, f: Fixed) -> Result<Tensor<i64>, TypeError> {
         let [vertical, horizontal] = windows(op, ty)?;
@@ -141,13 +176,16 @@ impl Shares {
 
     fn line(&mut self, plan: &LinePlan, mut values: Vec<i64>, ring: u8, skip_low: u8) -> Vec<i64> {
         for &(x, y) in plan.levels.iter().flatten() {
-            let above = self.relu(wrap(values[x].wrapping_sub(values[y]), ring), ring, skip_low);
+            let above =
+                self.shares.relu_of(self.next, wrap(values[x].wrapping_sub(values[y]), ring), ring, skip_low);
+            self.next += 1;
             values.push(wrap(above.wrapping_add(values[y]), ring));
         }
         plan.outputs.iter().map(|&v| values[v]).collect()
     }
 }
 
+#[inline(always)]
 fn mask(bits: u8) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
@@ -174,7 +212,7 @@ mod tests {
         let inputs = BTreeMap::from([("x".to_owned(), x)]);
         let none = RingWeights::new();
         let exact = run_ring(g, &inputs, &none, &mut |_, _| ()).unwrap();
-        let noisy = run_shares(g, &inputs, &none, seed, None, &mut |_, _| ()).unwrap();
+        let noisy = run_shares(g, &inputs, &none, seed, &mut |_, _| ()).unwrap();
         [exact, noisy].map(|out| out[0].1.as_ring().unwrap().data.clone())
     }
 

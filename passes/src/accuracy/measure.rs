@@ -37,7 +37,7 @@ pub fn interpret(
             left_its_range |= v.data.iter().any(|v| !(claim.lo..=claim.hi).contains(v));
         }
     };
-    let outputs = run_shares(graph, inputs, weights, seed, None, &mut observer)
+    let outputs = run_shares(graph, inputs, weights, seed, &mut observer)
         .map_err(|e| CompileError::Internal(format!("the program cannot be evaluated: {e}")))?;
     let ty = |i: usize| graph.outputs.get(i).map(|(_, id)| graph.ty(*id));
     let real = |(i, (_, v)): (usize, (String, picc_ir::eval::Value))| Some(v.to_real(ty(i)?));

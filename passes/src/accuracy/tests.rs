@@ -44,8 +44,7 @@ fn right(compiled: &Compiled, samples: &[&Sample], labels: &[i64]) -> usize {
     let evaluate = |(i, sample): (usize, &&Sample)| {
         let f = graph.nodes[0].ty.as_fixed().unwrap();
         let inputs = BTreeMap::from([("x".to_owned(), picc_ir::eval::quantize_to(&sample["x"], f))]);
-        let out =
-            picc_ir::eval::run_shares(graph, &inputs, &compiled.weights, i as u64, None, &mut |_, _| ()).unwrap();
+        let out = picc_ir::eval::run_shares(graph, &inputs, &compiled.weights, i as u64, &mut |_, _| ()).unwrap();
         let scores = &out[0].1.as_real().unwrap().data;
         (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap() as i64
     };

@@ -6,10 +6,9 @@ use super::{load_program, load_weights, pool};
 use crate::error::{Error, Result};
 use crate::exec::quantize;
 use crate::inputs::{read, read_samples};
-use picc_ir::eval::{EvalError, Value, run_shares};
+use picc_ir::eval::{EvalError, Value};
 use picc_ir::npy::NpyArray;
-use picc_kernels::fast::Runner;
-use rayon::prelude::*;
+use picc_kernels::fast::{Inputs, Runner, SharesRunner};
 use std::time::Instant;
 
 /// Evaluates every input, and counts how many answers are right.
@@ -38,10 +37,10 @@ pub fn reference(args: &Reference) -> Result<()> {
         .install(|| match args.errors {
             None => Runner::new(graph, weights)?.run_many(&inputs),
             Some(seed) => {
-                let evaluate = |(i, inputs): (usize, _)| {
-                    run_shares(graph, inputs, weights, seed.wrapping_add(i as u64), None, &mut |_, _| ())
-                };
-                inputs.par_iter().enumerate().map(evaluate).collect()
+                let seeds = (0..).map(|i| seed.wrapping_add(i));
+                let seeded: Vec<(&Inputs, u64)> = inputs.iter().zip(seeds).collect();
+                let runs = SharesRunner::new(graph, weights)?.run_many(&seeded)?;
+                Ok(runs.into_iter().map(|run| run.outputs).collect())
             }
         })
         .map_err(failed)?;

@@ -28,6 +28,8 @@ pub(super) enum Base {
     Product([Id; 2], MatMulGeom, u8, Known),
     /// Anything else: as the interpreter does it.
     Plain,
+    /// What a protocol makes of shares; the interpreter knows how.
+    Shares,
 }
 
 /// What makes the value of a node.
@@ -51,7 +53,7 @@ impl Step {
             Base::Input(_) | Base::Constant(_) => Vec::new(),
             Base::Copy(x) | Base::Conv(x, _) | Base::Left(x, _) | Base::Right(x, _) => vec![*x],
             Base::Product(args, ..) => args.to_vec(),
-            Base::Plain => graph.node(self.origin).args.to_vec(),
+            Base::Plain | Base::Shares => graph.node(self.origin).args.to_vec(),
         };
         for link in &self.links {
             if let Link::With { other: Operand::Node(id), .. } = link {
@@ -62,11 +64,28 @@ impl Step {
     }
 }
 
-/// A step for every node whose value is needed as a whole.
-pub(super) fn build(graph: &Graph, weights: &RingWeights) -> Result<Vec<Option<Step>>, EvalError> {
+/// What a run makes of protocols that are not exact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errors {
+    /// Nothing: the meaning of the program.
+    None,
+    /// The errors of a private run.
+    Shares,
+}
+
+/// A graph with its weights.
+pub(super) struct Built {
+    /// One for every node whose value is needed as a whole.
+    pub steps: Vec<Option<Step>>,
+    /// Whether constants are in the ranges that are claimed for them.
+    pub claims_hold: bool,
+}
+
+pub(super) fn build(graph: &Graph, weights: &RingWeights, errors: Errors) -> Result<Built, EvalError> {
     let constants = constants(graph, weights)?;
     let facts = facts(graph);
     let uses = uses(graph);
+    let mut claims_hold = true;
     let mut steps: Vec<Option<Step>> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.iter() {
         let error = |error: TypeError| EvalError::Node { id, op: node.op.name(), name: node.name.clone(), error };
@@ -74,8 +93,13 @@ pub(super) fn build(graph: &Graph, weights: &RingWeights) -> Result<Vec<Option<S
             return Err(error(TypeError::new("an argument comes later")));
         }
         let step = match &constants[id.index()] {
-            Some(value) => Step::new(id, Base::Constant(value.clone())),
-            None => match link(graph, node, &constants, &uses) {
+            Some(value) => {
+                if let (Op::Assume(claim), Some(value)) = (&node.op, value.as_ring()) {
+                    claims_hold &= value.data.iter().all(|v| (claim.lo..=claim.hi).contains(v));
+                }
+                Step::new(id, Base::Constant(value.clone()))
+            }
+            None => match link(graph, id, &constants, &uses, errors) {
                 Some((x, link)) => {
                     let single = uses[x.index()] == 1;
                     let earlier = if single { steps[x.index()].take() } else { None };
@@ -83,13 +107,13 @@ pub(super) fn build(graph: &Graph, weights: &RingWeights) -> Result<Vec<Option<S
                     step.links.extend(link);
                     step
                 }
-                None => Step::new(id, base(graph, node, &constants, &facts).map_err(error)?),
+                None => Step::new(id, base(graph, node, &constants, &facts, errors).map_err(error)?),
             },
         };
         steps.push(Some(step));
     }
     last_uses(graph, &mut steps);
-    Ok(steps)
+    Ok(Built { steps, claims_hold })
 }
 
 /// Values that do not depend on any input.
@@ -155,7 +179,14 @@ fn constant(constants: &Constants, id: Id) -> Option<&Tensor<i64>> {
 }
 
 /// The operator as a link behind one of its arguments, or only another name for it.
-fn link(graph: &Graph, node: &Node, constants: &Constants, uses: &[usize]) -> Option<(Id, Option<Link>)> {
+fn link(
+    graph: &Graph,
+    id: Id,
+    constants: &Constants,
+    uses: &[usize],
+    errors: Errors,
+) -> Option<(Id, Option<Link>)> {
+    let node = graph.node(id);
     let ring = node.ty.as_fixed()?.ring_bits;
     let first = *node.args.first()?;
     let from = graph.ty(first).as_fixed()?.ring_bits;
@@ -182,6 +213,19 @@ fn link(graph: &Graph, node: &Node, constants: &Constants, uses: &[usize]) -> Op
         }
     };
     let trunc = |shift: u8| (first, Some(Link::Trunc { shift: shift.into(), unused: 64 - u32::from(from) }));
+    if let Errors::Shares = errors {
+        let shares = match &node.op {
+            Op::TruncReduceLocal(op) => Some(Link::TruncShares { node: id, ring: from, shift: op.shift }),
+            Op::ReluOt(op) if op.skip_low > 0 => {
+                Some(Link::ReluShares { node: id, ring: from, skip_low: op.skip_low })
+            }
+            Op::Assume(claim) => Some(Link::Claim { lo: claim.lo, hi: claim.hi }),
+            _ => None,
+        };
+        if shares.is_some() {
+            return Some((first, shares));
+        }
+    }
     match &node.op {
         Op::TruncReduce(op) => Some(trunc(op.shift)),
         Op::TruncReduceLocal(op) => Some(trunc(op.shift)),
@@ -207,7 +251,13 @@ fn link(graph: &Graph, node: &Node, constants: &Constants, uses: &[usize]) -> Op
     }
 }
 
-fn base(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fixed>]) -> Result<Base, TypeError> {
+fn base(
+    graph: &Graph,
+    node: &Node,
+    constants: &Constants,
+    facts: &[Option<Fixed>],
+    errors: Errors,
+) -> Result<Base, TypeError> {
     let conv = |op: &Conv| -> Result<Base, TypeError> {
         let &[x, w] = &node.args[..] else { return Ok(Base::Plain) };
         let (Some(weights), None, Some(f)) = (constant(constants, w), &constants[x.index()], node.ty.as_fixed())
@@ -234,6 +284,7 @@ fn base(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fixed
         Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) | Op::Share(_) => Ok(Base::Plain),
         Op::Reveal(_) | Op::MulOt(_) | Op::TruncReduceLocal(_) => Ok(Base::Plain),
         Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => Ok(Base::Plain),
+        Op::MaxPoolOt(op) if op.skip_low > 0 && errors == Errors::Shares => Ok(Base::Shares),
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => Ok(Base::Plain),
         Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
     }

@@ -1,6 +1,7 @@
 //! Elementwise operators that follow one another, applied to a stretch of a tensor while it is in the cache.
 
 use crate::micro::vectorized;
+use picc_ir::eval::Shares;
 use picc_ir::{Id, Tensor};
 
 /// Elements that all links of a chain see before the next ones.
@@ -29,6 +30,23 @@ pub(super) enum Link {
         how: Binary,
         other: Operand,
         unused: u32,
+    },
+    /// The truncation of `node` as two parties compute it on shares in `ring`.
+    TruncShares {
+        node: Id,
+        ring: u8,
+        shift: u8,
+    },
+    /// The ReLU of `node` by shares without low bits.
+    ReluShares {
+        node: Id,
+        ring: u8,
+        skip_low: u8,
+    },
+    /// A range that is claimed: values stay as they are.
+    Claim {
+        lo: i64,
+        hi: i64,
     },
 }
 
@@ -62,24 +80,31 @@ pub(super) fn pattern(constant: &Tensor<i64>, shape: &[usize]) -> Option<Operand
     Some(Operand::Pattern { values: constant.data.clone(), inner: shape[end..].iter().product() })
 }
 
-/// Applies `links` to `data`; `node` finds the other operands.
-pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], node: impl Fn(Id) -> &'a [i64]) {
+/// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Says whether every claim holds.
+pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], seed: u64, node: impl Fn(Id) -> &'a [i64]) -> bool {
+    let mut holds = true;
     if links.is_empty() {
-        return;
+        return holds;
     }
     vectorized(|| {
         for (n, stretch) in data.chunks_mut(STRETCH).enumerate() {
             for link in links {
-                link.apply(stretch, n * STRETCH, &node);
+                holds &= link.apply(stretch, n * STRETCH, seed, &node);
             }
         }
     });
+    holds
 }
 
 impl Link {
     #[inline(always)]
-    fn apply<'a>(&self, x: &mut [i64], start: usize, node: &impl Fn(Id) -> &'a [i64]) {
+    fn apply<'a>(&self, x: &mut [i64], start: usize, seed: u64, node: &impl Fn(Id) -> &'a [i64]) -> bool {
         match *self {
+            Link::Claim { lo, hi } => {
+                return x.iter().fold(true, |all, v| all & (lo <= *v) & (*v <= hi));
+            }
+            Link::TruncShares { node, ring, shift } => Shares::new(seed, node).truncate(start, x, ring, shift),
+            Link::ReluShares { node, ring, skip_low } => Shares::new(seed, node).relu(start, x, ring, skip_low),
             Link::Trunc { shift, unused } => {
                 let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
                 // The sum mod the ring, then its upper bits.
@@ -100,6 +125,7 @@ impl Link {
                 }
             }
         }
+        true
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a quantized graph computes, fast: bit for bit what [`picc_ir::eval::run_ring`] says, for accuracy runs.
+//! What a quantized graph computes, fast, for accuracy runs: bit for bit what [`picc_ir::eval::run_ring`] says, or, with
+//! the errors of a private run, [`picc_ir::eval::run_shares`].
 //!
 //! ```text
 //! graph + weights --once--> constants folded, weights packed, elementwise operators joined into chains
@@ -12,9 +13,9 @@ mod chain;
 mod facts;
 
 use crate::micro::{PackedConv, ShapeError, matmul, matmul_on_threads};
-use build::{Base, Step, build};
+use build::{Base, Built, Errors, Step, build};
 use chain::{Link, Operand, apply};
-use picc_ir::eval::{EvalError, Value, eval_op, run_ring};
+use picc_ir::eval::{EvalError, Shares, Value, eval_op, run_ring};
 use picc_ir::weights::RingWeights;
 use picc_ir::{Graph, Id, Tensor, Ty, TypeError};
 use rayon::prelude::*;
@@ -26,6 +27,14 @@ pub type Inputs = BTreeMap<String, Tensor<i64>>;
 /// Outputs of one evaluation, in the graph's order.
 pub type Outputs = Vec<(String, Value)>;
 
+/// One evaluation with the errors of a private run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noisy {
+    pub outputs: Outputs,
+    /// Whether a value left the range that an `assume` claims.
+    pub left_its_range: bool,
+}
+
 /// Most inputs that go through a step together, and elements of a value of them all.
 const TOGETHER: usize = 8;
 const ELEMENTS: usize = 1 << 18;
@@ -34,7 +43,29 @@ const ELEMENTS: usize = 1 << 18;
 pub struct Runner {
     graph: Graph,
     steps: Vec<Option<Step>>,
+    claims_hold: bool,
     together: usize,
+}
+
+/// As [`Runner`], with the errors of a private run: see [`picc_ir::eval::run_shares`].
+pub struct SharesRunner(Runner);
+
+impl SharesRunner {
+    /// Packs the weights. The graph must be well-typed and in the mpc dialect.
+    ///
+    /// # Errors
+    /// If a weight is missing or does not fit.
+    pub fn new(graph: &Graph, weights: &RingWeights) -> Result<SharesRunner, EvalError> {
+        Runner::with(graph, weights, Errors::Shares).map(SharesRunner)
+    }
+
+    /// Many evaluations, each with the seed of its shares, on all threads of the current rayon pool; in the inputs' order.
+    ///
+    /// # Errors
+    /// If an input is missing or does not fit.
+    pub fn run_many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Noisy>, EvalError> {
+        self.0.many(inputs)
+    }
 }
 
 /// A value for each of the inputs that run together.
@@ -54,32 +85,51 @@ impl Held {
 
 impl Runner {
     /// Packs the weights. The graph must be well-typed (see [`picc_ir::verify()`]).
+    ///
+    /// # Errors
+    /// If a weight is missing or does not fit.
     pub fn new(graph: &Graph, weights: &RingWeights) -> Result<Runner, EvalError> {
-        let steps = build(graph, weights)?;
-        let largest = graph.nodes.iter().map(|n| n.ty.len()).max().unwrap_or(1);
-        let together = (ELEMENTS / largest.max(1)).clamp(1, TOGETHER);
-        Ok(Runner { graph: graph.clone(), steps, together })
+        Runner::with(graph, weights, Errors::None)
     }
 
     /// One evaluation, its large products on all threads of the current rayon pool.
+    ///
+    /// # Errors
+    /// If an input is missing or does not fit.
     pub fn run(&self, inputs: &Inputs) -> Result<Outputs, EvalError> {
-        let outputs = self.batch(std::slice::from_ref(inputs), true)?;
-        outputs.into_iter().next().ok_or_else(|| self.failed(Id(0), "no output"))
+        let runs = self.batch(&[(inputs, 0)], true)?;
+        runs.into_iter().next().map(|run| run.outputs).ok_or_else(|| self.failed(Id(0), "no output"))
     }
 
     /// Many evaluations, on all threads of the current rayon pool; outputs are in the order of the inputs.
+    ///
+    /// # Errors
+    /// If an input is missing or does not fit.
     pub fn run_many(&self, inputs: &[Inputs]) -> Result<Vec<Outputs>, EvalError> {
+        let seeded: Vec<(&Inputs, u64)> = inputs.iter().map(|i| (i, 0)).collect();
+        Ok(self.many(&seeded)?.into_iter().map(|run| run.outputs).collect())
+    }
+
+    fn with(graph: &Graph, weights: &RingWeights, errors: Errors) -> Result<Runner, EvalError> {
+        let Built { steps, claims_hold } = build(graph, weights, errors)?;
+        let largest = graph.nodes.iter().map(|n| n.ty.len()).max().unwrap_or(1);
+        let together = (ELEMENTS / largest.max(1)).clamp(1, TOGETHER);
+        Ok(Runner { graph: graph.clone(), steps, claims_hold, together })
+    }
+
+    fn many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Noisy>, EvalError> {
         let share = inputs.len().div_ceil(rayon::current_num_threads()).max(1);
         let batches = inputs.par_chunks(self.together.min(share)).map(|batch| self.batch(batch, false));
         Ok(batches.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    fn batch(&self, inputs: &[Inputs], threads: bool) -> Result<Vec<Outputs>, EvalError> {
+    fn batch(&self, inputs: &[(&Inputs, u64)], threads: bool) -> Result<Vec<Noisy>, EvalError> {
+        let mut holds = vec![self.claims_hold; inputs.len()];
         let mut values: Vec<Option<Held>> = self.steps.iter().map(|_| None).collect();
         for (i, step) in self.steps.iter().enumerate() {
             let Some(step) = step else { continue };
             let id = Id(i as u32);
-            let held = self.step(id, step, inputs, &mut values, threads)?;
+            let held = self.step(id, step, inputs, &mut values, &mut holds, threads)?;
             values[i] = Some(held);
             for read in step.reads(&self.graph).into_iter().chain([id]) {
                 let over = self.steps[read.index()].as_ref().is_none_or(|s| s.last_use <= i);
@@ -98,25 +148,38 @@ impl Runner {
             };
             value.map(|v| (name.clone(), v)).ok_or_else(missing)
         };
-        (0..inputs.len()).map(|of| self.graph.outputs.iter().map(|o| output(of, o)).collect()).collect()
+        let run = |(of, holds): (usize, bool)| {
+            let outputs = self.graph.outputs.iter().map(|o| output(of, o)).collect::<Result<_, _>>()?;
+            Ok(Noisy { outputs, left_its_range: !holds })
+        };
+        holds.into_iter().enumerate().map(run).collect()
     }
 
     fn step(
         &self,
         id: Id,
         step: &Step,
-        inputs: &[Inputs],
+        inputs: &[(&Inputs, u64)],
         values: &mut [Option<Held>],
+        holds: &mut [bool],
         threads: bool,
     ) -> Result<Held, EvalError> {
         let count = inputs.len();
         let begun: Vec<Value> = match &step.base {
             Base::Constant(value) => return Ok(Held::Same(value.clone())),
             Base::Input(name) => {
-                inputs.iter().map(|i| self.input(step.origin, name, i)).collect::<Result<_, _>>()?
+                inputs.iter().map(|(i, _)| self.input(step.origin, name, i)).collect::<Result<_, _>>()?
             }
             Base::Copy(x) => self.copy(*x, id, step, count, values)?,
-            Base::Plain => (0..count).map(|i| self.plain(step.origin, i, values)).collect::<Result<_, _>>()?,
+            Base::Plain => {
+                (0..count).map(|i| self.plain(step.origin, i, None, values)).collect::<Result<_, _>>()?
+            }
+            Base::Shares => {
+                let one = |(i, (_, seed)): (usize, &(_, u64))| {
+                    self.plain(step.origin, i, Some(Shares::new(*seed, step.origin)), values)
+                };
+                inputs.iter().enumerate().map(one).collect::<Result<_, _>>()?
+            }
             Base::Conv(x, packed) | Base::Left(x, packed) => {
                 let xs = self.integers(*x, count, values)?;
                 convolved(packed, &xs, threads).map_err(|e| self.failed(step.origin, e.to_string()))?
@@ -140,7 +203,7 @@ impl Runner {
                 products.collect::<Result<_, _>>().map_err(|e| self.failed(step.origin, e.to_string()))?
             }
         };
-        self.finish(id, step, begun, values).map(Held::Each)
+        self.finish(id, step, begun, inputs, values, holds).map(Held::Each)
     }
 
     /// Runs the links, and gives the value the shape of node `id`.
@@ -149,7 +212,9 @@ impl Runner {
         id: Id,
         step: &Step,
         begun: Vec<Value>,
+        inputs: &[(&Inputs, u64)],
         values: &[Option<Held>],
+        holds: &mut [bool],
     ) -> Result<Vec<Value>, EvalError> {
         let mut others: Vec<(Id, Vec<&[i64]>)> = Vec::new();
         for link in &step.links {
@@ -163,7 +228,7 @@ impl Runner {
             done.push(match value {
                 Value::Ring(mut t) => {
                     let of = |id: Id| others.iter().find(|(other, _)| *other == id).map_or(&[][..], |(_, v)| v[i]);
-                    apply(&step.links, &mut t.data, of);
+                    holds[i] &= apply(&step.links, &mut t.data, inputs[i].1, of);
                     t.shape.clone_from(shape);
                     Value::Ring(t)
                 }
@@ -180,11 +245,16 @@ impl Runner {
         found.pop().map(|(_, value)| value).ok_or_else(|| self.failed(id, "no value"))
     }
 
-    fn plain(&self, id: Id, i: usize, values: &[Option<Held>]) -> Result<Value, EvalError> {
+    fn plain(&self, id: Id, i: usize, shares: Option<Shares>, values: &[Option<Held>]) -> Result<Value, EvalError> {
         let node = self.graph.node(id);
         let tys: Vec<&Ty> = node.args.iter().map(|&a| self.graph.ty(a)).collect();
         let args = node.args.iter().map(|&a| self.value(a, i, values)).collect::<Result<Vec<_>, _>>()?;
-        eval_op(&node.op, &args, &tys, &node.ty).map_err(|e| self.failed(id, e.0))
+        let noisy =
+            shares.map(|s| s.protocol(&node.op, &args, &tys)).transpose().map_err(|e| self.failed(id, e.0))?;
+        match noisy.flatten() {
+            Some(value) => Ok(value),
+            None => eval_op(&node.op, &args, &tys, &node.ty).map_err(|e| self.failed(id, e.0)),
+        }
     }
 
     /// The value itself if nothing needs it any more.

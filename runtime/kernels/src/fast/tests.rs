@@ -1,12 +1,12 @@
 //! Bit for bit what the interpreter says.
 
-use super::{Inputs, Runner};
-use picc_ir::eval::run_ring;
+use super::{Inputs, Noisy, Runner, SharesRunner};
+use picc_ir::eval::{run_ring, run_shares};
 use picc_ir::geom::MatMulGeom;
-use picc_ir::mpc::{ConvRlwe, ExtendOt, MatMulRlwe, ReluOt, Reveal, Share, TruncReduceLocal};
+use picc_ir::mpc::{ConvRlwe, ExtendOt, MatMulRlwe, MaxPoolOt, ReluOt, Reveal, Share, TruncReduceLocal};
 use picc_ir::ops::{
-    Add, Assume, Concat, Const, ConstValue, Conv, Dequantize, Extend, Input, MatMul, Max, Mul, Neg, Reduce, Relu,
-    Reshape, Shl, Slice, Softmax, Sub, SumPool, Transpose, TruncReduce, Weight,
+    Add, Assume, Concat, Const, ConstValue, Conv, Dequantize, Extend, Input, MatMul, Max, MaxPool, Mul, Neg,
+    Reduce, Relu, Reshape, Shl, Slice, Softmax, Sub, SumPool, Transpose, TruncReduce, Weight,
 };
 use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Op, Owner, Party, Tensor, Ty};
@@ -75,10 +75,34 @@ fn agrees(mut graph: Graph, r: &mut Random, every_output: bool) {
             }
         }
     }
+    with_errors(&graph, &weights, &inputs);
     if let Ok(expected) = expected.into_iter().collect::<Result<Vec<_>, _>>() {
         let found = runner.run_many(&inputs).expect("each one runs");
         let same = found.iter().zip(&expected).all(|(found, expected)| bits(found) == bits(expected));
         assert!(same && found.len() == 3, "together, every {every_output}\n{graph}");
+    }
+}
+
+/// The errors of a private run, seed by seed, and whether claims hold.
+fn with_errors(graph: &Graph, weights: &RingWeights, inputs: &[Inputs; 3]) {
+    let expected = |(seed, inputs): (u64, &Inputs)| {
+        let mut left_its_range = false;
+        let mut observer = |id: Id, value: &picc_ir::eval::Value| {
+            if let (Op::Assume(claim), Some(v)) = (&graph.node(id).op, value.as_ring()) {
+                left_its_range |= v.data.iter().any(|v| !(claim.lo..=claim.hi).contains(v));
+            }
+        };
+        let outputs = run_shares(graph, inputs, weights, seed, &mut observer)?;
+        Ok(Noisy { outputs, left_its_range })
+    };
+    let expected: Result<Vec<Noisy>, picc_ir::eval::EvalError> = (7..).zip(inputs).map(expected).collect();
+    let runner = SharesRunner::new(graph, weights).expect("complete");
+    let seeded: Vec<(&Inputs, u64)> = inputs.iter().zip(7..).collect();
+    match (runner.run_many(&seeded), expected) {
+        (Ok(found), Ok(expected)) => {
+            assert!(format!("{found:?}") == format!("{expected:?}"), "with errors\n{graph}");
+        }
+        (found, expected) => assert!(found.is_err() && expected.is_err(), "{found:?}, not {expected:?}\n{graph}"),
     }
 }
 
@@ -87,7 +111,7 @@ fn fixed(ring_bits: u8, frac_bits: u8, lo: i64, hi: i64) -> Fixed {
 }
 
 /// A layer as compiled programs have them, in a ring of `ring` bits, with a claim about the range that is false.
-fn layers(ring: u8, weight: i64, groups: usize) -> Graph {
+fn layers(ring: u8, weight: i64, groups: usize, skip_low: u8) -> Graph {
     let mut g = Graph::default();
     let mut add = |op: Op, args: &[Id]| g.add(op, args, "").unwrap_or_else(|e| panic!("{e}"));
     let input = fixed(ring, 6, -(1 << (ring - 3)), (1 << (ring - 3)) - 1);
@@ -104,7 +128,14 @@ fn layers(ring: u8, weight: i64, groups: usize) -> Graph {
     let sum = add(Add {}.into(), &[c, bias]);
     let t = add(TruncReduceLocal { shift: 6 }.into(), &[sum]);
     let t = add(Assume { lo: -1000, hi: 1000 }.into(), &[t]);
-    let y = add(ReluOt::exact(4).into(), &[t]);
+    let y = match skip_low {
+        0 => add(ReluOt::exact(4).into(), &[t]),
+        _ => {
+            let y = add(ReluOt { radix: 4, skip_low }.into(), &[t]);
+            let pool = MaxPool { kernel: [3, 3], stride: [1, 1], pads: [1; 4], dilation: [1; 2] };
+            add(MaxPoolOt { skip_low, ..MaxPoolOt::exact(&pool, 4) }.into(), &[y])
+        }
+    };
     let y = add(ExtendOt { ring_bits: ring }.into(), &[y]);
     let flat = add(Reshape { shape: vec![1, 6 * 5 * 7] }.into(), &[y]);
     let v = fixed(ring, 6, -weight, weight);
@@ -125,7 +156,9 @@ fn layers_agree_in_every_arithmetic() {
         for weight in [100, 32767, 65535] {
             for groups in [1, 2] {
                 for every in [false, true] {
-                    agrees(layers(ring, weight, groups), &mut r, every);
+                    for skip_low in [0, 4] {
+                        agrees(layers(ring, weight, groups, skip_low), &mut r, every);
+                    }
                 }
             }
         }
@@ -201,7 +234,7 @@ fn random_graphs_agree() {
 
 #[test]
 fn what_the_interpreter_refuses_is_refused() {
-    let graph = layers(32, 100, 1);
+    let graph = layers(32, 100, 1, 0);
     let mut r = Random(7);
     let weights: RingWeights = graph
         .nodes
