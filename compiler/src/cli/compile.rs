@@ -5,6 +5,7 @@ use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
 use super::kernels::kernels;
 use super::labels::Labels;
+use super::runs::private_runs;
 use super::{Failure, explain, report, retrain, table};
 use crate::onnx::{self, Imported};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +14,7 @@ use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
 use picc_ir::program::{Layout, Preprocess};
 use picc_ir::weights::write_weights;
-use picc_passes::accuracy::{Budget, compile_within, interpret};
+use picc_passes::accuracy::{Budget, compile_within};
 use picc_passes::egraph::Extract;
 use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
 use std::path::Path;
@@ -40,7 +41,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         (None, None) => passes(model, &imported, &options, &samples)?,
         (Some(max_drop_points), Some(labels)) => {
             progress.set_message(format!("measuring accuracy ({} labelled samples)", labels.len()));
-            let budget = Budget { max_drop_points, labels, runner: &interpret };
+            let budget = Budget { max_drop_points, confidence: args.confidence, labels, runner: &private_runs };
             compile_within(&imported.graph, &imported.weights, &options, &samples, budget)
                 .map_err(|e| refused(model, e))?
         }

@@ -10,6 +10,7 @@ mod kernels;
 mod labels;
 mod report;
 mod retrain;
+mod runs;
 pub(crate) mod table;
 
 use args::{Check, Cli, Command};

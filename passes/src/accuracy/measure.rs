@@ -1,7 +1,7 @@
 //! Accuracy and damage of programs, by the interpreter that makes the errors of a private run.
 
 use crate::error::{CompileError, Result};
-use picc_ir::eval::{quantize_to, run_real, run_shares};
+use picc_ir::eval::{Value, quantize_to, run_real, run_shares};
 use picc_ir::op::Op;
 use picc_ir::weights::{RealWeights, RingWeights};
 use picc_ir::{Graph, Id, Tensor};
@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 /// One value for every input of the model.
 pub type Sample = BTreeMap<String, Tensor<f32>>;
 
-/// Evaluates programs: graph in the mpc dialect, weights, inputs by name as integers, and a seed for the shares. Gives
-/// the model's outputs in order as real numbers. Must make the errors that [`run_shares`] makes.
-pub type Runner<'a> = &'a (dyn Fn(&Graph, &RingWeights, &BTreeMap<String, Tensor<i64>>, u64) -> Result<Run> + Sync);
+/// Integers for every input of a program.
+pub type Inputs = BTreeMap<String, Tensor<i64>>;
+
+/// Evaluates a program of the mpc dialect with its weights, each run on inputs and a seed for the shares. Gives the model's
+/// outputs in order as real numbers. Must make the errors that [`run_shares`] makes.
+pub type Runner<'a> = &'a (dyn Fn(&Graph, &RingWeights, &[(&Inputs, u64)]) -> Result<Vec<Run>> + Sync);
 
 /// What one evaluation gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,15 +26,17 @@ pub struct Run {
     pub left_its_range: bool,
 }
 
-/// The [`Runner`] of this crate.
-pub fn interpret(
-    graph: &Graph,
-    weights: &RingWeights,
-    inputs: &BTreeMap<String, Tensor<i64>>,
-    seed: u64,
-) -> Result<Run> {
+/// A [`Runner`]: the interpreter, operator by operator.
+///
+/// # Errors
+/// If a program cannot be evaluated on its inputs.
+pub fn interpret(graph: &Graph, weights: &RingWeights, runs: &[(&Inputs, u64)]) -> Result<Vec<Run>> {
+    runs.par_iter().map(|(inputs, seed)| interpret_one(graph, weights, inputs, *seed)).collect()
+}
+
+fn interpret_one(graph: &Graph, weights: &RingWeights, inputs: &Inputs, seed: u64) -> Result<Run> {
     let mut left_its_range = false;
-    let mut observer = |id: Id, value: &picc_ir::eval::Value| {
+    let mut observer = |id: Id, value: &Value| {
         let node = graph.node(id);
         if let (Op::Assume(claim), Some(v)) = (&node.op, value.as_ring()) {
             left_its_range |= v.data.iter().any(|v| !(claim.lo..=claim.hi).contains(v));
@@ -39,10 +44,15 @@ pub fn interpret(
     };
     let outputs = run_shares(graph, inputs, weights, seed, &mut observer)
         .map_err(|e| CompileError::Internal(format!("the program cannot be evaluated: {e}")))?;
+    Ok(Run { outputs: reals(graph, outputs), left_its_range })
+}
+
+/// Outputs of a program as real numbers.
+#[must_use]
+pub fn reals(graph: &Graph, outputs: Vec<(String, Value)>) -> Vec<Tensor<f32>> {
     let ty = |i: usize| graph.outputs.get(i).map(|(_, id)| graph.ty(*id));
-    let real = |(i, (_, v)): (usize, (String, picc_ir::eval::Value))| Some(v.to_real(ty(i)?));
-    let outputs = outputs.into_iter().enumerate().filter_map(real).collect();
-    Ok(Run { outputs, left_its_range })
+    let real = |(i, (_, v)): (usize, (String, Value))| Some(v.to_real(ty(i)?));
+    outputs.into_iter().enumerate().filter_map(real).collect()
 }
 
 /// Samples with the classes that they show.
@@ -73,10 +83,16 @@ impl Labelled<'_> {
         Ok(Answers { outputs, left_their_range: 0 })
     }
 
-    /// A program, the shares of sample `i` seeded with `i`.
-    pub fn program(&self, graph: &Graph, weights: &RingWeights, runner: Runner) -> Result<Answers> {
-        let run = |(i, sample): (usize, &&Sample)| {
-            let mut inputs = BTreeMap::new();
+    /// A program on every sample, in each of some draws of shares.
+    pub fn program(
+        &self,
+        graph: &Graph,
+        weights: &RingWeights,
+        runner: Runner,
+        draws: u64,
+    ) -> Result<Vec<Answers>> {
+        let quantized = |sample: &&Sample| {
+            let mut inputs = Inputs::new();
             for node in &graph.nodes {
                 if let (Op::Input(input), Some(f)) = (&node.op, node.ty.as_fixed())
                     && let Some(value) = sample.get(&input.name)
@@ -84,12 +100,18 @@ impl Labelled<'_> {
                     inputs.insert(input.name.clone(), quantize_to(value, f));
                 }
             }
-            let run = runner(graph, weights, &inputs, i as u64)?;
-            Ok((first(run.outputs)?, run.left_its_range))
+            inputs
         };
-        let runs: Vec<(Tensor<f32>, bool)> = self.samples.par_iter().enumerate().map(run).collect::<Result<_>>()?;
-        let left_their_range = runs.iter().filter(|r| r.1).count();
-        Ok(Answers { outputs: runs.into_iter().map(|r| r.0).collect(), left_their_range })
+        let inputs: Vec<Inputs> = self.samples.iter().map(quantized).collect();
+        let seeded = |draw: u64| inputs.iter().enumerate().map(move |(i, x)| (x, draw << 32 | i as u64));
+        let runs: Vec<(&Inputs, u64)> = (0..draws).flat_map(seeded).collect();
+        let runs = runner(graph, weights, &runs)?;
+        let answers = runs.chunks(inputs.len().max(1)).map(|draw| {
+            let left_their_range = draw.iter().filter(|r| r.left_its_range).count();
+            let outputs = draw.iter().map(|r| first(r.outputs.iter().cloned())).collect::<Result<_>>()?;
+            Ok(Answers { outputs, left_their_range })
+        });
+        answers.collect()
     }
 
     /// For each label whether the answer is right: the first of the largest values of its row, or the value itself
@@ -101,6 +123,28 @@ impl Labelled<'_> {
         });
         rows.map(|(&label, row)| if row.len() == 1 { row[0].round() as i64 } else { argmax(row) } == label)
             .collect()
+    }
+}
+
+/// How often a program is right.
+#[derive(Clone, Debug)]
+pub(super) struct Score {
+    /// For each label the share of draws with the right answer.
+    pub right: Vec<f64>,
+    /// Samples on which a value left its claimed range, in the worst draw.
+    pub left_their_range: usize,
+}
+
+impl Score {
+    pub fn new(part: &Labelled, draws: &[Answers]) -> Score {
+        let mut right = vec![0.0; part.labels.iter().map(|l| l.len()).sum()];
+        for draw in draws {
+            for (share, right) in right.iter_mut().zip(part.right(draw)) {
+                *share += f64::from(u8::from(right)) / draws.len() as f64;
+            }
+        }
+        let left_their_range = draws.iter().map(|d| d.left_their_range).max().unwrap_or(0);
+        Score { right, left_their_range }
     }
 }
 

@@ -105,7 +105,12 @@ impl Prober<'_> {
     }
 
     fn answers(&self, lowered: &Lowered) -> Result<Answers> {
-        self.samples.program(&lowered.program.graph, &lowered.weights, self.runner)
+        self.answers_of(&lowered.program.graph, lowered)
+    }
+
+    fn answers_of(&self, graph: &Graph, lowered: &Lowered) -> Result<Answers> {
+        let draws = self.samples.program(graph, &lowered.weights, self.runner, 1)?;
+        Ok(draws.into_iter().next().unwrap_or_default())
     }
 
     pub fn menu(&self, objective: &mut Objective) -> Result<Menu> {
@@ -143,7 +148,7 @@ impl Prober<'_> {
             let skip_low = u8::try_from(skip_low.max(1)).unwrap_or(most).min(most);
             let one = BTreeMap::from([(node.name.clone(), skip_low)]);
             let mpc = with_windows_of_bits(&base.program.graph, &one, None)?;
-            let answers = self.samples.program(&mpc, &base.weights, self.runner)?;
+            let answers = self.answers_of(&mpc, base)?;
             let width = f64::from(i32::from(skip_low) - i32::from(frac)).exp2();
             found.insert(node.name.clone(), damage(&answers, clean) / width.powi(3));
         }

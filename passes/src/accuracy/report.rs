@@ -4,20 +4,25 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Right answers on one part of the labelled samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     pub samples: usize,
+    /// Sharings of each sample; what follows are means over these.
+    pub draws: u64,
     /// The model over the reals.
     pub float: usize,
     /// The program without any approximation.
-    pub quantized: usize,
+    pub quantized: f64,
     /// The program that was chosen.
-    pub chosen: usize,
+    pub chosen: f64,
     /// Right over the reals and wrong in the chosen program.
-    pub lost: usize,
+    pub lost: f64,
     /// Wrong over the reals and right in the chosen program.
-    pub gained: usize,
-    /// Samples on which a value of the chosen program left the range that calibration claims for it.
+    pub gained: f64,
+    /// Upper bound of the accuracy lost on other samples of the same kind, in points, with the confidence asked for. On
+    /// the samples that were tuned on it is none, as they were chosen by.
+    pub bound_points: f64,
+    /// Samples on which a value of the chosen program left the range that calibration claims for it, in the worst draw.
     pub out_of_range: usize,
 }
 
@@ -25,19 +30,7 @@ impl Measured {
     /// Accuracy lost against the model over the reals, in points.
     #[must_use]
     pub fn drop_points(&self) -> f64 {
-        (self.float as f64 - self.chosen as f64) * 100.0 / self.samples.max(1) as f64
-    }
-
-    /// Half the width of the 95 % confidence interval of [`Measured::drop_points`] on other samples of the same kind.
-    ///
-    /// Both are asked about the same samples, so only those count on which they differ. Two are added to these
-    /// (Agresti and Min), so that the interval is not empty where no difference was seen.
-    #[must_use]
-    pub fn margin_points(&self) -> f64 {
-        let n = self.samples as f64 + 2.0;
-        let (lost, gained) = (self.lost as f64 + 0.5, self.gained as f64 + 0.5);
-        let variance = (lost + gained - (lost - gained).powi(2) / n) / (n * n);
-        1.96 * variance.max(0.0).sqrt() * 100.0
+        (self.float as f64 - self.chosen) * 100.0 / self.samples.max(1) as f64
     }
 }
 
@@ -71,14 +64,18 @@ pub struct Change {
 pub struct Accuracy {
     /// Points of accuracy that may be lost.
     pub budget_points: f64,
+    /// Per cent of cases in which no more is lost on other samples of the same kind.
+    pub confidence: f64,
     /// The samples on which choices were made and ranges measured.
     pub tuned: Measured,
     /// The samples that only decided whether the outcome was accepted.
     pub held_out: Measured,
     /// Programs that held on the first part and were refused on the second.
     pub refused: usize,
-    /// Whether the budget holds on both parts.
+    /// Whether the bound on the held-out part is within the budget.
     pub holds: bool,
+    /// Held-out samples below which no loss of up to the budget can be told from none.
+    pub needed: usize,
     /// Fraction bits of activations, before and after.
     pub frac: (u8, u8),
     /// How much larger than on the calibration samples values may get, before and after.
@@ -98,8 +95,31 @@ impl Accuracy {
     }
 }
 
-fn percent(right: usize, samples: usize) -> f64 {
-    100.0 * right as f64 / samples.max(1) as f64
+impl Accuracy {
+    /// What to say where the budget was not shown to hold.
+    pub(super) fn warning(&self) -> Option<String> {
+        let Accuracy { budget_points, confidence, held_out, .. } = self;
+        if self.holds {
+            None
+        } else if held_out.samples < self.needed {
+            Some(format!(
+                "an accuracy budget of {budget_points} points cannot be shown to hold with {} held-out labels: at \
+                 {confidence} % confidence give at least {} more, a larger budget, or a lower --confidence",
+                held_out.samples,
+                // Of what is given, three in four are held out.
+                ((self.needed - held_out.samples) as u128 * 4).div_ceil(3),
+            ))
+        } else {
+            Some(format!(
+                "the accuracy budget of {budget_points} points does not hold at {confidence} % confidence, even \
+                 without any approximation"
+            ))
+        }
+    }
+}
+
+fn percent(right: f64, samples: usize) -> f64 {
+    100.0 * right / samples.max(1) as f64
 }
 
 impl fmt::Display for Measured {
@@ -107,17 +127,15 @@ impl fmt::Display for Measured {
         let of = |right| percent(right, self.samples);
         write!(
             f,
-            "{} samples: float {:.2} %, quantized {:.2} %, chosen {:.2} % ({} lost, {} gained): drop {:.2} points, \
-             95 % interval {:.2} to {:.2}",
+            "{} samples, {} draws: float {:.2} %, quantized {:.2} %, chosen {:.2} % ({:.1} lost, {:.1} gained): drop {:.2} points",
             self.samples,
-            of(self.float),
+            self.draws,
+            of(self.float as f64),
             of(self.quantized),
             of(self.chosen),
             self.lost,
             self.gained,
             self.drop_points(),
-            self.drop_points() - self.margin_points(),
-            self.drop_points() + self.margin_points(),
         )
     }
 }
@@ -138,12 +156,20 @@ impl fmt::Display for Change {
 /// The statement that picc prints after compiling.
 impl fmt::Display for Accuracy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.holds { "holds" } else { "is exceeded" };
+        let verdict = if self.holds { "holds" } else { "is not shown to hold" };
         writeln!(f, "accuracy (class Approx), budget {:.2} points: {verdict}", self.budget_points)?;
         writeln!(f, "  chosen on  {}", self.tuned)?;
-        writeln!(f, "  held out   {}", self.held_out)?;
+        writeln!(
+            f,
+            "  held out   {}, at most {:.2} at {} % confidence",
+            self.held_out, self.held_out.bound_points, self.confidence
+        )?;
         if self.refused > 0 {
-            writeln!(f, "  {} cheaper programs held where they were chosen and not on the rest", self.refused)?;
+            writeln!(
+                f,
+                "  {} cheaper programs seemed to hold where they were chosen and could not be shown to on the rest",
+                self.refused
+            )?;
         }
         if self.tuned.out_of_range + self.held_out.out_of_range > 0 {
             writeln!(

@@ -1,6 +1,8 @@
 use super::*;
 use crate::testing::{Net, outputs_of};
+use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::ReluOt;
+use std::collections::BTreeMap;
 
 /// A small network, samples, and the class that it gives each over the reals: its own accuracy is 1.
 fn labelled(seed: u64, n: usize) -> (Net, Vec<Sample>, Vec<i64>) {
@@ -24,8 +26,14 @@ fn labelled(seed: u64, n: usize) -> (Net, Vec<Sample>, Vec<i64>) {
     (net, samples, labels)
 }
 
-fn within(net: &Net, options: &Options, samples: &[Sample], labels: &[i64], points: f64) -> Result<Compiled> {
-    let budget = Budget { max_drop_points: points, labels, runner: &interpret };
+fn within(
+    net: &Net,
+    options: &Options,
+    samples: &[Sample],
+    labels: &[i64],
+    (points, confidence): (f64, f64),
+) -> Result<Compiled> {
+    let budget = Budget { max_drop_points: points, confidence, labels, runner: &interpret };
     compile_within(&net.graph, &net.weights, options, samples, budget)
 }
 
@@ -38,22 +46,26 @@ fn windows(compiled: &Compiled) -> usize {
     compiled.program.graph.nodes.iter().filter(|n| skips(n)).count()
 }
 
-/// Accuracy of a program on some samples, without any of this module's code.
-fn right(compiled: &Compiled, samples: &[&Sample], labels: &[i64]) -> usize {
+/// Right answers of a program on some samples, on average over three draws, without any of this module's code.
+fn right(compiled: &Compiled, samples: &[&Sample], labels: &[i64]) -> f64 {
     let graph = &compiled.program.graph;
-    let evaluate = |(i, sample): (usize, &&Sample)| {
+    let evaluate = |sample: &Sample, seed: u64| {
         let f = graph.nodes[0].ty.as_fixed().unwrap();
         let inputs = BTreeMap::from([("x".to_owned(), picc_ir::eval::quantize_to(&sample["x"], f))]);
-        let out = picc_ir::eval::run_shares(graph, &inputs, &compiled.weights, i as u64, &mut |_, _| ()).unwrap();
+        let out = picc_ir::eval::run_shares(graph, &inputs, &compiled.weights, seed, &mut |_, _| ()).unwrap();
         let scores = &out[0].1.as_real().unwrap().data;
         (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap() as i64
     };
-    samples.iter().enumerate().map(evaluate).zip(labels).filter(|(a, y)| a == *y).count()
+    let seeded =
+        (0..3u64).flat_map(|draw| samples.iter().enumerate().map(move |(i, s)| (*s, draw << 32 | i as u64)));
+    let count =
+        seeded.zip(labels.iter().cycle()).filter(|((sample, seed), y)| evaluate(sample, *seed) == **y).count();
+    count as f64 / 3.0
 }
 
 #[test]
 fn a_budget_makes_programs_cheaper_and_states_what_was_measured() {
-    let (net, samples, labels) = labelled(3, 120);
+    let (net, samples, labels) = labelled(3, 400);
     for profile in [None, Some(Profile::wan())] {
         let options = Options { profile, ..Options::default() };
         let exact = net.compile(&options, &samples);
@@ -62,21 +74,23 @@ fn a_budget_makes_programs_cheaper_and_states_what_was_measured() {
             (0, true),
             "without labels nothing is approximated"
         );
-        let chosen = within(&net, &options, &samples, &labels, 5.0).unwrap();
+        let chosen = within(&net, &options, &samples, &labels, (5.0, 95.0)).unwrap();
         let accuracy = chosen.accuracy.clone().unwrap();
         assert!(accuracy.holds && windows(&chosen) > 0, "{accuracy}");
         assert!(accuracy.bytes.1 * 4 < accuracy.bytes.0 * 3, "{accuracy}");
-        assert_eq!(accuracy.bytes.1, bytes(&chosen).unwrap());
-        assert!(accuracy.held_out.drop_points() <= 5.0 && accuracy.tuned.drop_points() <= 5.0);
-        for (part, first) in [(accuracy.tuned, 0), (accuracy.held_out, 1)] {
-            let samples: Vec<&Sample> = samples.iter().skip(first).step_by(2).collect();
-            let labels: Vec<i64> = labels.iter().skip(first).step_by(2).copied().collect();
-            assert_eq!((part.samples, part.float), (60, 60));
-            assert_eq!(part.chosen, right(&chosen, &samples, &labels));
-            assert_eq!(part.lost, part.float - part.chosen + part.gained);
+        assert_eq!(accuracy.bytes.1, outcome::bytes(&chosen).unwrap());
+        assert!(accuracy.held_out.bound_points <= 5.0 && accuracy.tuned.drop_points() <= 5.0);
+        for (part, tuned, count) in [(accuracy.tuned, true, 100), (accuracy.held_out, false, 300)] {
+            let of_part = |i: usize| (i % 4 == 0) == tuned;
+            let samples: Vec<&Sample> =
+                samples.iter().enumerate().filter(|(i, _)| of_part(*i)).map(|s| s.1).collect();
+            let labels: Vec<i64> = labels.iter().enumerate().filter(|(i, _)| of_part(*i)).map(|l| *l.1).collect();
+            assert_eq!((part.samples, part.float), (count, count));
+            assert!((part.chosen - right(&chosen, &samples, &labels)).abs() < 1e-6);
+            assert!((part.lost - part.gained - (part.float as f64 - part.chosen)).abs() < 1e-6);
         }
         assert!(chosen.program.error_ulps[0] > 0);
-        let again = within(&net, &options, &samples, &labels, 5.0).unwrap();
+        let again = within(&net, &options, &samples, &labels, (5.0, 95.0)).unwrap();
         assert_eq!(again.program.to_bytes(), chosen.program.to_bytes(), "the same twice");
         assert_eq!(again.accuracy, chosen.accuracy);
     }
@@ -87,20 +101,35 @@ fn a_larger_budget_never_costs_more_and_none_changes_no_answer() {
     let (net, samples, labels) = labelled(5, 80);
     let mut last = u64::MAX;
     for points in [0.0, 2.5, 40.0] {
-        let chosen = within(&net, &Options::default(), &samples, &labels, points).unwrap();
+        let chosen = within(&net, &Options::default(), &samples, &labels, (points, 50.0)).unwrap();
         let accuracy = chosen.accuracy.unwrap();
         assert!(accuracy.holds, "{accuracy}");
-        assert!(accuracy.tuned.chosen as f64 >= accuracy.tuned.float as f64 * (1.0 - points / 100.0));
+        assert!(accuracy.tuned.chosen >= accuracy.tuned.float as f64 * (1.0 - points / 100.0) - 1e-6);
         assert!(accuracy.bytes.1 <= last, "{points}: {accuracy}");
         last = accuracy.bytes.1;
     }
 }
 
 #[test]
+fn more_confidence_needs_more_labels() {
+    let (net, samples, labels) = labelled(5, 80);
+    let compiled = |of| within(&net, &Options::default(), &samples, &labels, of).unwrap();
+    let sure = compiled((2.0, 95.0));
+    let accuracy = sure.accuracy.clone().unwrap();
+    assert!(!accuracy.holds && accuracy.bytes.0 == accuracy.bytes.1, "{accuracy}");
+    assert_eq!(windows(&sure), 0);
+    let warning = accuracy.warning().unwrap();
+    assert!(warning.contains("40 held-out labels: at 95 % confidence give at least 78 more"), "{warning}");
+    assert!(sure.report.warnings.contains(&warning));
+    let unsure = compiled((2.0, 50.0)).accuracy.unwrap();
+    assert!(unsure.holds && unsure.bytes.1 < unsure.bytes.0 && unsure.warning().is_none(), "{unsure}");
+}
+
+#[test]
 fn what_forbids_or_lacks_is_said() {
     let (net, samples, labels) = labelled(7, 20);
     let problem = |options: &Options, labels: &[i64], points| {
-        within(&net, options, &samples, labels, points).unwrap_err().to_string()
+        within(&net, options, &samples, labels, (points, 95.0)).unwrap_err().to_string()
     };
     let default = Options::default();
     assert!(problem(&Options { exact: true, ..Options::default() }, &labels, 1.0).contains("`exact` forbids"));
@@ -109,6 +138,8 @@ fn what_forbids_or_lacks_is_said() {
     assert!(problem(&default, &labels, -1.0).contains("points"));
     assert!(problem(&default, &labels, f64::NAN).contains("points"));
     assert!(problem(&default, &[77; 20], 1.0).contains("none of the labels"));
+    let unsure = within(&net, &default, &samples, &labels, (1.0, 30.0)).unwrap_err().to_string();
+    assert!(unsure.contains("`confidence`"), "{unsure}");
 }
 
 #[test]
@@ -134,13 +165,15 @@ fn windows_claim_the_room_that_the_lost_carry_needs() {
 
 #[test]
 fn the_statement_names_samples_intervals_and_savings() {
-    let part = |chosen, lost, gained| Measured {
+    let part = |chosen, lost, gained, bound_points| Measured {
         samples: 300,
+        draws: 3,
         float: 275,
-        quantized: 275,
+        quantized: 275.0,
         chosen,
         lost,
         gained,
+        bound_points,
         out_of_range: 0,
     };
     let rule = |name: &str, chosen, saved_bytes| ApproxRule {
@@ -151,10 +184,12 @@ fn the_statement_names_samples_intervals_and_savings() {
     };
     let accuracy = Accuracy {
         budget_points: 0.5,
-        tuned: part(274, 2, 1),
-        held_out: part(275, 0, 0),
+        confidence: 95.0,
+        tuned: part(274.0, 2.0, 1.0, 1.0),
+        held_out: part(275.0, 0.5, 0.5, 0.45),
         refused: 1,
         holds: true,
+        needed: 392,
         frac: (12, 6),
         margin: (2.0, 1.25),
         bytes: (35_000_000, 20_000_000),
@@ -163,9 +198,9 @@ fn the_statement_names_samples_intervals_and_savings() {
     };
     insta::assert_snapshot!(accuracy, @"
     accuracy (class Approx), budget 0.50 points: holds
-      chosen on  300 samples: float 91.67 %, quantized 91.67 %, chosen 91.33 % (2 lost, 1 gained): drop 0.33 points, 95 % interval -0.96 to 1.63
-      held out   300 samples: float 91.67 %, quantized 91.67 %, chosen 91.67 % (0 lost, 0 gained): drop 0.00 points, 95 % interval -0.65 to 0.65
-      1 cheaper programs held where they were chosen and not on the rest
+      chosen on  300 samples, 3 draws: float 91.67 %, quantized 91.67 %, chosen 91.33 % (2.0 lost, 1.0 gained): drop 0.33 points
+      held out   300 samples, 3 draws: float 91.67 %, quantized 91.67 %, chosen 91.67 % (0.5 lost, 0.5 gained): drop 0.00 points, at most 0.45 at 95 % confidence
+      1 cheaper programs seemed to hold where they were chosen and could not be shown to on the rest
       35000000 -> 20000000 B an inference, 1.75 times fewer
       activations: 12 -> 6 fraction bits; ranges: 2 -> 1.25 times what was seen
       drelu_window             chosen   19 saved    4000000 B  what drelu_window does

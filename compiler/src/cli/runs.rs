@@ -1,0 +1,23 @@
+//! Programs on labelled samples, fast.
+
+use picc_ir::Graph;
+use picc_ir::eval::EvalError;
+use picc_ir::weights::RingWeights;
+use picc_kernels::fast::SharesRunner;
+use picc_passes::CompileError;
+use picc_passes::accuracy::{Inputs, Run, reals};
+
+/// Runs that make the errors of private ones: a [`picc_passes::accuracy::Runner`].
+pub fn private_runs(
+    graph: &Graph,
+    weights: &RingWeights,
+    runs: &[(&Inputs, u64)],
+) -> Result<Vec<Run>, CompileError> {
+    let failed = |e: EvalError| CompileError::Internal(format!("the program cannot be evaluated: {e}"));
+    let done = SharesRunner::new(graph, weights).and_then(|runner| runner.run_many(runs)).map_err(failed)?;
+    let run = |noisy: picc_kernels::fast::Noisy| Run {
+        outputs: reals(graph, noisy.outputs),
+        left_its_range: noisy.left_its_range,
+    };
+    Ok(done.into_iter().map(run).collect())
+}
