@@ -6,7 +6,7 @@ usage: measure.py --shared DIR [--models a,b] [--n 1000] [--private 20] [--netwo
 DIR holds models/ (index.tsv, models/, inputs/) and tools/verify.py, whose preprocessing is used. Needs numpy and
 onnxruntime. For each model: the interpreter's argmax against onnxruntime's on up to N inputs, that of PRIVATE private
 runs, and one private run for each network, both parties on this machine. Prints one Markdown row a model."""
-import argparse, json, subprocess, sys, tempfile, types
+import argparse, json, subprocess, sys, tempfile
 import numpy as np
 import onnxruntime as ort
 
@@ -22,6 +22,21 @@ def run(*command):
     return r.stdout
 
 
+def preprocessing(shared):
+    """The folder of models, its index, and verify.py's function that prepares inputs."""
+    # verify.py is a program: everything but its last line, which runs it.
+    source = open(f'{shared}/tools/verify.py').read().rstrip().removesuffix('\nmain()')
+    names = {'__file__': f'{shared}/tools/verify.py', '__name__': 'verify'}
+    exec(compile(source, 'verify.py', 'exec'), names)
+    return *names['index'](f'{shared}/models'), names['prep']
+
+
+def more_inputs(row):
+    """The lossless set of CIFAR images is small: the row of the other one; None for other models."""
+    if 'cifar10_x.npy' in row[5]:
+        return [c.replace('cifar10_x.npy', 'cifar10_jpeg_x.npy') for c in row]
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument('--shared', required=True)
@@ -33,14 +48,8 @@ def main():
     a.add_argument('--picc', default='')
     a.add_argument('--bin', default='target/release')
     o = a.parse_args()
-    # verify.py is a program: everything but its last line, which runs it.
-    source = open(f'{o.shared}/tools/verify.py').read().rstrip().removesuffix('\nmain()')
-    verify = types.SimpleNamespace()
-    names = {'__file__': f'{o.shared}/tools/verify.py', '__name__': 'verify'}
-    exec(compile(source, 'verify.py', 'exec'), names)
-    verify.index, verify.prep = names['index'], names['prep']
     ort.set_default_logger_severity(3)
-    root, index = verify.index(f'{o.shared}/models')
+    root, index, prep = preprocessing(o.shared)
     networks = [n for n in o.networks.split(',') if n]
     print('| model | MB up | MB down | rounds | ' + ''.join(f'{n} s | ' for n in networks) +
           'peak MB | interpreter = float | private = float |')
@@ -48,12 +57,11 @@ def main():
     for name in o.models.split(','):
         file = f'{root}/models/{name}.onnx'
         # Inputs for calibration come after those that are tested, where there are enough.
-        x, _ = verify.prep(root, index[name], o.n + o.calib)
+        x, _ = prep(root, index[name], o.n + o.calib)
         calib, x = x[-o.calib:], x[:max(1, min(o.n, len(x) - o.calib))]
-        if len(x) < o.n and 'cifar10_x.npy' in index[name][5]:
-            # The lossless set is small: the other test images follow.
-            row = [c.replace('cifar10_x.npy', 'cifar10_jpeg_x.npy') for c in index[name]]
-            x = np.concatenate([x, verify.prep(root, row, o.n - len(x))[0]])
+        more = more_inputs(index[name])
+        if len(x) < o.n and more:
+            x = np.concatenate([x, prep(root, more, o.n - len(x))[0]])
         session = ort.InferenceSession(file)
         feed = session.get_inputs()[0].name
         want = np.array([session.run(None, {feed: x[k:k + 1]})[0].argmax() for k in range(len(x))])

@@ -9,6 +9,7 @@ use picc_tests::commands::{Server, picc, pirun, printed};
 use picc_tests::example;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const SERVER: [&str; 3] = ["model.pi", "--weights", "model.piw"];
@@ -254,4 +255,17 @@ fn parties_with_different_programs_both_say_so() {
     let output = pirun(ours.path()).args(["serve", "model.pi", "--weights", "other.piw"]).output().unwrap();
     let (_, err) = printed(&output, 1);
     assert!(err.contains("other.piw") && err.contains("another program"), "{err}");
+}
+
+/// `picc inspect model.pi | head -1`.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_ends_printing_quietly() {
+    let compiled = Compiled::new(&[]);
+    let mut command = picc(compiled.path());
+    command.args(["inspect", "model.pi", "--kernels"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -45,6 +45,7 @@ impl fmt::Display for Failure {
 /// Runs `picc` with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    sigpipe::reset();
     let cli = Cli::parse();
     let result = match (cli.command, &cli.compile.model) {
         (Some(Command::Check(check)), _) => run_check(&check),

@@ -19,7 +19,12 @@ use std::process::ExitCode;
 /// Parses the command line, runs it, and turns errors into exit codes.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // A server outlives whoever read what it prints.
+    if !matches!(command, Command::Serve(_)) {
+        sigpipe::reset();
+    }
+    let result = match command {
         Command::Local(args) => private::local(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Infer(args) => private::infer(&args),
