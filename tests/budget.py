@@ -16,7 +16,7 @@ from measure import more_inputs, preprocessing, run
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument('--shared', required=True)
-    a.add_argument('--models', default='mnist_cntk,mnist_tfe_b_cnn,cifar10_resnet_4b,cifar10_resnet20,cifar10_resnet32')
+    a.add_argument('--models', default='mnist_tfe_b_cnn,cifar10_resnet_4b,cifar10_resnet20,cifar10_resnet32')
     a.add_argument('--points', default='0.5')
     a.add_argument('--confidence', default='95')
     a.add_argument('--picc', default='')
