@@ -12,7 +12,7 @@ pub struct Factor {
     pub quotient: u64,
 }
 
-/// A prime modulus `2^30 < p < 2^51`.
+/// A prime modulus `2^33 < p < 2^51`.
 #[derive(Clone, Copy)]
 pub struct Modulus {
     p: u64,
@@ -26,7 +26,7 @@ pub(super) const MASK52: u64 = (1 << 52) - 1;
 impl Modulus {
     #[must_use]
     pub fn new(p: u64) -> Modulus {
-        assert!(p > 1 << 30 && p < 1 << 51, "primes of 31 to 51 bits");
+        assert!(p > 1 << 33 && p < 1 << 51, "primes of 34 to 51 bits");
         let mut m = Modulus { p, one: Factor::default(), two52: Factor::default(), two104: Factor::default() };
         m.one = m.factor(1);
         let two52 = ((1u128 << 52) % u128::from(p)) as u64;
@@ -45,6 +45,13 @@ impl Modulus {
     pub fn factor(&self, value: u64) -> Factor {
         debug_assert!(value < self.p);
         Factor { value, quotient: ((u128::from(value) << 52) / u128::from(self.p)) as u64 }
+    }
+
+    /// `value < p` as the representative within p / 2, and that divided by p.
+    #[must_use]
+    pub(super) fn centred(&self, value: u64) -> (f64, f64) {
+        let signed = if value > self.p / 2 { -((self.p - value) as f64) } else { value as f64 };
+        (signed, signed / self.p as f64)
     }
 
     /// `x * f mod p` in `[0, 2p)`, for `x < 2^52`.

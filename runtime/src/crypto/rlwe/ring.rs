@@ -2,7 +2,7 @@
 
 use super::modulus::{Factor, MASK52};
 use super::ntt::NttTable;
-use super::simd;
+use super::simd::Vector;
 use picc_ir::mpc::rlwe::ParamSet;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -190,11 +190,16 @@ impl Ring {
     }
 }
 
-/// A sum of products of values, reduced only at the end.
+/// Sums of products of both halves of ciphertexts with weights, reduced only at the end.
 ///
-/// Values are below 2^51: each product adds less than 2^52 to `low` and less than 2^50 to `high`, so
-/// [`Accumulator::LIMIT`] of them fit.
+/// A sum is `high 2^52 + low`. Values are below 2^51: each product adds less than 2^52 to `low` and less than 2^50 to
+/// `high`, so [`Accumulator::LIMIT`] of them fit.
 pub struct Accumulator {
+    vector: Option<Vector>,
+    halves: [Sum; 2],
+}
+
+struct Sum {
     low: Vec<u64>,
     high: Vec<u64>,
 }
@@ -202,28 +207,61 @@ pub struct Accumulator {
 impl Accumulator {
     pub const LIMIT: usize = 4000;
 
+    /// Of `len` values in each half, a multiple of eight.
     #[must_use]
     pub fn new(len: usize) -> Accumulator {
-        Accumulator { low: vec![0; len], high: vec![0; len] }
+        Accumulator::with(Vector::detect(), len)
+    }
+
+    fn with(vector: Option<Vector>, len: usize) -> Accumulator {
+        let sum = || Sum { low: vec![0; len], high: vec![0; len] };
+        Accumulator { vector, halves: [sum(), sum()] }
     }
 
     pub fn clear(&mut self) {
-        self.low.fill(0);
-        self.high.fill(0);
-    }
-
-    pub fn add(&mut self, x: &[u64], w: &[u64]) {
-        if !simd::accumulate(&mut self.low, &mut self.high, x, w) {
-            self.add_portable(x, w.iter().copied());
+        for sum in &mut self.halves {
+            sum.low.fill(0);
+            sum.high.fill(0);
         }
     }
 
-    pub fn add_scalar(&mut self, x: &[u64], w: u64) {
-        if !simd::accumulate_scalar(&mut self.low, &mut self.high, x, w) {
-            self.add_portable(x, std::iter::repeat(w));
+    /// Adds `[a, b] * w` of every `[a, b, w]`.
+    pub fn add(&mut self, terms: &[[&[u64]; 3]]) {
+        let [a, b] = &mut self.halves;
+        match self.vector {
+            Some(vector) => {
+                vector.accumulate([(&mut a.low, &mut a.high), (&mut b.low, &mut b.high)], terms);
+            }
+            None => {
+                for [x, y, w] in terms {
+                    a.add_portable(x, w.iter().copied());
+                    b.add_portable(y, w.iter().copied());
+                }
+            }
         }
     }
 
+    /// Adds `[a, b] * w` with one w for all values.
+    pub fn add_scalar(&mut self, halves: [&[u64]; 2], w: u64) {
+        for (sum, x) in self.halves.iter_mut().zip(halves) {
+            match self.vector {
+                Some(vector) => vector.accumulate_scalar(&mut sum.low, &mut sum.high, x, w),
+                None => sum.add_portable(x, std::iter::repeat(w)),
+            }
+        }
+    }
+
+    /// The sums, plus what `out` holds, reduced into `out`.
+    pub fn finish(&self, table: &NttTable, out: [&mut [u64]; 2]) {
+        for (sum, out) in self.halves.iter().zip(out) {
+            if !self.vector.is_some_and(|v| v.finish(table, &sum.low, &sum.high, out)) {
+                sum.finish_portable(table, out);
+            }
+        }
+    }
+}
+
+impl Sum {
     fn add_portable(&mut self, x: &[u64], w: impl Iterator<Item = u64>) {
         for ((l, h), (x, w)) in self.low.iter_mut().zip(&mut self.high).zip(x.iter().zip(w)) {
             let product = u128::from(*x) * u128::from(w);
@@ -232,8 +270,7 @@ impl Accumulator {
         }
     }
 
-    /// The sum, plus what `out` holds, reduced into `out`.
-    pub fn finish(&self, table: &NttTable, out: &mut [u64]) {
+    fn finish_portable(&self, table: &NttTable, out: &mut [u64]) {
         let m = table.modulus();
         for ((o, l), h) in out.iter_mut().zip(&self.low).zip(&self.high) {
             *o = m.reduce((u128::from(*h) << 52) + u128::from(*l) + u128::from(*o));
@@ -246,21 +283,42 @@ mod tests {
     use super::*;
     use picc_ir::mpc::rlwe::PARAM_SETS;
 
+    /// Every set of instructions that this processor has, for every prime.
     #[test]
     fn accumulators_agree_at_the_limit() {
-        let p = PARAM_SETS[0].primes[0];
-        let table = NttTable::new(p, 16);
-        let (x, w) = (vec![p - 1; 16], vec![p - 1; 16]);
-        let (mut a, mut b, mut c) = (Accumulator::new(16), Accumulator::new(16), Accumulator::new(16));
-        for _ in 0..Accumulator::LIMIT {
-            a.add(&x, &w);
-            b.add_portable(&x, w.iter().copied());
-            c.add_scalar(&x, p - 1);
+        for &p in PARAM_SETS.iter().flat_map(|s| s.primes) {
+            let table = NttTable::new(p, 16);
+            let edges = [0, 1, p / 2, p - 1, (1 << 26) - 1, 1 << 26, p - 2, 12_345_678_901];
+            let x: Vec<u64> = (0..64).map(|i| edges[i % 8]).collect();
+            let w: Vec<u64> = (0..64).map(|i| edges[i / 8]).collect();
+            let (y, most) = (vec![p - 1; 64], vec![p - 1; 64]);
+            for vector in [None].into_iter().chain(Vector::available().map(Some)) {
+                for n in [0, 1, 2, 999, Accumulator::LIMIT] {
+                    let mut sum = Accumulator::with(vector, 64);
+                    let terms = vec![[&x[..], &y, &w]; n / 2];
+                    sum.add(&terms[..n / 3]);
+                    sum.add(&terms[n / 3..]);
+                    (n / 2..n).for_each(|_| sum.add_scalar([&y, &x], p - 1));
+                    let (mut a, mut b) = (x.clone(), most.clone());
+                    sum.finish(&table, [&mut a, &mut b]);
+                    let mul = |x: u64, y: u64| u128::from(x) * u128::from(y);
+                    let (half, rest) = ((n / 2) as u128, n.div_ceil(2) as u128);
+                    for i in 0..64 {
+                        let want = half * mul(x[i], w[i]) + rest * mul(p - 1, p - 1) + u128::from(x[i]);
+                        assert_eq!(u128::from(a[i]), want % u128::from(p), "{n} products, value {i}");
+                        let want = half * mul(p - 1, w[i]) + rest * mul(x[i], p - 1) + u128::from(p - 1);
+                        assert_eq!(u128::from(b[i]), want % u128::from(p), "{n} products, value {i}");
+                    }
+                }
+                // The most that fits: all products the largest.
+                let mut sum = Accumulator::with(vector, 64);
+                sum.add(&vec![[&y[..], &y, &most]; Accumulator::LIMIT]);
+                let (mut a, mut b) = (most.clone(), vec![0; 64]);
+                sum.finish(&table, [&mut a, &mut b]);
+                assert_eq!(a, vec![Accumulator::LIMIT as u64 - 1; 64]);
+                assert_eq!(b, vec![Accumulator::LIMIT as u64; 64]);
+            }
         }
-        assert!(a.low == b.low && a.high == b.high && a.low == c.low && a.high == c.high);
-        let mut out = vec![0; 16];
-        a.finish(&table, &mut out);
-        assert_eq!(out, vec![Accumulator::LIMIT as u64; 16]);
     }
 
     #[test]

@@ -314,29 +314,24 @@ impl Job<'_> {
         let ring = self.key.ring();
         let n = ring.degree();
         let (mut a, mut b) = (ring.zero::<Ntt>(), ring.zero::<Ntt>());
-        let (mut sum_a, mut sum_b) = (Accumulator::new(CHUNK), Accumulator::new(CHUNK));
+        let mut sums = Accumulator::new(CHUNK);
+        let terms: Vec<(&Weight, &Ciphertext)> = row.iter().zip(ciphertexts).collect();
         for (prime, table) in ring.tables().iter().enumerate() {
             for start in (0..n).step_by(CHUNK) {
                 let at = prime * n + start..prime * n + start + CHUNK;
-                let terms = row.iter().zip(ciphertexts).collect::<Vec<_>>();
                 for terms in terms.chunks(Accumulator::LIMIT) {
-                    sum_a.clear();
-                    sum_b.clear();
+                    sums.clear();
+                    let mut products = Vec::with_capacity(terms.len());
                     for (weight, c) in terms {
+                        let halves = [&c.a.words()[at.clone()], &c.b.words()[at.clone()]];
                         match weight {
                             Weight::Zero => {}
-                            Weight::Scalar(w) => {
-                                sum_a.add_scalar(&c.a.words()[at.clone()], w[prime]);
-                                sum_b.add_scalar(&c.b.words()[at.clone()], w[prime]);
-                            }
-                            Weight::Ntt(w) => {
-                                sum_a.add(&c.a.words()[at.clone()], &w[at.clone()]);
-                                sum_b.add(&c.b.words()[at.clone()], &w[at.clone()]);
-                            }
+                            Weight::Scalar(w) => sums.add_scalar(halves, w[prime]),
+                            Weight::Ntt(w) => products.push([halves[0], halves[1], &w[at.clone()]]),
                         }
                     }
-                    sum_a.finish(table, &mut a.words_mut()[at.clone()]);
-                    sum_b.finish(table, &mut b.words_mut()[at.clone()]);
+                    sums.add(&products);
+                    sums.finish(table, [&mut a.words_mut()[at.clone()], &mut b.words_mut()[at.clone()]]);
                 }
             }
         }

@@ -1,0 +1,37 @@
+//! Processors without vector code here: nothing can be called.
+
+use super::super::ntt::NttTable;
+
+/// Never constructed.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Vector {}
+
+impl Vector {
+    pub(in super::super) fn available() -> impl Iterator<Item = Vector> {
+        std::iter::empty()
+    }
+
+    pub(in super::super) fn detect() -> Option<Vector> {
+        None
+    }
+
+    pub(in super::super) fn forward(self, _table: &NttTable, _a: &mut [u64]) {
+        match self {}
+    }
+
+    pub(in super::super) fn inverse(self, _table: &NttTable, _a: &mut [u64]) {
+        match self {}
+    }
+
+    pub(in super::super) fn accumulate(self, _sums: [(&mut [u64], &mut [u64]); 2], _terms: &[[&[u64]; 3]]) {
+        match self {}
+    }
+
+    pub(in super::super) fn accumulate_scalar(self, _low: &mut [u64], _high: &mut [u64], _x: &[u64], _w: u64) {
+        match self {}
+    }
+
+    pub(in super::super) fn finish(self, _table: &NttTable, _low: &[u64], _high: &[u64], _out: &mut [u64]) -> bool {
+        match self {}
+    }
+}
