@@ -84,6 +84,30 @@ impl Modulus {
         below(x + self.p - y, self.p)
     }
 
+    /// `x mod p`, for `x < 2^52`.
+    #[inline(always)]
+    #[must_use]
+    pub fn residue(&self, x: u64) -> u64 {
+        self.mul(x, self.one)
+    }
+
+    /// A signed value of magnitude below p, mod p, in constant time.
+    #[inline(always)]
+    #[must_use]
+    pub fn small(&self, v: i64) -> u64 {
+        debug_assert!(v.unsigned_abs() < self.p);
+        below(self.p.wrapping_add_signed(v), self.p)
+    }
+
+    /// `v * f mod p` for a signed value of magnitude below 2^52, in constant time.
+    #[inline(always)]
+    #[must_use]
+    pub fn mul_signed(&self, v: i64, f: Factor) -> u64 {
+        let product = self.mul(v.unsigned_abs(), f);
+        let negative = (v >> 63).cast_unsigned();
+        (product & !negative) | (below(self.p - product, self.p) & negative)
+    }
+
     /// Any 128-bit value mod p, in constant time.
     #[inline]
     #[must_use]
@@ -152,11 +176,18 @@ mod tests {
                 let s = v as i128;
                 assert_eq!(i128::from(m.reduce_signed(s)), s.rem_euclid(i128::from(p)));
             }
+            for v in [0, 1, -1, i64::from(i32::MIN), 1 - p as i64, p as i64 - 1] {
+                assert_eq!(i128::from(m.small(v)), i128::from(v).rem_euclid(i128::from(p)));
+            }
             for f in [0, 1, 2, p / 2, p - 1] {
                 for x in [0, 1, p - 1, 2 * p - 1, MASK52] {
                     let want = (u128::from(x) * u128::from(f) % u128::from(p)) as u64;
                     assert!(m.mul_lazy(x, m.factor(f)) < 2 * p);
                     assert_eq!(m.mul(x, m.factor(f)), want);
+                    let negative = ((u128::from(p) - u128::from(want)) % u128::from(p)) as u64;
+                    assert_eq!(m.mul_signed(x as i64, m.factor(f)), want);
+                    assert_eq!(m.mul_signed(-(x as i64), m.factor(f)), negative);
+                    assert_eq!(m.residue(x), x % p);
                 }
             }
         }

@@ -99,13 +99,13 @@ impl Ring {
         Poly { words: vec![0; self.degree() * self.tables.len()], form: PhantomData }
     }
 
-    /// Small signed coefficients, the same modulo every prime.
+    /// Signed coefficients of less than 34 bits, the same modulo every prime.
     #[must_use]
     pub fn small(&self, coefficients: &[i64]) -> Poly<Coeff> {
         let mut poly = self.zero();
         for (t, words) in self.tables.iter().zip(poly.words.chunks_exact_mut(self.degree())) {
             for (w, &c) in words.iter_mut().zip(coefficients) {
-                *w = t.modulus().reduce_signed(i128::from(c));
+                *w = t.modulus().small(c);
             }
         }
         poly
@@ -165,7 +165,7 @@ impl Ring {
             // Mixed-radix digits so far, modulo this prime: Horner from the last one.
             let mut partial = 0;
             for j in (0..i).rev() {
-                partial = m.add(m.mul(partial, before[j]), m.reduce(u128::from(digits[j])));
+                partial = m.add(m.mul(partial, before[j]), m.residue(digits[j]));
             }
             digits[i] = m.mul(m.sub(poly.words[i * n + at], partial), *inverse);
             value += product * u128::from(digits[i]);

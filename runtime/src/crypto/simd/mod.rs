@@ -15,6 +15,8 @@ mod aes256;
 #[cfg(target_arch = "x86_64")]
 mod aes512;
 #[cfg(target_arch = "x86_64")]
+mod blake3;
+#[cfg(target_arch = "x86_64")]
 mod round_keys;
 #[cfg(target_arch = "x86_64")]
 mod transpose256;
@@ -24,8 +26,10 @@ mod transpose512;
 mod x86;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use absent::{Cipher, RoundKeys, Turner};
+pub(crate) use absent::{Cipher, OutputBlocks, Root, RoundKeys, Turner};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use blake3::Root;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use round_keys::RoundKeys;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Cipher, Turner};
+pub(crate) use x86::{Cipher, OutputBlocks, Turner};
