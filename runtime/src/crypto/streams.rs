@@ -41,6 +41,22 @@ impl StreamKey {
             StreamKey::Portable(cipher) => mmo(cipher, offset, blocks),
         }
     }
+
+    /// The bits 0, and the bits 1, of what [`StreamKey::mmo`] makes of at most 64 blocks.
+    pub(crate) fn mmo_bits(&self, offset: Block, blocks: &[Block]) -> [u64; 2] {
+        if let StreamKey::Vector(vector, keys) = self
+            && let Some(bits) = vector.mmo_bits(keys, offset, blocks)
+        {
+            return bits;
+        }
+        let mut buf = [Block::ZERO; 64];
+        let buf = &mut buf[..blocks.len()];
+        buf.copy_from_slice(blocks);
+        self.mmo(offset, buf);
+        buf.iter().enumerate().fold([0, 0], |[first, second], (e, block)| {
+            [first | (block.low() & 1) << e, second | (block.low() >> 1 & 1) << e]
+        })
+    }
 }
 
 fn stream(cipher: &Aes128Enc, base: Block, counter: u64, out: &mut [Block]) {
@@ -196,7 +212,7 @@ mod tests {
         for vector in forms() {
             let key = rng.block();
             let (a, b) = (StreamKey::with(vector, key), StreamKey::with(None, key));
-            for n in [0, 1, 2, 15, 16, 17, 31, 32, 33, 100] {
+            for n in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 100] {
                 let (mut x, mut y) = (vec![Block::ZERO; n], vec![Block::ZERO; n]);
                 for counter in [0, 5, u64::from(u32::MAX), 1 << 60] {
                     a.stream(counter, &mut x);
@@ -206,6 +222,9 @@ mod tests {
                 let offset = rng.block();
                 let mut x = blocks(n, &mut rng);
                 let mut y = x.clone();
+                if n <= 64 {
+                    assert_eq!(a.mmo_bits(offset, &x), b.mmo_bits(offset, &x));
+                }
                 a.mmo(offset, &mut x);
                 b.mmo(offset, &mut y);
                 assert_same(&x, &y);

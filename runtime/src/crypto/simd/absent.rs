@@ -34,6 +34,10 @@ impl Cipher {
         match self {}
     }
 
+    pub(crate) fn mmo_bits(self, _keys: &RoundKeys, _offset: Block, _blocks: &[Block]) -> Option<[u64; 2]> {
+        match self {}
+    }
+
     pub(crate) fn sums(
         self,
         _field_bits: usize,

@@ -23,6 +23,8 @@ pub(super) trait Registers<const N: usize>: Copy {
     fn round(self, x: Self::Register, key: Self::Register) -> Self::Register;
     /// The last round of AES.
     fn last_round(self, x: Self::Register, key: Self::Register) -> Self::Register;
+    /// The bits 0, and the bits 1, of all blocks in order.
+    fn low_bits(self, state: &[Self::Register; V]) -> [u64; 2];
 }
 
 /// `out[i] = AES(counter + i)`.
@@ -47,6 +49,31 @@ pub(super) fn mmo<const N: usize, P: Registers<N>>(isa: P, keys: &RoundKeys, off
         add(isa, &mut state, &input);
         store(isa, chunk, &state);
     }
+}
+
+/// The bits 0, and the bits 1, of what [`mmo`] makes of at most 64 blocks.
+#[inline(always)]
+pub(super) fn mmo_bits<const N: usize, P: Registers<N>>(
+    isa: P,
+    keys: &RoundKeys,
+    offset: Block,
+    blocks: &[Block],
+) -> [u64; 2] {
+    let offset = isa.broadcast(&offset);
+    let mut out = [0; 2];
+    for (step, chunk) in blocks.chunks(V * N).enumerate() {
+        let mut input = load(isa, chunk);
+        for x in &mut input {
+            *x = isa.xor(*x, offset);
+        }
+        let mut state = encrypt(isa, keys, input);
+        add(isa, &mut state, &input);
+        let bits = isa.low_bits(&state);
+        for (out, bits) in out.iter_mut().zip(bits) {
+            *out |= (bits & (u64::MAX >> (64 - chunk.len()))) << (step * V * N);
+        }
+    }
+    out
 }
 
 /// See `StreamBank::sums`; the streams absent from the front of the bank are zeros.

@@ -1,12 +1,12 @@
 //! AES-NI: one block of AES-128 in a register of 128 bits.
 
-use super::aes::{self, Registers};
+use super::aes::{self, Registers, V};
 use super::round_keys::{self, RoundKeys};
 use super::x86::load128;
 use crate::crypto::Block;
 use std::arch::x86_64::{
-    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_loadu_si128, _mm_set_epi64x, _mm_storeu_si128,
-    _mm_xor_si128,
+    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_castsi128_ps, _mm_loadu_si128, _mm_movemask_ps,
+    _mm_set_epi64x, _mm_slli_epi32, _mm_storeu_si128, _mm_unpacklo_epi32, _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
 /// Proof of AES-NI and AVX.
@@ -35,6 +35,12 @@ impl AesNi {
         unsafe { mmo(self, keys, offset, blocks) }
     }
 
+    /// The bits 0, and the bits 1, of what [`Self::mmo`] makes of at most 64 blocks.
+    pub(super) fn mmo_bits(self, keys: &RoundKeys, offset: Block, blocks: &[Block]) -> [u64; 2] {
+        // SAFETY: `self` proves the features.
+        unsafe { mmo_bits(self, keys, offset, blocks) }
+    }
+
     /// See `StreamBank::sums`, for `BITS` bits.
     pub(super) fn sums<const BITS: usize>(
         self,
@@ -56,6 +62,11 @@ fn stream(isa: AesNi, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
 #[target_feature(enable = "avx,aes")]
 fn mmo(isa: AesNi, keys: &RoundKeys, offset: Block, blocks: &mut [Block]) {
     aes::mmo(isa, keys, offset, blocks);
+}
+
+#[target_feature(enable = "avx,aes")]
+fn mmo_bits(isa: AesNi, keys: &RoundKeys, offset: Block, blocks: &[Block]) -> [u64; 2] {
+    aes::mmo_bits(isa, keys, offset, blocks)
 }
 
 #[target_feature(enable = "avx,aes")]
@@ -112,5 +123,20 @@ impl Registers<1> for AesNi {
     fn last_round(self, x: __m128i, key: __m128i) -> __m128i {
         // SAFETY: `self` proves the features.
         unsafe { _mm_aesenclast_si128(x, key) }
+    }
+
+    #[inline(always)]
+    fn low_bits(self, [a, b, c, d, e, f, g, h]: &[__m128i; V]) -> [u64; 2] {
+        // SAFETY: `self` proves the features.
+        unsafe {
+            // Of four blocks the lowest words.
+            let x = _mm_unpacklo_epi64(_mm_unpacklo_epi32(*a, *b), _mm_unpacklo_epi32(*c, *d));
+            let y = _mm_unpacklo_epi64(_mm_unpacklo_epi32(*e, *f), _mm_unpacklo_epi32(*g, *h));
+            let signs = |x| u64::from(_mm_movemask_ps(_mm_castsi128_ps(x)).cast_unsigned());
+            [
+                signs(_mm_slli_epi32::<31>(x)) | signs(_mm_slli_epi32::<31>(y)) << 4,
+                signs(_mm_slli_epi32::<30>(x)) | signs(_mm_slli_epi32::<30>(y)) << 4,
+            ]
+        }
     }
 }

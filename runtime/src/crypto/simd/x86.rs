@@ -72,6 +72,15 @@ impl Cipher {
         }
     }
 
+    /// The bits 0, and the bits 1, of what [`Cipher::mmo`] makes of at most 64 blocks; None: no better than from the blocks.
+    pub(crate) fn mmo_bits(self, keys: &RoundKeys, offset: Block, blocks: &[Block]) -> Option<[u64; 2]> {
+        match self {
+            Cipher::Wide(_) => None,
+            Cipher::Vaes(vaes) => Some(vaes.mmo_bits(keys, offset, blocks)),
+            Cipher::AesNi(aes) => Some(aes.mmo_bits(keys, offset, blocks)),
+        }
+    }
+
     /// See `StreamBank::sums`; the streams absent from the front of the bank are zeros.
     pub(crate) fn sums(
         self,

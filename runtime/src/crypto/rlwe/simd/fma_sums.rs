@@ -27,8 +27,11 @@ impl Fma {
         let [(l, h), (l2, h2)] = &sums;
         assert!(len.is_multiple_of(8) && [l.len(), h.len(), l2.len(), h2.len()] == [len; 4]);
         assert!(terms.iter().flatten().all(|s| s.len() == len));
-        // SAFETY: `self` proves the features.
-        unsafe { accumulate(sums, terms) }
+        let [(l, h), (l2, h2)] = sums;
+        for terms in terms.chunks(TERMS) {
+            // SAFETY: `self` proves the features.
+            unsafe { accumulate([(l, h), (l2, h2)], terms) }
+        }
     }
 
     /// The same for one sum and with one `w` for all.
@@ -45,6 +48,9 @@ impl Fma {
         unsafe { finish(table, low, high, out) }
     }
 }
+
+/// Terms that are summed in registers: few enough for the processor to follow them through the memory.
+const TERMS: usize = 2;
 
 struct Split {
     high: __m256d,
