@@ -1,7 +1,7 @@
 //! Timed primitives.
 
 use super::Measured;
-use crate::crypto::rlwe::{Accumulator, NttTable};
+use crate::crypto::rlwe::{Accumulator, Multiplier, NttTable, Term};
 use crate::crypto::{Block, Rng};
 use crate::error::{Error, Result};
 use crate::ot::base::KeyPair;
@@ -126,8 +126,11 @@ pub fn rlwe_product(threads: usize, time: Duration) -> Result<Measured> {
             for start in (0..DEGREE).step_by(CHUNK) {
                 let at = start..start + CHUNK;
                 let pairs = row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE));
-                let terms: Vec<[&[u64]; 3]> = pairs
-                    .map(|(weight, pair)| [&pair[at.clone()], &pair[DEGREE..][at.clone()], &weight[at.clone()]])
+                let terms: Vec<Term<'_>> = pairs
+                    .map(|(weight, pair)| Term {
+                        halves: [&pair[at.clone()], &pair[DEGREE..][at.clone()]],
+                        weight: Multiplier::Each(&weight[at.clone()]),
+                    })
                     .collect();
                 sums.clear();
                 sums.add(&terms);

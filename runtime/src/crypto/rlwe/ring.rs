@@ -199,6 +199,19 @@ pub struct Accumulator {
     halves: [Sum; 2],
 }
 
+/// Values of both halves of a ciphertext, and what they are multiplied by.
+pub struct Term<'a> {
+    pub halves: [&'a [u64]; 2],
+    pub weight: Multiplier<'a>,
+}
+
+/// A weight for each value, or one for all.
+#[derive(Clone, Copy)]
+pub enum Multiplier<'a> {
+    Each(&'a [u64]),
+    All(u64),
+}
+
 struct Sum {
     low: Vec<u64>,
     high: Vec<u64>,
@@ -225,28 +238,19 @@ impl Accumulator {
         }
     }
 
-    /// Adds `[a, b] * w` of every `[a, b, w]`.
-    pub fn add(&mut self, terms: &[[&[u64]; 3]]) {
+    /// Adds the products of the terms, each of as many values as this has.
+    pub fn add(&mut self, terms: &[Term<'_>]) {
         let [a, b] = &mut self.halves;
-        match self.vector {
-            Some(vector) => {
-                vector.accumulate([(&mut a.low, &mut a.high), (&mut b.low, &mut b.high)], terms);
-            }
-            None => {
-                for [x, y, w] in terms {
-                    a.add_portable(x, w.iter().copied());
-                    b.add_portable(y, w.iter().copied());
-                }
-            }
+        if let Some(vector) = self.vector {
+            vector.accumulate([(&mut a.low, &mut a.high), (&mut b.low, &mut b.high)], terms);
+            return;
         }
-    }
-
-    /// Adds `[a, b] * w` with one w for all values.
-    pub fn add_scalar(&mut self, halves: [&[u64]; 2], w: u64) {
-        for (sum, x) in self.halves.iter_mut().zip(halves) {
-            match self.vector {
-                Some(vector) => vector.accumulate_scalar(&mut sum.low, &mut sum.high, x, w),
-                None => sum.add_portable(x, std::iter::repeat(w)),
+        for Term { halves, weight } in terms {
+            for (sum, x) in self.halves.iter_mut().zip(halves) {
+                match weight {
+                    Multiplier::Each(w) => sum.add_portable(x, w.iter().copied()),
+                    Multiplier::All(w) => sum.add_portable(x, std::iter::repeat(*w)),
+                }
             }
         }
     }
@@ -295,10 +299,11 @@ mod tests {
             for vector in [None].into_iter().chain(Vector::available().map(Some)) {
                 for n in [0, 1, 2, 999, Accumulator::LIMIT] {
                     let mut sum = Accumulator::with(vector, 64);
-                    let terms = vec![[&x[..], &y, &w]; n / 2];
+                    let each = || Term { halves: [&x, &y], weight: Multiplier::Each(&w) };
+                    let all = || Term { halves: [&y, &x], weight: Multiplier::All(p - 1) };
+                    let terms: Vec<Term<'_>> = (0..n).map(|i| if i % 2 == 1 { each() } else { all() }).collect();
                     sum.add(&terms[..n / 3]);
                     sum.add(&terms[n / 3..]);
-                    (n / 2..n).for_each(|_| sum.add_scalar([&y, &x], p - 1));
                     let (mut a, mut b) = (x.clone(), most.clone());
                     sum.finish(&table, [&mut a, &mut b]);
                     let mul = |x: u64, y: u64| u128::from(x) * u128::from(y);
@@ -312,7 +317,8 @@ mod tests {
                 }
                 // The most that fits: all products the largest.
                 let mut sum = Accumulator::with(vector, 64);
-                sum.add(&vec![[&y[..], &y, &most]; Accumulator::LIMIT]);
+                let largest = |_| Term { halves: [&y, &y], weight: Multiplier::Each(&most) };
+                sum.add(&(0..Accumulator::LIMIT).map(largest).collect::<Vec<_>>());
                 let (mut a, mut b) = (most.clone(), vec![0; 64]);
                 sum.finish(&table, [&mut a, &mut b]);
                 assert_eq!(a, vec![Accumulator::LIMIT as u64 - 1; 64]);

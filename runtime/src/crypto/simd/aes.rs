@@ -31,7 +31,8 @@ pub(super) trait Registers<const N: usize>: Copy {
 #[inline(always)]
 pub(super) fn stream<const N: usize, P: Registers<N>>(isa: P, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
     for (step, chunk) in out.chunks_mut(V * N).enumerate() {
-        let state = encrypt(isa, keys, counters(isa, counter + (step * V * N) as u64));
+        let mut state = counters(isa, counter + (step * V * N) as u64);
+        encrypt(isa, keys, &mut state);
         store(isa, chunk, &state);
     }
 }
@@ -45,7 +46,8 @@ pub(super) fn mmo<const N: usize, P: Registers<N>>(isa: P, keys: &RoundKeys, off
         for x in &mut input {
             *x = isa.xor(*x, offset);
         }
-        let mut state = encrypt(isa, keys, input);
+        let mut state = input;
+        encrypt(isa, keys, &mut state);
         add(isa, &mut state, &input);
         store(isa, chunk, &state);
     }
@@ -66,7 +68,8 @@ pub(super) fn mmo_bits<const N: usize, P: Registers<N>>(
         for x in &mut input {
             *x = isa.xor(*x, offset);
         }
-        let mut state = encrypt(isa, keys, input);
+        let mut state = input;
+        encrypt(isa, keys, &mut state);
         add(isa, &mut state, &input);
         let bits = isa.low_bits(&state);
         for (out, bits) in out.iter_mut().zip(bits) {
@@ -94,14 +97,21 @@ pub(super) fn sums<const N: usize, const BITS: usize, P: Registers<N>>(
         let mut stack = [zero; BITS];
         let mut sum = zero;
         for x in 0..leaves {
-            sum = if x < first { zero } else { encrypt(isa, &keys[x - first], counters) };
+            if let Some(i) = x.checked_sub(first) {
+                for v in 0..V {
+                    sum[v] = counters[v];
+                }
+                encrypt(isa, &keys[i], &mut sum);
+            }
             let level = x.trailing_ones() as usize;
-            for b in 0..level {
-                add(isa, &mut columns[b], &sum);
-                add(isa, &mut sum, &stack[b]);
+            for (column, left) in columns.iter_mut().zip(&stack).take(level) {
+                add(isa, column, &sum);
+                add(isa, &mut sum, left);
             }
             if let Some(top) = stack.get_mut(level) {
-                *top = sum;
+                for v in 0..V {
+                    top[v] = sum[v];
+                }
             }
         }
         for (column, to) in columns.iter().zip(bits.iter_mut()) {
@@ -121,33 +131,28 @@ fn counters<const N: usize, P: Registers<N>>(isa: P, counter: u64) -> [P::Regist
 }
 
 #[inline(always)]
-fn encrypt<const N: usize, P: Registers<N>>(
-    isa: P,
-    keys: &RoundKeys,
-    mut state: [P::Register; V],
-) -> [P::Register; V] {
+fn encrypt<const N: usize, P: Registers<N>>(isa: P, keys: &RoundKeys, state: &mut [P::Register; V]) {
     let [whitening, rounds @ .., last] = &keys.0;
     let k = isa.broadcast(whitening);
-    for s in &mut state {
-        *s = isa.xor(*s, k);
+    for v in 0..V {
+        state[v] = isa.xor(state[v], k);
     }
     for key in rounds {
         let k = isa.broadcast(key);
-        for s in &mut state {
-            *s = isa.round(*s, k);
+        for v in 0..V {
+            state[v] = isa.round(state[v], k);
         }
     }
     let k = isa.broadcast(last);
-    for s in &mut state {
-        *s = isa.last_round(*s, k);
+    for v in 0..V {
+        state[v] = isa.last_round(state[v], k);
     }
-    state
 }
 
 #[inline(always)]
 fn add<const N: usize, P: Registers<N>>(isa: P, to: &mut [P::Register; V], from: &[P::Register; V]) {
-    for (t, f) in to.iter_mut().zip(from) {
-        *t = isa.xor(*t, *f);
+    for v in 0..V {
+        to[v] = isa.xor(to[v], from[v]);
     }
 }
 

@@ -3,8 +3,8 @@
 use super::prepared::{PreparedConv, PreparedLinear, PreparedMatMul, Weight};
 use crate::channel::{Channel, Kind};
 use crate::crypto::rlwe::{
-    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Hiding, Ntt, Poly, PublicKey, Ring, add_error,
-    uniform,
+    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Hiding, Multiplier, Ntt, Poly, PublicKey, Ring,
+    Term, add_error, uniform,
 };
 use crate::error::{Error, Result};
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet, RequestPolynomial, ResponsePolynomial, SEED_BYTES, setup_traffic};
@@ -321,16 +321,15 @@ impl Job<'_> {
                 let at = prime * n + start..prime * n + start + CHUNK;
                 for terms in terms.chunks(Accumulator::LIMIT) {
                     sums.clear();
-                    let mut products = Vec::with_capacity(terms.len());
-                    for (weight, c) in terms {
-                        let halves = [&c.a.words()[at.clone()], &c.b.words()[at.clone()]];
-                        match weight {
-                            Weight::Zero => {}
-                            Weight::Scalar(w) => sums.add_scalar(halves, w[prime]),
-                            Weight::Ntt(w) => products.push([halves[0], halves[1], &w[at.clone()]]),
-                        }
-                    }
-                    sums.add(&products);
+                    let terms = terms.iter().filter_map(|(weight, c)| {
+                        let weight = match weight {
+                            Weight::Zero => return None,
+                            Weight::Scalar(w) => Multiplier::All(w[prime]),
+                            Weight::Ntt(w) => Multiplier::Each(&w[at.clone()]),
+                        };
+                        Some(Term { halves: [&c.a.words()[at.clone()], &c.b.words()[at.clone()]], weight })
+                    });
+                    sums.add(&terms.collect::<Vec<_>>());
                     sums.finish(table, [&mut a.words_mut()[at.clone()], &mut b.words_mut()[at.clone()]]);
                 }
             }

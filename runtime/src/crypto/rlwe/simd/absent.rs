@@ -1,6 +1,7 @@
 //! Processors without vector code here: nothing can be called.
 
 use super::super::ntt::NttTable;
+use super::super::ring::Term;
 
 /// Never constructed.
 #[derive(Clone, Copy)]
@@ -23,11 +24,7 @@ impl Vector {
         match self {}
     }
 
-    pub(in super::super) fn accumulate(self, _sums: [(&mut [u64], &mut [u64]); 2], _terms: &[[&[u64]; 3]]) {
-        match self {}
-    }
-
-    pub(in super::super) fn accumulate_scalar(self, _low: &mut [u64], _high: &mut [u64], _x: &[u64], _w: u64) {
+    pub(in super::super) fn accumulate(self, _sums: [(&mut [u64], &mut [u64]); 2], _terms: &[Term<'_>]) {
         match self {}
     }
 

@@ -7,6 +7,7 @@
 //! `high < 2^62` and `|low| < 2^63`.
 
 use super::super::ntt::NttTable;
+use super::super::ring::{Multiplier, Term};
 use super::fma::{Fma, Lanes, Twiddle, Word4, integers, load, store};
 use std::arch::x86_64::{
     __m256d, __m256i, _mm256_add_epi64, _mm256_add_pd, _mm256_and_si256, _mm256_castpd_si256, _mm256_castsi256_pd,
@@ -20,25 +21,16 @@ const HIGH: u64 = (1023 + 104) << 52;
 const LOW: u64 = 0x433 << 52 | 1 << 51;
 
 impl Fma {
-    /// `low[h][i], high[h][i] += ` the parts of `x[h][i] * w[i]`, for both halves h of every `[x, x, w]`; all slices of
-    /// one length, a multiple of eight.
-    pub(super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[[&[u64]; 3]]) {
-        let len = sums[0].0.len();
-        let [(l, h), (l2, h2)] = &sums;
-        assert!(len.is_multiple_of(8) && [l.len(), h.len(), l2.len(), h2.len()] == [len; 4]);
-        assert!(terms.iter().flatten().all(|s| s.len() == len));
+    /// Adds the parts of the products of every term's halves to `(low, high)` of each half; all slices of one length, a
+    /// multiple of eight.
+    pub(super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[Term<'_>]) {
         let [(l, h), (l2, h2)] = sums;
+        let len = l.len();
+        assert!(len.is_multiple_of(8) && [h.len(), l2.len(), h2.len()] == [len; 3]);
         for terms in terms.chunks(TERMS) {
             // SAFETY: `self` proves the features.
             unsafe { accumulate([(l, h), (l2, h2)], terms) }
         }
-    }
-
-    /// The same for one sum and with one `w` for all.
-    pub(super) fn accumulate_scalar(self, low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
-        assert!(x.len().is_multiple_of(4) && [low.len(), high.len()] == [x.len(); 2]);
-        // SAFETY: `self` proves the features.
-        unsafe { accumulate_scalar(low, high, x, w) }
     }
 
     /// `out + sum mod p`, reduced, into `out`, of reduced values.
@@ -78,7 +70,7 @@ impl Split {
 type Sums2 = [(__m256i, __m256i); 2];
 
 #[target_feature(enable = "avx2,fma")]
-fn accumulate(sums: [(&mut [u64], &mut [u64]); 2], terms: &[[&[u64]; 3]]) {
+fn accumulate(sums: [(&mut [u64], &mut [u64]); 2], terms: &[Term<'_>]) {
     let split = Split::new();
     let n = terms.len() as u64;
     let offsets = (constant(LOW.wrapping_mul(n)), constant(HIGH.wrapping_mul(n)));
@@ -86,34 +78,31 @@ fn accumulate(sums: [(&mut [u64], &mut [u64]); 2], terms: &[[&[u64]; 3]]) {
     let halves = pairs(l).zip(pairs(h)).zip(pairs(l2).zip(pairs(h2)));
     for (i, ((l, h), (l2, h2))) in halves.enumerate() {
         let (mut a, mut b) = (start(l, h, offsets), start(l2, h2, offsets));
-        for [x, y, w] in terms {
-            let at = 8 * i..8 * i + 8;
-            let (x, _) = x[at.clone()].as_chunks::<4>();
-            let (y, _) = y[at.clone()].as_chunks::<4>();
-            let (w, _) = w[at].as_chunks::<4>();
-            let (w0, w1) = (integers(load(&w[0])), integers(load(&w[1])));
-            a[0] = split.add(a[0], integers(load(&x[0])), w0);
-            b[0] = split.add(b[0], integers(load(&y[0])), w0);
-            a[1] = split.add(a[1], integers(load(&x[1])), w1);
-            b[1] = split.add(b[1], integers(load(&y[1])), w1);
+        for Term { halves: [x, y], weight } in terms {
+            let (w0, w1) = match weight {
+                Multiplier::Each(w) => eight(w, i),
+                Multiplier::All(w) => {
+                    let w = _mm256_set1_pd(*w as f64);
+                    (w, w)
+                }
+            };
+            let ((x0, x1), (y0, y1)) = (eight(x, i), eight(y, i));
+            a[0] = split.add(a[0], x0, w0);
+            b[0] = split.add(b[0], y0, w0);
+            a[1] = split.add(a[1], x1, w1);
+            b[1] = split.add(b[1], y1, w1);
         }
         end(l, h, a);
         end(l2, h2, b);
     }
 }
 
+/// Words `8 i .. 8 i + 8`.
+#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn accumulate_scalar(low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
-    let split = Split::new();
-    let w = _mm256_set1_pd(w as f64);
-    let (less_low, less_high) = (constant(LOW), constant(HIGH));
-    let lanes = low.as_chunks_mut().0.iter_mut().zip(high.as_chunks_mut().0);
-    for ((l, h), x) in lanes.zip(x.as_chunks().0) {
-        let sum = (_mm256_sub_epi64(words(l), less_low), _mm256_sub_epi64(words(h), less_high));
-        let (low, high) = split.add(sum, integers(load(x)), w);
-        store(l, _mm256_castsi256_pd(low));
-        store(h, _mm256_castsi256_pd(high));
-    }
+fn eight(words: &[u64], i: usize) -> (__m256d, __m256d) {
+    let [low, high] = &words.as_chunks::<4>().0.as_chunks::<2>().0[i];
+    (integers(load(low)), integers(load(high)))
 }
 
 /// With `high = h1 2^32 + h0` and `low + 2^63 = l1 2^32 + l0`: `h1 2^84 + h0 2^52 + l1 2^32 + l0 - 2^63 + out`, three

@@ -22,6 +22,7 @@ pub(super) use x86::Vector;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::super::ntt::NttTable;
+    use super::super::ring::{Multiplier, Term};
     use super::avx512::Ifma;
     use super::fma::Fma;
 
@@ -61,26 +62,21 @@ mod x86 {
             }
         }
 
-        /// Adds the two parts of `x[h][i] * w[i]` to `low[h][i]`, `high[h][i]`, for both halves h of every `[x, x, w]`; all
-        /// slices of one length, a multiple of eight.
-        pub(in super::super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[[&[u64]; 3]]) {
+        /// Adds the two parts of the products of every term's halves to `(low, high)` of each half; all slices of one length, a
+        /// multiple of eight.
+        pub(in super::super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[Term<'_>]) {
             match self {
                 Vector::Ifma(ifma) => {
-                    let [(l, h), (l2, h2)] = sums;
-                    for [x, y, w] in terms {
-                        ifma.accumulate(l, h, x, w);
-                        ifma.accumulate(l2, h2, y, w);
+                    for ((low, high), half) in sums.into_iter().zip(0..) {
+                        for Term { halves, weight } in terms {
+                            match weight {
+                                Multiplier::Each(w) => ifma.accumulate(low, high, halves[half], w),
+                                Multiplier::All(w) => ifma.accumulate_scalar(low, high, halves[half], *w),
+                            }
+                        }
                     }
                 }
                 Vector::Fma(fma) => fma.accumulate(sums, terms),
-            }
-        }
-
-        /// The same for one sum and with one `w` for all.
-        pub(in super::super) fn accumulate_scalar(self, low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
-            match self {
-                Vector::Ifma(ifma) => ifma.accumulate_scalar(low, high, x, w),
-                Vector::Fma(fma) => fma.accumulate_scalar(low, high, x, w),
             }
         }
 
