@@ -15,6 +15,9 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
 
+/// Blocks of a column that are worked on at once: a line of the cache, before other columns displace it.
+const STEP: usize = 4;
+
 /// Proof of AVX2.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
@@ -35,34 +38,44 @@ impl Avx2 {
 #[target_feature(enable = "avx2")]
 fn transpose(columns: &[Block], stride: usize, rows: &mut [Block]) {
     let zero = _mm256_setzero_si256();
-    // Byte r of the columns 32 g .. 32 g + 32.
-    let mut bytes = [[zero; 4]; 16];
-    for (at, rows) in rows.chunks_mut(128).enumerate() {
+    // Of each of STEP blocks of the columns 32 g .. 32 g + 32: byte r.
+    let mut bytes = [[[zero; 4]; 16]; STEP];
+    for (step, rows) in rows.chunks_mut(128 * STEP).enumerate() {
+        let squares = rows.len().div_ceil(128);
         for g in 0..4 {
-            let mut group = [zero; 16];
-            for (i, x) in group.iter_mut().enumerate() {
-                let column = |c: usize| load128(&columns[(32 * g + c) * stride + at]);
-                *x = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(column(i)), column(i + 16));
-            }
-            let group = interleave(&interleave(&interleave(&interleave(&group))));
-            for (bytes, x) in bytes.iter_mut().zip(group) {
-                bytes[g] = x;
+            for (i, bytes) in bytes.iter_mut().enumerate().take(squares) {
+                let block = |c: usize| load128(&columns[(32 * g + c) * stride + step * STEP + i]);
+                let mut group = [zero; 16];
+                for (c, x) in group.iter_mut().enumerate() {
+                    *x = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(block(c)), block(c + 16));
+                }
+                let group = interleave(&interleave(&interleave(&interleave(&group))));
+                for (bytes, x) in bytes.iter_mut().zip(group) {
+                    bytes[g] = x;
+                }
             }
         }
-        for (rows, mut x) in rows.chunks_mut(8).zip(bytes) {
-            let mut eight = [Block::ZERO; 8];
-            for row in eight.iter_mut().rev() {
-                let mut bits = [0u32; 4];
-                for (bits, x) in bits.iter_mut().zip(&mut x) {
-                    *bits = _mm256_movemask_epi8(*x).cast_unsigned();
-                    *x = _mm256_add_epi8(*x, *x);
-                }
-                let [a, b, c, d] = bits.map(u128::from);
-                *row = Block(a | b << 32 | c << 64 | d << 96);
-            }
-            rows.copy_from_slice(&eight[..rows.len()]);
+        for (rows, bytes) in rows.chunks_mut(8).zip(bytes.as_flattened()) {
+            store_rows(*bytes, rows);
         }
     }
+}
+
+/// Up to eight rows, of whose bits `x` has a byte of each column.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_rows(mut x: [__m256i; 4], rows: &mut [Block]) {
+    let mut eight = [Block::ZERO; 8];
+    for row in eight.iter_mut().rev() {
+        let mut bits = [0u32; 4];
+        for (bits, x) in bits.iter_mut().zip(&mut x) {
+            *bits = _mm256_movemask_epi8(*x).cast_unsigned();
+            *x = _mm256_add_epi8(*x, *x);
+        }
+        let [a, b, c, d] = bits.map(u128::from);
+        *row = Block(a | b << 32 | c << 64 | d << 96);
+    }
+    rows.copy_from_slice(&eight[..rows.len()]);
 }
 
 #[inline]
