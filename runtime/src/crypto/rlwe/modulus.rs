@@ -84,13 +84,6 @@ impl Modulus {
         below(x + self.p - y, self.p)
     }
 
-    /// `x mod p`, for `x < 2^52`.
-    #[inline(always)]
-    #[must_use]
-    pub fn residue(&self, x: u64) -> u64 {
-        self.mul(x, self.one)
-    }
-
     /// A signed value of magnitude below p, mod p, in constant time.
     #[inline(always)]
     #[must_use]
@@ -187,7 +180,6 @@ mod tests {
                     let negative = ((u128::from(p) - u128::from(want)) % u128::from(p)) as u64;
                     assert_eq!(m.mul_signed(x as i64, m.factor(f)), want);
                     assert_eq!(m.mul_signed(-(x as i64), m.factor(f)), negative);
-                    assert_eq!(m.residue(x), x % p);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Polynomials over the primes of a parameter set. The representation is in the type.
 
-use super::modulus::{Factor, MASK52};
+use super::modulus::{Factor, MASK52, below};
 use super::ntt::NttTable;
 use super::simd::Vector;
 use picc_ir::mpc::rlwe::ParamSet;
@@ -58,6 +58,7 @@ impl Ring {
     }
 
     fn new(set: &'static ParamSet) -> Ring {
+        assert!(set.primes.iter().all(|p| p >> (set.prime_bits - 1) == 1), "primes of one length");
         let tables: Vec<NttTable> = set.primes.iter().map(|&p| NttTable::new(p, set.degree)).collect();
         let garner = (0..tables.len())
             .map(|i| {
@@ -157,15 +158,16 @@ impl Ring {
     #[must_use]
     pub fn compose(&self, poly: &Poly<Coeff>, at: usize, primes: usize) -> u128 {
         let n = self.degree();
-        let (mut value, mut product) = (0u128, 1u128);
         let mut digits = [0u64; 4];
-        for i in 0..primes {
+        digits[0] = poly.words[at];
+        let (mut value, mut product) = (u128::from(digits[0]), u128::from(self.tables[0].modulus().p()));
+        for i in 1..primes {
             let m = self.tables[i].modulus();
             let (inverse, before) = &self.garner[i];
-            // Mixed-radix digits so far, modulo this prime: Horner from the last one.
-            let mut partial = 0;
-            for j in (0..i).rev() {
-                partial = m.add(m.mul(partial, before[j]), m.residue(digits[j]));
+            // Mixed-radix digits so far, modulo this prime: Horner from the last one. Digits are below twice any prime.
+            let mut partial = below(digits[i - 1], m.p());
+            for j in (0..i - 1).rev() {
+                partial = m.add(m.mul(partial, before[j]), below(digits[j], m.p()));
             }
             digits[i] = m.mul(m.sub(poly.words[i * n + at], partial), *inverse);
             value += product * u128::from(digits[i]);
