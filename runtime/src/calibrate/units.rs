@@ -1,7 +1,7 @@
 //! Timed primitives.
 
 use super::Measured;
-use crate::crypto::rlwe::{Accumulator, NttTable};
+use crate::crypto::rlwe::{Accumulator, Multiplier, NttTable, Term};
 use crate::crypto::{Block, Rng};
 use crate::error::{Error, Result};
 use crate::ot::base::KeyPair;
@@ -117,21 +117,24 @@ pub fn rlwe_product(threads: usize, time: Duration) -> Result<Measured> {
     repeat("RLWE product", threads, time, |mut rng| {
         let ciphertexts = residues(&mut rng, p, 2 * CIPHERTEXTS * DEGREE);
         let weights = residues(&mut rng, p, CIPHERTEXTS * RESPONSES * DEGREE);
-        let mut sums = [Accumulator::new(CHUNK), Accumulator::new(CHUNK)];
-        let mut out = vec![0; DEGREE];
+        let mut sums = Accumulator::new(CHUNK);
+        let mut out = [vec![0; DEGREE], vec![0; DEGREE]];
         let mut response = 0;
         Ok(move || {
             let row = &weights[response * CIPHERTEXTS * DEGREE..][..CIPHERTEXTS * DEGREE];
             response = (response + 1) % RESPONSES;
             for start in (0..DEGREE).step_by(CHUNK) {
-                sums.iter_mut().for_each(Accumulator::clear);
-                for (weight, pair) in row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE)) {
-                    let at = start..start + CHUNK;
-                    for (sum, half) in sums.iter_mut().zip(pair.chunks_exact(DEGREE)) {
-                        sum.add(&half[at.clone()], &weight[at.clone()]);
-                    }
-                }
-                sums.iter().for_each(|s| s.finish(table, &mut out[start..start + CHUNK]));
+                let at = start..start + CHUNK;
+                let pairs = row.chunks_exact(DEGREE).zip(ciphertexts.chunks_exact(2 * DEGREE));
+                let terms: Vec<Term<'_>> = pairs
+                    .map(|(weight, pair)| Term {
+                        halves: [&pair[at.clone()], &pair[DEGREE..][at.clone()]],
+                        weight: Multiplier::Each(&weight[at.clone()]),
+                    })
+                    .collect();
+                sums.clear();
+                sums.add(&terms);
+                sums.finish(table, out.each_mut().map(|out| &mut out[at.clone()]));
             }
             black_box(&mut out);
             CIPHERTEXTS as u64

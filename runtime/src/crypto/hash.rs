@@ -49,6 +49,13 @@ impl CrHash {
         self.0.mmo(offset, blocks);
     }
 
+    /// The bits 0, and the bits 1, of `H(x xor offset)` for every block x, of which there are at most 64; `offset` is that
+    /// of a key of the OT.
+    #[must_use]
+    pub(crate) fn hash_bits(&self, offset: Block, blocks: &[Block]) -> [u64; 2] {
+        self.0.mmo_bits(offset, blocks)
+    }
+
     #[must_use]
     pub fn hash_one(&self, x: Block) -> Block {
         let mut b = [x];
@@ -76,6 +83,12 @@ mod tests {
             for i in 0..n {
                 assert_eq!(plain[i].0, h.hash_one(xs[i]).0);
                 assert_eq!(shifted[i].0, h.hash_one(xs[i] ^ offset).0);
+            }
+            for (first, xs) in xs.chunks(64).enumerate() {
+                let bits = h.hash_bits(offset, xs);
+                for (i, hash) in shifted[64 * first..].iter().take(xs.len()).enumerate() {
+                    assert_eq!([bits[0] >> i & 1, bits[1] >> i & 1], [hash.low() & 1, hash.low() >> 1 & 1]);
+                }
             }
         }
     }

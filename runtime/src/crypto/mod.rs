@@ -7,6 +7,7 @@ pub mod rlwe;
 mod simd;
 pub(crate) mod streams;
 pub(crate) mod transpose;
+pub(crate) mod xof;
 
 pub use block::Block;
 pub use hash::CrHash;

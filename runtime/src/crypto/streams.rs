@@ -1,7 +1,7 @@
 //! AES-128 under one key on many blocks, and sums of many counter-mode streams.
 
 use super::block::Block;
-use super::simd::{RoundKeys, Wide};
+use super::simd::{Cipher, RoundKeys};
 use aes::Aes128Enc;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 
@@ -11,17 +11,17 @@ const WIDE: usize = 32;
 /// An expanded AES-128 key. Wiped when dropped, as both forms are.
 pub(crate) enum StreamKey {
     Portable(Aes128Enc),
-    Wide(Wide, RoundKeys),
+    Vector(Cipher, RoundKeys),
 }
 
 impl StreamKey {
     pub(crate) fn new(key: Block) -> StreamKey {
-        StreamKey::with(Wide::detect(), key)
+        StreamKey::with(Cipher::detect(), key)
     }
 
-    fn with(wide: Option<Wide>, key: Block) -> StreamKey {
-        match wide {
-            Some(wide) => StreamKey::Wide(wide, wide.expand(key)),
+    fn with(vector: Option<Cipher>, key: Block) -> StreamKey {
+        match vector {
+            Some(vector) => StreamKey::Vector(vector, vector.expand(key)),
             None => StreamKey::Portable(Aes128Enc::new(&Array(key.to_bytes()))),
         }
     }
@@ -29,7 +29,7 @@ impl StreamKey {
     /// `out[i] = AES(counter + i)`.
     pub(crate) fn stream(&self, counter: u64, out: &mut [Block]) {
         match self {
-            StreamKey::Wide(wide, keys) => wide.stream(keys, counter, out),
+            StreamKey::Vector(vector, keys) => vector.stream(keys, counter, out),
             StreamKey::Portable(cipher) => stream(cipher, Block::ZERO, counter, out),
         }
     }
@@ -37,9 +37,25 @@ impl StreamKey {
     /// `x = AES(x xor offset) xor x xor offset` for every block.
     pub(crate) fn mmo(&self, offset: Block, blocks: &mut [Block]) {
         match self {
-            StreamKey::Wide(wide, keys) => wide.mmo(keys, offset, blocks),
+            StreamKey::Vector(vector, keys) => vector.mmo(keys, offset, blocks),
             StreamKey::Portable(cipher) => mmo(cipher, offset, blocks),
         }
+    }
+
+    /// The bits 0, and the bits 1, of what [`StreamKey::mmo`] makes of at most 64 blocks.
+    pub(crate) fn mmo_bits(&self, offset: Block, blocks: &[Block]) -> [u64; 2] {
+        if let StreamKey::Vector(vector, keys) = self
+            && let Some(bits) = vector.mmo_bits(keys, offset, blocks)
+        {
+            return bits;
+        }
+        let mut buf = [Block::ZERO; 64];
+        let buf = &mut buf[..blocks.len()];
+        buf.copy_from_slice(blocks);
+        self.mmo(offset, buf);
+        buf.iter().enumerate().fold([0, 0], |[first, second], (e, block)| {
+            [first | (block.low() & 1) << e, second | (block.low() >> 1 & 1) << e]
+        })
     }
 }
 
@@ -90,24 +106,25 @@ enum BankKeys {
     /// Key and start.
     Portable(Vec<(Aes128Enc, Block)>),
     /// The start is in the key.
-    Wide(Wide, Vec<RoundKeys>),
+    Vector(Cipher, Vec<RoundKeys>),
 }
 
 impl StreamBank {
     /// Streams from the `seeds` of the last positions of the bank: all `2^field_bits`, or all but the first.
     pub(crate) fn new(field_bits: usize, seeds: &[Block]) -> StreamBank {
-        StreamBank::with(Wide::detect(), field_bits, seeds)
+        StreamBank::with(Cipher::detect(), field_bits, seeds)
     }
 
-    fn with(wide: Option<Wide>, field_bits: usize, seeds: &[Block]) -> StreamBank {
+    fn with(vector: Option<Cipher>, field_bits: usize, seeds: &[Block]) -> StreamBank {
         let expanded = seeds.iter().map(|seed| {
             let mut out = [Block::ZERO; 2];
-            StreamKey::with(wide, *seed).stream(0, &mut out);
+            StreamKey::with(vector, *seed).stream(0, &mut out);
             (out[0], out[1])
         });
-        let keys = match wide {
-            Some(wide) => {
-                BankKeys::Wide(wide, expanded.map(|(key, base)| wide.expand(key).starting_at(base)).collect())
+        let keys = match vector {
+            Some(vector) => {
+                let keys = expanded.map(|(key, base)| vector.expand(key).starting_at(base));
+                BankKeys::Vector(vector, keys.collect())
             }
             None => BankKeys::Portable(
                 expanded.map(|(key, base)| (Aes128Enc::new(&Array(key.to_bytes())), base)).collect(),
@@ -127,7 +144,7 @@ impl StreamBank {
     /// instead of `1 + field_bits / 2` times.
     pub(crate) fn sums(&self, counter: u64, all: &mut [Block], bits: &mut [&mut [Block]]) {
         match &self.keys {
-            BankKeys::Wide(wide, keys) => wide.sums(self.field_bits, keys, counter, all, bits),
+            BankKeys::Vector(vector, keys) => vector.sums(self.field_bits, keys, counter, all, bits),
             BankKeys::Portable(keys) => sums(self.field_bits, keys, counter, all, bits),
         }
     }
@@ -185,17 +202,17 @@ mod tests {
     }
 
     /// The forms of the code that this processor has.
-    fn forms() -> Vec<Option<Wide>> {
-        [None, Wide::detect()].into_iter().take(1 + usize::from(Wide::detect().is_some())).collect()
+    fn forms() -> Vec<Option<Cipher>> {
+        [None].into_iter().chain(Cipher::available().map(Some)).collect()
     }
 
     #[test]
-    fn both_forms_of_the_cipher_agree() {
+    fn all_forms_of_the_cipher_agree() {
         let mut rng = Rng::from_seed(21);
-        for wide in forms() {
+        for vector in forms() {
             let key = rng.block();
-            let (a, b) = (StreamKey::with(wide, key), StreamKey::with(None, key));
-            for n in [0, 1, 2, 15, 16, 17, 31, 32, 33, 100] {
+            let (a, b) = (StreamKey::with(vector, key), StreamKey::with(None, key));
+            for n in [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 100] {
                 let (mut x, mut y) = (vec![Block::ZERO; n], vec![Block::ZERO; n]);
                 for counter in [0, 5, u64::from(u32::MAX), 1 << 60] {
                     a.stream(counter, &mut x);
@@ -205,6 +222,9 @@ mod tests {
                 let offset = rng.block();
                 let mut x = blocks(n, &mut rng);
                 let mut y = x.clone();
+                if n <= 64 {
+                    assert_eq!(a.mmo_bits(offset, &x), b.mmo_bits(offset, &x));
+                }
                 a.mmo(offset, &mut x);
                 b.mmo(offset, &mut y);
                 assert_same(&x, &y);
@@ -219,9 +239,9 @@ mod tests {
         let plain = Block::from_bytes(std::array::from_fn(|i| (i * 0x11) as u8));
         let expect =
             [0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30, 0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a];
-        for wide in forms() {
+        for vector in forms() {
             let mut out = [Block::ZERO];
-            StreamKey::with(wide, key).mmo(plain, &mut out);
+            StreamKey::with(vector, key).mmo(plain, &mut out);
             assert_eq!((out[0] ^ plain).to_bytes(), expect);
         }
     }
@@ -229,10 +249,10 @@ mod tests {
     #[test]
     fn sums_equal_their_definition() {
         let mut rng = Rng::from_seed(4);
-        for (wide, field_bits) in forms().into_iter().flat_map(|w| [1, 2, 4, 8].map(|k| (w, k))) {
+        for (vector, field_bits) in forms().into_iter().flat_map(|v| [1, 2, 4, 8].map(|k| (v, k))) {
             for first in [0, 1] {
                 let seeds = blocks((1 << field_bits) - first, &mut rng);
-                let bank = StreamBank::with(wide, field_bits, &seeds);
+                let bank = StreamBank::with(vector, field_bits, &seeds);
                 let plain = StreamBank::with(None, field_bits, &seeds);
                 let BankKeys::Portable(keys) = &plain.keys else { panic!("not the portable form") };
                 for (len, counter) in [(1, 0), (5, 3), (16, 7), (64, 1 << 40), (77, 1)] {

@@ -1,15 +1,15 @@
 //! Transposition of 128 columns of bits into rows of 128 bits.
 
 use super::block::Block;
-use super::simd::Wide;
+use super::simd::Turner;
 
 /// `columns` holds 128 columns of `stride` blocks each; row `i` of the result has bit `c` of column `c` at `i`.
 ///
 /// Writes `rows.len()` rows, at most `128 * stride`.
 pub(crate) fn transpose(columns: &[Block], stride: usize, rows: &mut [Block]) {
-    match Wide::detect() {
-        Some(wide) if stride.is_multiple_of(4) => wide.transpose(columns, stride, rows),
-        _ => transpose_portable(columns, stride, rows),
+    match Turner::available(stride).next() {
+        Some(turner) => turner.transpose(columns, stride, rows),
+        None => transpose_portable(columns, stride, rows),
     }
 }
 
@@ -49,9 +49,12 @@ mod tests {
         for (stride, n) in [(1, 128), (1, 1), (3, 300), (4, 500), (16, 2048), (17, 2100), (64, 8192), (64, 3000)] {
             let mut columns = vec![Block::ZERO; 128 * stride];
             rng.fill_blocks(&mut columns);
-            for form in [transpose, transpose_portable] {
+            for turner in [None].into_iter().chain(Turner::available(stride).map(Some)) {
                 let mut rows = vec![Block::ZERO; n];
-                form(&columns, stride, &mut rows);
+                match turner {
+                    Some(turner) => turner.transpose(&columns, stride, &mut rows),
+                    None => transpose_portable(&columns, stride, &mut rows),
+                }
                 for i in 0..n {
                     for c in 0..128 {
                         let bit = columns[c * stride + i / 128].0 >> (i % 128) & 1;

@@ -49,6 +49,7 @@ use crate::bits::BitVec;
 use crate::channel::Kind;
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
+use crate::ot::code::MAX_KEYS;
 use crate::session::Session;
 use picc_ir::cost::CotCounts;
 use picc_ir::mpc::cost::Comparison;
@@ -138,13 +139,13 @@ fn send_group(
             // The opened choice is public: it may be an address.
             *base = *q ^ offsets[of(*d) as usize];
         }
-        let (gt_pads, eq_pads) = pads(hash, &offsets[..1 << width], &base[..lanes]);
+        let pads = pads(hash, &offsets[..1 << width], &base[..lanes]);
         let all = low_mask(1 << width);
         for e in 0..lanes {
             let value = of(x[e]);
             // Bit v: [v > value] and [v = value].
             let (gt, eq) = (!0u64 << value << 1 & all, 1u64 << value);
-            let (gt, eq) = (gt ^ u64::from(gt_pads[e]), eq ^ u64::from(eq_pads[e]));
+            let (gt, eq) = (gt ^ pads[e] & all, eq ^ pads[e] >> MAX_KEYS);
             shares[j] |= (gt & 1) << e;
             let mask = |bits: u64| (bits ^ (bits & 1).wrapping_neg()) >> 1 & (all >> 1);
             let sent = (1 << width) - 1;
@@ -159,21 +160,14 @@ fn send_group(
     out.finish();
 }
 
-/// Bit `v` of each entry: the first and the second bit of `H(base + offsets[v])`.
-fn pads(hash: &CrHash, offsets: &[Block], base: &[Block]) -> ([u32; LANES], [u32; LANES]) {
-    let (mut first, mut second) = ([0; LANES], [0; LANES]);
-    let mut buf = [Block::ZERO; LANES];
-    let buf = &mut buf[..base.len()];
+/// Bit `v`, and bit `MAX_KEYS + v`, of each entry: the first and the second bit of `H(base + offsets[v])`.
+fn pads(hash: &CrHash, offsets: &[Block], base: &[Block]) -> [u64; LANES] {
+    let mut bits = [0; LANES];
     for (v, offset) in offsets.iter().enumerate() {
-        buf.copy_from_slice(base);
-        hash.hash_blocks_offset(*offset, buf);
-        for (e, block) in buf.iter().enumerate() {
-            let low = block.low() as u32;
-            first[e] |= (low & 1) << v;
-            second[e] |= (low >> 1 & 1) << v;
-        }
+        [bits[v], bits[MAX_KEYS + v]] = hash.hash_bits(*offset, base);
     }
-    (first, second)
+    transpose(&mut bits);
+    bits
 }
 
 /// The receiver after its choices, with digits of `y`, waiting for the message.
@@ -216,17 +210,12 @@ impl Leaves<'_> {
         let equal = plan.leaves.len();
         let mut shares = Planes::zeros(n, 2 * equal);
         shares.par_groups().for_each(|group| {
-            let mut pads = [Block::ZERO; LANES];
-            let pads = &mut pads[..group.lanes];
             for digit in digits(plan) {
                 let ((t, _), at) = taken.of(group.first, group.lanes, &digit);
-                pads.copy_from_slice(&t[at..at + group.lanes]);
-                hash.hash_blocks(pads);
-                let (j, wanted) = (digit.number, u64::from(digit.number > 0));
-                for (e, pad) in pads.iter().enumerate() {
-                    group.words[j] |= (pad.low() & 1) << e;
-                    group.words[equal + j] |= (pad.low() >> 1 & wanted) << e;
-                }
+                let [gt, eq] = hash.hash_bits(Block::ZERO, &t[at..at + group.lanes]);
+                let j = digit.number;
+                group.words[j] = gt;
+                group.words[equal + j] = if j == 0 { 0 } else { eq };
             }
         });
         drop(taken);

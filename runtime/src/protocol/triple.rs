@@ -25,7 +25,7 @@
 //! two of the three other pads are uniform and so are `(f1, f2)`: what the sender opens with them is uniform. The
 //! receiver's `a0`, `b0` are the uniform choice of a random OT.
 
-use super::planes::{Group, LANES, Planes, bits_at};
+use super::planes::{Group, Planes, bits_at};
 use crate::bits::BitVec;
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
@@ -49,9 +49,9 @@ pub(super) fn pairs(session: &mut Session, n: usize, count: usize) -> Result<Pla
         for (k, triple) in words.as_chunks_mut::<PAIR>().0.iter_mut().enumerate() {
             let start = position(first, lanes, count, k);
             let range = start..start + lanes;
-            let [u, u2] = pad_bits(hash, Block::ZERO, &q[range.clone()]);
-            let [w, w2] = pad_bits(hash, delta, &q[range.clone()]);
-            let [h, h2] = pad_bits(hash, Block::ZERO, &t[range]);
+            let [u, u2] = hash.hash_bits(Block::ZERO, &q[range.clone()]);
+            let [w, w2] = hash.hash_bits(delta, &q[range.clone()]);
+            let [h, h2] = hash.hash_bits(Block::ZERO, &t[range]);
             let a = bits_at(c.words(), start, lanes);
             let (b, b2) = (u ^ w, u2 ^ w2);
             *triple = [a, b, b2, (a & b) ^ u ^ h, (a & b2) ^ u2 ^ h2];
@@ -72,7 +72,7 @@ pub(super) fn offer_singles(session: &mut Session, n: usize, count: usize) -> Re
         for (k, (triple, correction)) in out.enumerate() {
             let start = position(triples.first, triples.lanes, count, k);
             let q = &q[start..start + triples.lanes];
-            let [p0, p1, p2, p3] = std::array::from_fn(|v| pad_bits(hash, offsets[v], q)[0]);
+            let [p0, p1, p2, p3] = std::array::from_fn(|v| hash.hash_bits(offsets[v], q)[0]);
             let (a, b) = (p0 ^ p2, p0 ^ p1);
             *correction = p0 ^ p1 ^ p2 ^ p3;
             *triple = [a, b, p0 ^ (a & b)];
@@ -111,7 +111,7 @@ impl Singles {
             for (k, triple) in words.as_chunks_mut::<SINGLE>().0.iter_mut().enumerate() {
                 let start = position(first, lanes, self.count, k);
                 let [a, b] = [0, 1].map(|bit| bits_at(self.choices[bit].words(), start, lanes));
-                let [p, _] = pad_bits(hash, Block::ZERO, &self.t[start..start + lanes]);
+                let [p, _] = hash.hash_bits(Block::ZERO, &self.t[start..start + lanes]);
                 *triple = [a, b, p ^ (a & b & !corrections[k])];
             }
         });
@@ -122,17 +122,6 @@ impl Singles {
 /// Correlations are used group by group, `count` in each: where number `k` of a group starts.
 fn position(first: usize, lanes: usize, count: usize, k: usize) -> usize {
     first * count + k * lanes
-}
-
-/// The first and the second bit of the hash of each block.
-fn pad_bits(hash: &CrHash, offset: Block, blocks: &[Block]) -> [u64; 2] {
-    let mut buf = [Block::ZERO; LANES];
-    let buf = &mut buf[..blocks.len()];
-    buf.copy_from_slice(blocks);
-    hash.hash_blocks_offset(offset, buf);
-    buf.iter().enumerate().fold([0, 0], |[first, second], (e, block)| {
-        [first | (block.low() & 1) << e, second | (block.low() >> 1 & 1) << e]
-    })
 }
 
 #[cfg(test)]

@@ -156,6 +156,6 @@ pub fn add_error(ring: &Ring, poly: &mut Poly<Coeff>, at: usize, error: i64) {
     for (i, t) in ring.tables().iter().enumerate() {
         let m = t.modulus();
         let word = &mut poly.words_mut()[i * n + at];
-        *word = m.add(*word, below(m.p().wrapping_add_signed(error), m.p()));
+        *word = m.add(*word, m.small(error));
     }
 }

@@ -21,5 +21,5 @@ pub use cipher::{Hiding, PublicKey, SecretKey, add_error};
 pub use encode::Encoder;
 pub use modulus::{Factor, Modulus};
 pub use ntt::NttTable;
-pub use ring::{Accumulator, Coeff, Ntt, Poly, Ring};
+pub use ring::{Accumulator, Coeff, Multiplier, Ntt, Poly, Ring, Term};
 pub use sample::{Csprng, uniform};

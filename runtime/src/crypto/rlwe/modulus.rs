@@ -12,7 +12,7 @@ pub struct Factor {
     pub quotient: u64,
 }
 
-/// A prime modulus `2^30 < p < 2^51`.
+/// A prime modulus `2^33 < p < 2^51`.
 #[derive(Clone, Copy)]
 pub struct Modulus {
     p: u64,
@@ -26,7 +26,7 @@ pub(super) const MASK52: u64 = (1 << 52) - 1;
 impl Modulus {
     #[must_use]
     pub fn new(p: u64) -> Modulus {
-        assert!(p > 1 << 30 && p < 1 << 51, "primes of 31 to 51 bits");
+        assert!(p > 1 << 33 && p < 1 << 51, "primes of 34 to 51 bits");
         let mut m = Modulus { p, one: Factor::default(), two52: Factor::default(), two104: Factor::default() };
         m.one = m.factor(1);
         let two52 = ((1u128 << 52) % u128::from(p)) as u64;
@@ -45,6 +45,13 @@ impl Modulus {
     pub fn factor(&self, value: u64) -> Factor {
         debug_assert!(value < self.p);
         Factor { value, quotient: ((u128::from(value) << 52) / u128::from(self.p)) as u64 }
+    }
+
+    /// `value < p` as the representative within p / 2, and that divided by p.
+    #[must_use]
+    pub(super) fn centred(&self, value: u64) -> (f64, f64) {
+        let signed = if value > self.p / 2 { -((self.p - value) as f64) } else { value as f64 };
+        (signed, signed / self.p as f64)
     }
 
     /// `x * f mod p` in `[0, 2p)`, for `x < 2^52`.
@@ -75,6 +82,23 @@ impl Modulus {
     #[must_use]
     pub fn sub(&self, x: u64, y: u64) -> u64 {
         below(x + self.p - y, self.p)
+    }
+
+    /// A signed value of magnitude below p, mod p, in constant time.
+    #[inline(always)]
+    #[must_use]
+    pub fn small(&self, v: i64) -> u64 {
+        debug_assert!(v.unsigned_abs() < self.p);
+        below(self.p.wrapping_add_signed(v), self.p)
+    }
+
+    /// `v * f mod p` for a signed value of magnitude below 2^52, in constant time.
+    #[inline(always)]
+    #[must_use]
+    pub fn mul_signed(&self, v: i64, f: Factor) -> u64 {
+        let product = self.mul(v.unsigned_abs(), f);
+        let negative = (v >> 63).cast_unsigned();
+        (product & !negative) | (below(self.p - product, self.p) & negative)
     }
 
     /// Any 128-bit value mod p, in constant time.
@@ -145,11 +169,17 @@ mod tests {
                 let s = v as i128;
                 assert_eq!(i128::from(m.reduce_signed(s)), s.rem_euclid(i128::from(p)));
             }
+            for v in [0, 1, -1, i64::from(i32::MIN), 1 - p as i64, p as i64 - 1] {
+                assert_eq!(i128::from(m.small(v)), i128::from(v).rem_euclid(i128::from(p)));
+            }
             for f in [0, 1, 2, p / 2, p - 1] {
                 for x in [0, 1, p - 1, 2 * p - 1, MASK52] {
                     let want = (u128::from(x) * u128::from(f) % u128::from(p)) as u64;
                     assert!(m.mul_lazy(x, m.factor(f)) < 2 * p);
                     assert_eq!(m.mul(x, m.factor(f)), want);
+                    let negative = ((u128::from(p) - u128::from(want)) % u128::from(p)) as u64;
+                    assert_eq!(m.mul_signed(x as i64, m.factor(f)), want);
+                    assert_eq!(m.mul_signed(-(x as i64), m.factor(f)), negative);
                 }
             }
         }

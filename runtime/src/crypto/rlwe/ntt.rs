@@ -9,7 +9,7 @@
 //! The transformed values are in bit-reversed order; only products by position and the way back use them.
 
 use super::modulus::{Factor, Modulus, below};
-use super::simd;
+use super::simd::Vector;
 
 /// Twiddle factors of one prime and dimension.
 pub struct NttTable {
@@ -20,6 +20,40 @@ pub struct NttTable {
     /// `psi^-bitrev(i)`.
     pub(super) inverse: [Vec<u64>; 2],
     pub(super) degree_inverse: Factor,
+    pub(super) centred: CentredTable,
+}
+
+/// The factors of an [`NttTable`] for arithmetic on f64.
+pub(super) struct CentredTable {
+    pub(super) forward: Centred,
+    pub(super) inverse: Centred,
+    pub(super) degree_inverse: (f64, f64),
+    /// `2^32`, `2^52`, `2^84`.
+    pub(super) powers: [(f64, f64); 3],
+    /// `-2^63`.
+    pub(super) minus_two63: f64,
+}
+
+/// Factors by their representative within p / 2, and that divided by p.
+pub(super) struct Centred {
+    pub(super) values: Vec<f64>,
+    pub(super) ratios: Vec<f64>,
+}
+
+impl CentredTable {
+    fn new(m: &Modulus, forward: &[u64], inverse: &[u64], degree_inverse: Factor) -> CentredTable {
+        let table = |factors: &[u64]| {
+            let (values, ratios) = factors.iter().map(|&f| m.centred(f)).unzip();
+            Centred { values, ratios }
+        };
+        CentredTable {
+            forward: table(forward),
+            inverse: table(inverse),
+            degree_inverse: m.centred(degree_inverse.value),
+            powers: [32, 52, 84].map(|e| m.centred(m.reduce(1 << e))),
+            minus_two63: m.centred(m.reduce_signed(-(1 << 63))).0,
+        }
+    }
 }
 
 impl NttTable {
@@ -40,15 +74,13 @@ impl NttTable {
                 .map(|i| (i as u64).reverse_bits() >> (64 - bits))
                 .map(|e| modulus.factor(modulus.pow(root, e)))
                 .collect();
-            [factors.iter().map(|f| f.value).collect(), factors.iter().map(|f| f.quotient).collect()]
+            let words = |of: fn(&Factor) -> u64| factors.iter().map(of).collect::<Vec<u64>>();
+            [words(|f| f.value), words(|f| f.quotient)]
         };
-        NttTable {
-            modulus,
-            degree,
-            forward: table(psi),
-            inverse: table(modulus.inverse(psi)),
-            degree_inverse: modulus.factor(modulus.inverse(degree as u64)),
-        }
+        let (forward, inverse) = (table(psi), table(modulus.inverse(psi)));
+        let degree_inverse = modulus.factor(modulus.inverse(degree as u64));
+        let centred = CentredTable::new(&modulus, &forward[0], &inverse[0], degree_inverse);
+        NttTable { modulus, degree, forward, inverse, degree_inverse, centred }
     }
 
     #[must_use]
@@ -59,20 +91,22 @@ impl NttTable {
     /// Coefficients to values, in place; reduced in and out.
     pub fn forward(&self, a: &mut [u64]) {
         assert_eq!(a.len(), self.degree);
-        if !simd::forward(self, a) {
-            self.forward_portable(a);
+        match Vector::detect() {
+            Some(vector) => vector.forward(self, a),
+            None => self.forward_portable(a),
         }
     }
 
     /// Values to coefficients, in place; reduced in and out.
     pub fn inverse(&self, a: &mut [u64]) {
         assert_eq!(a.len(), self.degree);
-        if !simd::inverse(self, a) {
-            self.inverse_portable(a);
+        match Vector::detect() {
+            Some(vector) => vector.inverse(self, a),
+            None => self.inverse_portable(a),
         }
     }
 
-    pub(super) fn forward_portable(&self, a: &mut [u64]) {
+    fn forward_portable(&self, a: &mut [u64]) {
         let (m, two_p) = (&self.modulus, 2 * self.modulus.p());
         let mut half = self.degree;
         let mut groups = 1;
@@ -92,7 +126,7 @@ impl NttTable {
         a.iter_mut().for_each(|x| *x = below(*x, m.p()));
     }
 
-    pub(super) fn inverse_portable(&self, a: &mut [u64]) {
+    fn inverse_portable(&self, a: &mut [u64]) {
         let (m, two_p) = (&self.modulus, 2 * self.modulus.p());
         let mut half = 1;
         let mut groups = self.degree / 2;
@@ -163,27 +197,39 @@ mod tests {
         }
     }
 
+    /// Every set of instructions that this processor has, on every prime and degree in use and on small ones of both parities.
     #[test]
     fn portable_and_vector_code_agree_at_the_extremes() {
-        for set in &PARAM_SETS {
-            for &p in set.primes {
-                let t = NttTable::new(p, set.degree);
-                let n = set.degree;
-                let alternating = (0..n).map(|i| if i % 2 == 0 { p - 1 } else { 0 }).collect();
-                let delta = (0..n).map(|i| if i == n - 1 { p - 1 } else { 0 }).collect();
-                for a in [vec![p - 1; n], vec![0; n], alternating, delta, random(p, n, 5)] {
+        let used = PARAM_SETS.iter().flat_map(|s| s.primes.iter().map(|&p| (p, s.degree)));
+        let small = [16, 32, 64, 128]
+            .into_iter()
+            .flat_map(|n| [(PARAM_SETS[0].primes[0], n), (PARAM_SETS[1].primes[2], n)]);
+        for (p, n) in used.chain(small) {
+            let t = NttTable::new(p, n);
+            let every =
+                |step: usize, v: u64| (0..n).map(|i| if i % step == 0 { v } else { 0 }).collect::<Vec<u64>>();
+            let signs =
+                |w: &[u64], v: u64| (0..n).map(|i| if w[i] > p / 2 { v } else { p - v }).collect::<Vec<u64>>();
+            let edges = [0, 1, p / 2, p / 2 + 1, p - 2, p - 1];
+            let mut inputs = vec![random(p, n, 5), every(n, p - 1), every(2, p - 1), every(4, p / 2)];
+            inputs.extend(edges.map(|v| vec![v; n]));
+            // Close to the largest products, all of one sign.
+            inputs.extend([1, p / 2, p - 1].map(|v| signs(&t.forward[0], v)));
+            inputs.extend([1, p / 2, p - 1].map(|v| signs(&t.inverse[0], v)));
+            inputs.extend((6..10).map(|seed| random(6, n, seed).iter().map(|&i| edges[i as usize]).collect()));
+            for a in inputs {
+                let (mut forward, mut inverse) = (a.clone(), a.clone());
+                t.forward_portable(&mut forward);
+                t.inverse_portable(&mut inverse);
+                assert!(forward.iter().chain(&inverse).all(|&v| v < p));
+                for vector in Vector::available() {
                     let (mut x, mut y) = (a.clone(), a.clone());
-                    t.forward(&mut x);
-                    t.forward_portable(&mut y);
-                    assert_eq!(x, y);
-                    assert!(x.iter().all(|&v| v < p));
-                    let mut z = a.clone();
-                    t.inverse(&mut z);
-                    let mut w = a.clone();
-                    t.inverse_portable(&mut w);
-                    assert_eq!(z, w);
-                    t.inverse(&mut x);
-                    assert_eq!(x, a);
+                    vector.forward(&t, &mut x);
+                    assert!(x == forward, "forward, n = {n}, p = {p}");
+                    vector.inverse(&t, &mut y);
+                    assert!(y == inverse, "inverse, n = {n}, p = {p}");
+                    vector.inverse(&t, &mut x);
+                    assert!(x == a);
                 }
             }
         }

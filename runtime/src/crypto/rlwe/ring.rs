@@ -1,8 +1,8 @@
 //! Polynomials over the primes of a parameter set. The representation is in the type.
 
-use super::modulus::{Factor, MASK52};
+use super::modulus::{Factor, MASK52, below};
 use super::ntt::NttTable;
-use super::simd;
+use super::simd::Vector;
 use picc_ir::mpc::rlwe::ParamSet;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -58,6 +58,7 @@ impl Ring {
     }
 
     fn new(set: &'static ParamSet) -> Ring {
+        assert!(set.primes.iter().all(|p| p >> (set.prime_bits - 1) == 1), "primes of one length");
         let tables: Vec<NttTable> = set.primes.iter().map(|&p| NttTable::new(p, set.degree)).collect();
         let garner = (0..tables.len())
             .map(|i| {
@@ -99,13 +100,13 @@ impl Ring {
         Poly { words: vec![0; self.degree() * self.tables.len()], form: PhantomData }
     }
 
-    /// Small signed coefficients, the same modulo every prime.
+    /// Signed coefficients of less than 34 bits, the same modulo every prime.
     #[must_use]
     pub fn small(&self, coefficients: &[i64]) -> Poly<Coeff> {
         let mut poly = self.zero();
         for (t, words) in self.tables.iter().zip(poly.words.chunks_exact_mut(self.degree())) {
             for (w, &c) in words.iter_mut().zip(coefficients) {
-                *w = t.modulus().reduce_signed(i128::from(c));
+                *w = t.modulus().small(c);
             }
         }
         poly
@@ -157,15 +158,16 @@ impl Ring {
     #[must_use]
     pub fn compose(&self, poly: &Poly<Coeff>, at: usize, primes: usize) -> u128 {
         let n = self.degree();
-        let (mut value, mut product) = (0u128, 1u128);
         let mut digits = [0u64; 4];
-        for i in 0..primes {
+        digits[0] = poly.words[at];
+        let (mut value, mut product) = (u128::from(digits[0]), u128::from(self.tables[0].modulus().p()));
+        for i in 1..primes {
             let m = self.tables[i].modulus();
             let (inverse, before) = &self.garner[i];
-            // Mixed-radix digits so far, modulo this prime: Horner from the last one.
-            let mut partial = 0;
-            for j in (0..i).rev() {
-                partial = m.add(m.mul(partial, before[j]), m.reduce(u128::from(digits[j])));
+            // Mixed-radix digits so far, modulo this prime: Horner from the last one. Digits are below twice any prime.
+            let mut partial = below(digits[i - 1], m.p());
+            for j in (0..i - 1).rev() {
+                partial = m.add(m.mul(partial, before[j]), below(digits[j], m.p()));
             }
             digits[i] = m.mul(m.sub(poly.words[i * n + at], partial), *inverse);
             value += product * u128::from(digits[i]);
@@ -190,11 +192,29 @@ impl Ring {
     }
 }
 
-/// A sum of products of values, reduced only at the end.
+/// Sums of products of both halves of ciphertexts with weights, reduced only at the end.
 ///
-/// Values are below 2^51: each product adds less than 2^52 to `low` and less than 2^50 to `high`, so
-/// [`Accumulator::LIMIT`] of them fit.
+/// A sum is `high 2^52 + low`. Values are below 2^51: each product adds less than 2^52 to `low` and less than 2^50 to
+/// `high`, so [`Accumulator::LIMIT`] of them fit.
 pub struct Accumulator {
+    vector: Option<Vector>,
+    halves: [Sum; 2],
+}
+
+/// Values of both halves of a ciphertext, and what they are multiplied by.
+pub struct Term<'a> {
+    pub halves: [&'a [u64]; 2],
+    pub weight: Multiplier<'a>,
+}
+
+/// A weight for each value, or one for all.
+#[derive(Clone, Copy)]
+pub enum Multiplier<'a> {
+    Each(&'a [u64]),
+    All(u64),
+}
+
+struct Sum {
     low: Vec<u64>,
     high: Vec<u64>,
 }
@@ -202,28 +222,52 @@ pub struct Accumulator {
 impl Accumulator {
     pub const LIMIT: usize = 4000;
 
+    /// Of `len` values in each half, a multiple of eight.
     #[must_use]
     pub fn new(len: usize) -> Accumulator {
-        Accumulator { low: vec![0; len], high: vec![0; len] }
+        Accumulator::with(Vector::detect(), len)
+    }
+
+    fn with(vector: Option<Vector>, len: usize) -> Accumulator {
+        let sum = || Sum { low: vec![0; len], high: vec![0; len] };
+        Accumulator { vector, halves: [sum(), sum()] }
     }
 
     pub fn clear(&mut self) {
-        self.low.fill(0);
-        self.high.fill(0);
-    }
-
-    pub fn add(&mut self, x: &[u64], w: &[u64]) {
-        if !simd::accumulate(&mut self.low, &mut self.high, x, w) {
-            self.add_portable(x, w.iter().copied());
+        for sum in &mut self.halves {
+            sum.low.fill(0);
+            sum.high.fill(0);
         }
     }
 
-    pub fn add_scalar(&mut self, x: &[u64], w: u64) {
-        if !simd::accumulate_scalar(&mut self.low, &mut self.high, x, w) {
-            self.add_portable(x, std::iter::repeat(w));
+    /// Adds the products of the terms, each of as many values as this has.
+    pub fn add(&mut self, terms: &[Term<'_>]) {
+        let [a, b] = &mut self.halves;
+        if let Some(vector) = self.vector {
+            vector.accumulate([(&mut a.low, &mut a.high), (&mut b.low, &mut b.high)], terms);
+            return;
+        }
+        for Term { halves, weight } in terms {
+            for (sum, x) in self.halves.iter_mut().zip(halves) {
+                match weight {
+                    Multiplier::Each(w) => sum.add_portable(x, w.iter().copied()),
+                    Multiplier::All(w) => sum.add_portable(x, std::iter::repeat(*w)),
+                }
+            }
         }
     }
 
+    /// The sums, plus what `out` holds, reduced into `out`.
+    pub fn finish(&self, table: &NttTable, out: [&mut [u64]; 2]) {
+        for (sum, out) in self.halves.iter().zip(out) {
+            if !self.vector.is_some_and(|v| v.finish(table, &sum.low, &sum.high, out)) {
+                sum.finish_portable(table, out);
+            }
+        }
+    }
+}
+
+impl Sum {
     fn add_portable(&mut self, x: &[u64], w: impl Iterator<Item = u64>) {
         for ((l, h), (x, w)) in self.low.iter_mut().zip(&mut self.high).zip(x.iter().zip(w)) {
             let product = u128::from(*x) * u128::from(w);
@@ -232,8 +276,7 @@ impl Accumulator {
         }
     }
 
-    /// The sum, plus what `out` holds, reduced into `out`.
-    pub fn finish(&self, table: &NttTable, out: &mut [u64]) {
+    fn finish_portable(&self, table: &NttTable, out: &mut [u64]) {
         let m = table.modulus();
         for ((o, l), h) in out.iter_mut().zip(&self.low).zip(&self.high) {
             *o = m.reduce((u128::from(*h) << 52) + u128::from(*l) + u128::from(*o));
@@ -246,21 +289,44 @@ mod tests {
     use super::*;
     use picc_ir::mpc::rlwe::PARAM_SETS;
 
+    /// Every set of instructions that this processor has, for every prime.
     #[test]
     fn accumulators_agree_at_the_limit() {
-        let p = PARAM_SETS[0].primes[0];
-        let table = NttTable::new(p, 16);
-        let (x, w) = (vec![p - 1; 16], vec![p - 1; 16]);
-        let (mut a, mut b, mut c) = (Accumulator::new(16), Accumulator::new(16), Accumulator::new(16));
-        for _ in 0..Accumulator::LIMIT {
-            a.add(&x, &w);
-            b.add_portable(&x, w.iter().copied());
-            c.add_scalar(&x, p - 1);
+        for &p in PARAM_SETS.iter().flat_map(|s| s.primes) {
+            let table = NttTable::new(p, 16);
+            let edges = [0, 1, p / 2, p - 1, (1 << 26) - 1, 1 << 26, p - 2, 12_345_678_901];
+            let x: Vec<u64> = (0..64).map(|i| edges[i % 8]).collect();
+            let w: Vec<u64> = (0..64).map(|i| edges[i / 8]).collect();
+            let (y, most) = (vec![p - 1; 64], vec![p - 1; 64]);
+            for vector in [None].into_iter().chain(Vector::available().map(Some)) {
+                for n in [0, 1, 2, 999, Accumulator::LIMIT] {
+                    let mut sum = Accumulator::with(vector, 64);
+                    let each = || Term { halves: [&x, &y], weight: Multiplier::Each(&w) };
+                    let all = || Term { halves: [&y, &x], weight: Multiplier::All(p - 1) };
+                    let terms: Vec<Term<'_>> = (0..n).map(|i| if i % 2 == 1 { each() } else { all() }).collect();
+                    sum.add(&terms[..n / 3]);
+                    sum.add(&terms[n / 3..]);
+                    let (mut a, mut b) = (x.clone(), most.clone());
+                    sum.finish(&table, [&mut a, &mut b]);
+                    let mul = |x: u64, y: u64| u128::from(x) * u128::from(y);
+                    let (half, rest) = ((n / 2) as u128, n.div_ceil(2) as u128);
+                    for i in 0..64 {
+                        let want = half * mul(x[i], w[i]) + rest * mul(p - 1, p - 1) + u128::from(x[i]);
+                        assert_eq!(u128::from(a[i]), want % u128::from(p), "{n} products, value {i}");
+                        let want = half * mul(p - 1, w[i]) + rest * mul(x[i], p - 1) + u128::from(p - 1);
+                        assert_eq!(u128::from(b[i]), want % u128::from(p), "{n} products, value {i}");
+                    }
+                }
+                // The most that fits: all products the largest.
+                let mut sum = Accumulator::with(vector, 64);
+                let largest = |_| Term { halves: [&y, &y], weight: Multiplier::Each(&most) };
+                sum.add(&(0..Accumulator::LIMIT).map(largest).collect::<Vec<_>>());
+                let (mut a, mut b) = (most.clone(), vec![0; 64]);
+                sum.finish(&table, [&mut a, &mut b]);
+                assert_eq!(a, vec![Accumulator::LIMIT as u64 - 1; 64]);
+                assert_eq!(b, vec![Accumulator::LIMIT as u64; 64]);
+            }
         }
-        assert!(a.low == b.low && a.high == b.high && a.low == c.low && a.high == c.high);
-        let mut out = vec![0; 16];
-        a.finish(&table, &mut out);
-        assert_eq!(out, vec![Accumulator::LIMIT as u64; 16]);
     }
 
     #[test]

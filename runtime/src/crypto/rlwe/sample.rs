@@ -2,12 +2,27 @@
 //! keyed BLAKE3 in its extendable-output mode.
 
 use super::ring::{Ntt, Poly, Ring};
+use crate::crypto::xof::{CHUNK, Xof};
 use picc_ir::mpc::rlwe::params::CBD_K;
 use rand::{Rng, SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
 use zeroize::Zeroize;
 
-/// A cryptographic generator. No `Debug`, no `Clone`.
-pub struct Csprng(StdRng);
+/// Words that are drawn from the generator at once.
+const DRAWN: usize = 64;
+
+/// A cryptographic generator. No `Debug`, no `Clone`; words not used yet are wiped when dropped.
+pub struct Csprng {
+    rng: StdRng,
+    words: [u64; DRAWN],
+    /// The first word not used yet.
+    at: usize,
+}
+
+impl Drop for Csprng {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
 
 impl Csprng {
     /// Seeded by the operating system.
@@ -22,12 +37,12 @@ impl Csprng {
     /// Reproducible: for tests, and for children of another generator.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Csprng {
-        Csprng(StdRng::from_seed(seed))
+        Csprng { rng: StdRng::from_seed(seed), words: [0; DRAWN], at: DRAWN }
     }
 
     pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0u8; 32];
-        self.0.fill_bytes(&mut seed);
+        self.rng.fill_bytes(&mut seed);
         seed
     }
 
@@ -38,7 +53,21 @@ impl Csprng {
 
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        if self.at == DRAWN {
+            self.draw();
+        }
+        let word = self.words[self.at];
+        self.at += 1;
+        word
+    }
+
+    #[cold]
+    fn draw(&mut self) {
+        let mut bytes = [[0u8; 8]; DRAWN];
+        self.rng.fill_bytes(bytes.as_flattened_mut());
+        self.words = bytes.map(u64::from_le_bytes);
+        bytes.as_flattened_mut().zeroize();
+        self.at = 0;
     }
 
     /// Uniform in `{-1, 0, 1}`: bytes below 255 modulo three; whether a byte is rejected says nothing about the rest.
@@ -54,9 +83,9 @@ impl Csprng {
 
     /// Centred binomial: standard deviation `sqrt(21 / 2) = 3.24`.
     pub fn error(&mut self) -> i64 {
-        let bits = self.next_u64();
-        let half = |v: u64| i64::from((v & ((1 << CBD_K) - 1)).count_ones());
-        half(bits) - half(bits >> CBD_K)
+        // The ones of one half, less those of the other: one count, with the other half's bits flipped.
+        let flipped = self.next_u64() ^ ((1 << CBD_K) - 1) << CBD_K;
+        i64::from((flipped & ((1 << (2 * CBD_K)) - 1)).count_ones()) - i64::from(CBD_K)
     }
 
     /// Uniform in `[-2^bits, 2^bits)`, `bits <= 126`.
@@ -69,14 +98,11 @@ impl Csprng {
 /// The uniform polynomial number `index` of a public seed, directly in NTT form (uniform is uniform there).
 #[must_use]
 pub fn uniform(ring: &Ring, seed: &[u8; 32], index: u64) -> Poly<Ntt> {
-    let mut hasher = blake3::Hasher::new_keyed(seed);
-    hasher.update(b"picc rlwe uniform v1");
-    hasher.update(&index.to_le_bytes());
-    let mut xof = hasher.finalize_xof();
+    let mut xof = Xof::new(seed, &[&b"picc rlwe uniform v1"[..], &index.to_le_bytes()].concat());
     let mut poly = ring.zero();
     let mask = (1u64 << ring.set().prime_bits) - 1;
-    let mut block = [0u8; 8192];
-    let mut fresh = [0u64; 1024];
+    let mut block = [0u8; CHUNK];
+    let mut fresh = [0u64; CHUNK / 8];
     let mut at = fresh.len();
     for (table, out) in ring.tables().iter().zip(poly.words_mut().chunks_exact_mut(ring.degree())) {
         let p = table.modulus().p();
@@ -85,8 +111,8 @@ pub fn uniform(ring: &Ring, seed: &[u8; 32], index: u64) -> Poly<Ntt> {
             loop {
                 if at == fresh.len() {
                     xof.fill(&mut block);
-                    for (f, b) in fresh.iter_mut().zip(block.chunks_exact(8)) {
-                        *f = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) & mask;
+                    for (f, b) in fresh.iter_mut().zip(block.as_chunks::<8>().0) {
+                        *f = u64::from_le_bytes(*b) & mask;
                     }
                     at = 0;
                 }

@@ -1,29 +1,41 @@
-//! Processors without the wide instructions: nothing here can be called.
+//! Processors without vector code here: nothing can be called.
 
-use super::Wide;
 use crate::crypto::Block;
 
+/// Never constructed.
 #[derive(Clone, Copy)]
-pub(super) enum Proof {}
+pub(crate) enum Cipher {}
 
 /// Never constructed.
-pub(crate) struct RoundKeys(Proof);
+pub(crate) struct RoundKeys(Cipher);
 
-impl Wide {
-    pub(crate) fn detect() -> Option<Wide> {
+/// Never constructed.
+#[derive(Clone, Copy)]
+pub(crate) enum Turner {}
+
+impl Cipher {
+    pub(crate) fn available() -> impl Iterator<Item = Cipher> {
+        std::iter::empty()
+    }
+
+    pub(crate) fn detect() -> Option<Cipher> {
         None
     }
 
     pub(crate) fn expand(self, _key: Block) -> RoundKeys {
-        match self.0 {}
+        match self {}
     }
 
     pub(crate) fn stream(self, _keys: &RoundKeys, _counter: u64, _out: &mut [Block]) {
-        match self.0 {}
+        match self {}
     }
 
     pub(crate) fn mmo(self, _keys: &RoundKeys, _offset: Block, _blocks: &mut [Block]) {
-        match self.0 {}
+        match self {}
+    }
+
+    pub(crate) fn mmo_bits(self, _keys: &RoundKeys, _offset: Block, _blocks: &[Block]) -> Option<[u64; 2]> {
+        match self {}
     }
 
     pub(crate) fn sums(
@@ -34,11 +46,7 @@ impl Wide {
         _all: &mut [Block],
         _bits: &mut [&mut [Block]],
     ) {
-        match self.0 {}
-    }
-
-    pub(crate) fn transpose(self, _columns: &[Block], _stride: usize, _rows: &mut [Block]) {
-        match self.0 {}
+        match self {}
     }
 }
 
@@ -46,5 +54,41 @@ impl RoundKeys {
     #[must_use]
     pub(crate) fn starting_at(self, _base: Block) -> RoundKeys {
         match self.0 {}
+    }
+}
+
+impl Turner {
+    pub(crate) fn available(_stride: usize) -> impl Iterator<Item = Turner> {
+        std::iter::empty()
+    }
+
+    pub(crate) fn transpose(self, _columns: &[Block], _stride: usize, _rows: &mut [Block]) {
+        match self {}
+    }
+}
+
+/// Never used.
+pub(crate) struct Root {
+    pub(crate) key: [u32; 8],
+    pub(crate) block: [u32; 16],
+    pub(crate) len: u32,
+    pub(crate) flags: u32,
+}
+
+/// Never constructed.
+#[derive(Clone, Copy)]
+pub(crate) enum OutputBlocks {}
+
+impl OutputBlocks {
+    pub(crate) fn available() -> impl Iterator<Item = OutputBlocks> {
+        std::iter::empty()
+    }
+
+    pub(crate) fn detect() -> Option<OutputBlocks> {
+        None
+    }
+
+    pub(crate) fn eight(self, _root: &Root, _counter: u64, _out: &mut [[[u32; 8]; 2]; 8]) {
+        match self {}
     }
 }

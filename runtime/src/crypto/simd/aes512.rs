@@ -1,99 +1,47 @@
 //! AES-128 on four blocks per register, and sums of counter-mode streams that never leave the registers.
 
-use super::Wide;
+use super::round_keys::{self, RoundKeys};
+use super::x86::{Wide, load128};
 use crate::crypto::Block;
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_aeskeygenassist_si128, _mm_loadu_si128, _mm_shuffle_epi32, _mm_slli_si128,
-    _mm_storeu_si128, _mm_xor_si128, _mm512_add_epi64, _mm512_aesenc_epi128, _mm512_aesenclast_epi128,
-    _mm512_broadcast_i32x4, _mm512_loadu_si512, _mm512_set_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm512_xor_si512,
+    __m512i, _mm512_add_epi64, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_broadcast_i32x4,
+    _mm512_loadu_si512, _mm512_set_epi64, _mm512_setzero_si512, _mm512_storeu_si512, _mm512_xor_si512,
 };
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Registers worked on at once: enough to hide the latency of a round.
 const V: usize = 4;
 /// Blocks worked on at once.
 const STEP: usize = 4 * V;
 
-/// Eleven round keys; the first may contain the start of a counter.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub(crate) struct RoundKeys([Block; 11]);
-
-impl RoundKeys {
-    /// Makes the counter start at `base`: the whitening key is added to the counter anyway.
-    #[must_use]
-    pub(crate) fn starting_at(mut self, base: Block) -> RoundKeys {
-        self.0[0] ^= base;
-        self
-    }
-}
-
 impl Wide {
-    pub(crate) fn expand(self, key: Block) -> RoundKeys {
+    pub(super) fn expand(self, key: Block) -> RoundKeys {
         // SAFETY: `self` proves the features.
-        unsafe { expand(key) }
+        unsafe { round_keys::expand(key) }
     }
 
     /// `out[i] = AES(counter + i)`.
-    pub(crate) fn stream(self, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
+    pub(super) fn stream(self, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
         // SAFETY: `self` proves the features.
         unsafe { stream(keys, counter, out) }
     }
 
     /// `x = AES(x xor offset) xor x xor offset`.
-    pub(crate) fn mmo(self, keys: &RoundKeys, offset: Block, blocks: &mut [Block]) {
+    pub(super) fn mmo(self, keys: &RoundKeys, offset: Block, blocks: &mut [Block]) {
         // SAFETY: `self` proves the features.
         unsafe { mmo(keys, offset, blocks) }
     }
 
-    /// See `StreamBank::sums`; the streams absent from the front of the bank are zeros.
-    pub(crate) fn sums(
+    /// See `StreamBank::sums`, for `BITS` bits.
+    pub(super) fn sums<const BITS: usize>(
         self,
-        field_bits: usize,
         keys: &[RoundKeys],
         counter: u64,
         all: &mut [Block],
         bits: &mut [&mut [Block]],
     ) {
-        assert!(keys.len() <= 1 << field_bits && bits.iter().all(|b| b.len() == all.len()));
         // SAFETY: `self` proves the features.
-        unsafe {
-            match field_bits {
-                1 => sums::<1>(keys, counter, all, bits),
-                2 => sums::<2>(keys, counter, all, bits),
-                4 => sums::<4>(keys, counter, all, bits),
-                8 => sums::<8>(keys, counter, all, bits),
-                _ => unreachable!("fields of 2^{field_bits} elements are refused at setup"),
-            }
-        }
+        unsafe { sums::<BITS>(keys, counter, all, bits) }
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,aes,vaes")]
-fn expand(key: Block) -> RoundKeys {
-    let mut keys = RoundKeys([Block::ZERO; 11]);
-    let mut k = load128(&key);
-    keys.0[0] = key;
-    macro_rules! round {
-        ($i:literal, $constant:literal) => {
-            let word = _mm_shuffle_epi32::<0xff>(_mm_aeskeygenassist_si128::<$constant>(k));
-            k = _mm_xor_si128(k, _mm_slli_si128::<4>(k));
-            k = _mm_xor_si128(k, _mm_slli_si128::<8>(k));
-            k = _mm_xor_si128(k, word);
-            store128(&mut keys.0[$i], k);
-        };
-    }
-    round!(1, 0x01);
-    round!(2, 0x02);
-    round!(3, 0x04);
-    round!(4, 0x08);
-    round!(5, 0x10);
-    round!(6, 0x20);
-    round!(7, 0x40);
-    round!(8, 0x80);
-    round!(9, 0x1b);
-    round!(10, 0x36);
-    keys
 }
 
 #[target_feature(enable = "avx512f,avx512bw,aes,vaes")]
@@ -209,16 +157,4 @@ fn store(blocks: &mut [Block], state: [__m512i; V]) {
         let n = blocks.len();
         blocks.copy_from_slice(&buf[..n]);
     }
-}
-
-#[inline]
-fn load128(b: &Block) -> __m128i {
-    // SAFETY: a block is 16 readable bytes; SSE2 is part of x86-64.
-    unsafe { _mm_loadu_si128(std::ptr::from_ref(b).cast()) }
-}
-
-#[inline]
-fn store128(b: &mut Block, x: __m128i) {
-    // SAFETY: a block is 16 writable bytes of any value; SSE2 is part of x86-64.
-    unsafe { _mm_storeu_si128(std::ptr::from_mut(b).cast(), x) }
 }

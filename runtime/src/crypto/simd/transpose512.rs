@@ -9,7 +9,7 @@
 //! One interleaving of the registers `i` and `i + half` rotates the bits of a byte's address (register, place in its
 //! lane) by one, so `log2` of the number of registers of them exchange the two parts of the address.
 
-use super::Wide;
+use super::x86::Wide;
 use crate::crypto::Block;
 use std::arch::x86_64::{
     __m512i, _mm_storeu_si128, _mm512_extracti32x4_epi32, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
@@ -20,9 +20,14 @@ use std::arch::x86_64::{
 const STEP: usize = 4;
 
 impl Wide {
+    /// Whether [`Wide::transpose`] takes columns of `stride` blocks.
+    pub(super) fn turns(stride: usize) -> bool {
+        stride.is_multiple_of(STEP)
+    }
+
     /// See [`crate::crypto::transpose`].
-    pub(crate) fn transpose(self, columns: &[Block], stride: usize, rows: &mut [Block]) {
-        assert!(columns.len() >= 128 * stride && stride.is_multiple_of(STEP) && rows.len() <= 128 * stride);
+    pub(super) fn transpose(self, columns: &[Block], stride: usize, rows: &mut [Block]) {
+        assert!(columns.len() >= 128 * stride && Wide::turns(stride) && rows.len() <= 128 * stride);
         for (step, rows) in rows.chunks_mut(128 * STEP).enumerate() {
             let columns = &columns[step * STEP..];
             if let Ok(rows) = rows.try_into() {

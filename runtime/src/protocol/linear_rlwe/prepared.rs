@@ -115,7 +115,7 @@ impl PreparedLinear {
                     let w = self.weights[layer.weight_index(outputs.start, channels.start, &layer.taps(0)[0])];
                     let mut residues = [0; 4];
                     for (r, t) in residues.iter_mut().zip(self.ring.tables()) {
-                        *r = t.modulus().reduce_signed(i128::from(w));
+                        *r = t.modulus().small(w.into());
                     }
                     return Weight::Scalar(residues);
                 }
@@ -134,12 +134,12 @@ impl PreparedLinear {
                     continue;
                 }
                 for tap in layer.taps(c) {
-                    let w = i128::from(self.weights[layer.weight_index(m, c, tap)]);
+                    let w = i64::from(self.weights[layer.weight_index(m, c, tap)]);
                     let (plus, minus) =
                         (tiling.output_position(mi, 0, 0, 0), tiling.input_position(ci, 0, tap.y, tap.x));
                     let (at, w) = if plus >= minus { (plus - minus, w) } else { (n + plus - minus, -w) };
                     for (i, t) in self.ring.tables().iter().enumerate() {
-                        words[i * n + at] = t.modulus().reduce_signed(w);
+                        words[i * n + at] = t.modulus().small(w);
                     }
                 }
             }

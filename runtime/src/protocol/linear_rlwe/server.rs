@@ -3,8 +3,8 @@
 use super::prepared::{PreparedConv, PreparedLinear, PreparedMatMul, Weight};
 use crate::channel::{Channel, Kind};
 use crate::crypto::rlwe::{
-    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Hiding, Ntt, Poly, PublicKey, Ring, add_error,
-    uniform,
+    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Hiding, Multiplier, Ntt, Poly, PublicKey, Ring,
+    Term, add_error, uniform,
 };
 use crate::error::{Error, Result};
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet, RequestPolynomial, ResponsePolynomial, SEED_BYTES, setup_traffic};
@@ -314,29 +314,23 @@ impl Job<'_> {
         let ring = self.key.ring();
         let n = ring.degree();
         let (mut a, mut b) = (ring.zero::<Ntt>(), ring.zero::<Ntt>());
-        let (mut sum_a, mut sum_b) = (Accumulator::new(CHUNK), Accumulator::new(CHUNK));
+        let mut sums = Accumulator::new(CHUNK);
+        let terms: Vec<(&Weight, &Ciphertext)> = row.iter().zip(ciphertexts).collect();
         for (prime, table) in ring.tables().iter().enumerate() {
             for start in (0..n).step_by(CHUNK) {
                 let at = prime * n + start..prime * n + start + CHUNK;
-                let terms = row.iter().zip(ciphertexts).collect::<Vec<_>>();
                 for terms in terms.chunks(Accumulator::LIMIT) {
-                    sum_a.clear();
-                    sum_b.clear();
-                    for (weight, c) in terms {
-                        match weight {
-                            Weight::Zero => {}
-                            Weight::Scalar(w) => {
-                                sum_a.add_scalar(&c.a.words()[at.clone()], w[prime]);
-                                sum_b.add_scalar(&c.b.words()[at.clone()], w[prime]);
-                            }
-                            Weight::Ntt(w) => {
-                                sum_a.add(&c.a.words()[at.clone()], &w[at.clone()]);
-                                sum_b.add(&c.b.words()[at.clone()], &w[at.clone()]);
-                            }
-                        }
-                    }
-                    sum_a.finish(table, &mut a.words_mut()[at.clone()]);
-                    sum_b.finish(table, &mut b.words_mut()[at.clone()]);
+                    sums.clear();
+                    let terms = terms.iter().filter_map(|(weight, c)| {
+                        let weight = match weight {
+                            Weight::Zero => return None,
+                            Weight::Scalar(w) => Multiplier::All(w[prime]),
+                            Weight::Ntt(w) => Multiplier::Each(&w[at.clone()]),
+                        };
+                        Some(Term { halves: [&c.a.words()[at.clone()], &c.b.words()[at.clone()]], weight })
+                    });
+                    sums.add(&terms.collect::<Vec<_>>());
+                    sums.finish(table, [&mut a.words_mut()[at.clone()], &mut b.words_mut()[at.clone()]]);
                 }
             }
         }

@@ -8,6 +8,42 @@ use std::arch::x86_64::{
     _mm512_sub_epi64,
 };
 
+/// Proof of AVX-512 F and IFMA.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Ifma(());
+
+impl Ifma {
+    pub(super) fn detect() -> Option<Ifma> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Ifma(()))
+    }
+
+    /// Reduced coefficients to reduced values.
+    pub(super) fn forward(self, table: &NttTable, a: &mut [u64]) {
+        // SAFETY: `self` proves the features.
+        unsafe { forward(table, a) }
+    }
+
+    /// Reduced values to reduced coefficients.
+    pub(super) fn inverse(self, table: &NttTable, a: &mut [u64]) {
+        // SAFETY: `self` proves the features.
+        unsafe { inverse(table, a) }
+    }
+
+    /// `low[i], high[i] += ` the 52-bit halves of `x[i] * w[i]`; all slices of one length, a multiple of eight.
+    pub(super) fn accumulate(self, low: &mut [u64], high: &mut [u64], x: &[u64], w: &[u64]) {
+        assert!(x.len().is_multiple_of(8) && [low.len(), high.len(), w.len()] == [x.len(); 3]);
+        // SAFETY: `self` proves the features.
+        unsafe { accumulate(low, high, x, w) }
+    }
+
+    /// The same with one `w` for all.
+    pub(super) fn accumulate_scalar(self, low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
+        assert!(x.len().is_multiple_of(8) && [low.len(), high.len()] == [x.len(); 2]);
+        // SAFETY: `self` proves the features.
+        unsafe { accumulate_scalar(low, high, x, w) }
+    }
+}
+
 struct Lanes {
     p: __m512i,
     two_p: __m512i,
@@ -106,7 +142,7 @@ fn twiddle4(table: &[u64], at: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
+fn forward(table: &NttTable, a: &mut [u64]) {
     let k = Lanes::new(table.modulus.p());
     let [w, wq] = &table.forward;
     let n = a.len();
@@ -145,7 +181,7 @@ pub(super) fn forward(table: &NttTable, a: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
+fn inverse(table: &NttTable, a: &mut [u64]) {
     let k = Lanes::new(table.modulus.p());
     let [w, wq] = &table.inverse;
     let n = a.len();
@@ -187,7 +223,7 @@ pub(super) fn inverse(table: &NttTable, a: &mut [u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn accumulate(low: &mut [u64], high: &mut [u64], x: &[u64], w: &[u64]) {
+fn accumulate(low: &mut [u64], high: &mut [u64], x: &[u64], w: &[u64]) {
     let lanes = low.chunks_exact_mut(8).zip(high.chunks_exact_mut(8));
     for ((l, h), (x, w)) in lanes.zip(x.chunks_exact(8).zip(w.chunks_exact(8))) {
         let (x, w) = (load(x), load(w));
@@ -198,7 +234,7 @@ pub(super) fn accumulate(low: &mut [u64], high: &mut [u64], x: &[u64], w: &[u64]
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn accumulate_scalar(low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
+fn accumulate_scalar(low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) {
     let w = _mm512_set1_epi64(w as i64);
     for ((l, h), x) in low.chunks_exact_mut(8).zip(high.chunks_exact_mut(8)).zip(x.chunks_exact(8)) {
         let x = load(x);

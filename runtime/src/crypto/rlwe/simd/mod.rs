@@ -1,61 +1,93 @@
-//! Vector code, chosen at run time. Each function says whether it did the work; if not, the portable twin does.
+//! Vector instructions, chosen at run time. The only unsafe code of `rlwe`.
+//!
+//! [`Ifma`] and [`Fma`] are proofs that the processor has their instructions, so their methods are safe. Each has a portable
+//! twin beside its caller, and a test there that all agree. All instructions used have timing independent of data.
 
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod fma;
+#[cfg(target_arch = "x86_64")]
+mod fma_ntt;
+#[cfg(target_arch = "x86_64")]
+mod fma_sums;
 
-use super::ntt::NttTable;
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use absent::Vector;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::Vector;
 
 #[cfg(target_arch = "x86_64")]
-fn ifma() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
-}
+mod x86 {
+    use super::super::ntt::NttTable;
+    use super::super::ring::{Multiplier, Term};
+    use super::avx512::Ifma;
+    use super::fma::Fma;
 
-/// Forward transform of `table.degree` reduced values.
-pub(super) fn forward(table: &NttTable, a: &mut [u64]) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if ifma() {
-        // SAFETY: the features were detected.
-        unsafe { avx512::forward(table, a) };
-        return true;
+    /// Instructions for arithmetic modulo primes of up to 51 bits.
+    #[derive(Clone, Copy)]
+    pub(in super::super) enum Vector {
+        /// AVX-512 IFMA.
+        Ifma(Ifma),
+        /// AVX2 and FMA.
+        Fma(Fma),
     }
-    let _ = (table, a);
-    false
-}
 
-/// Inverse transform of `table.degree` reduced values.
-pub(super) fn inverse(table: &NttTable, a: &mut [u64]) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if ifma() {
-        // SAFETY: the features were detected.
-        unsafe { avx512::inverse(table, a) };
-        return true;
-    }
-    let _ = (table, a);
-    false
-}
+    impl Vector {
+        /// Those that this processor has, the fastest first.
+        pub(in super::super) fn available() -> impl Iterator<Item = Vector> {
+            Ifma::detect().map(Vector::Ifma).into_iter().chain(Fma::detect().map(Vector::Fma))
+        }
 
-/// `low[i], high[i] += ` the 52-bit halves of `x[i] * w[i]`; all slices of one length, a multiple of eight.
-pub(super) fn accumulate(low: &mut [u64], high: &mut [u64], x: &[u64], w: &[u64]) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if ifma() {
-        assert!(x.len().is_multiple_of(8) && [low.len(), high.len(), w.len()] == [x.len(); 3]);
-        // SAFETY: the features were detected, the lengths checked.
-        unsafe { avx512::accumulate(low, high, x, w) };
-        return true;
-    }
-    let _ = (low, high, x, w);
-    false
-}
+        /// The fastest that this processor has.
+        pub(in super::super) fn detect() -> Option<Vector> {
+            Vector::available().next()
+        }
 
-/// The same with one `w` for all.
-pub(super) fn accumulate_scalar(low: &mut [u64], high: &mut [u64], x: &[u64], w: u64) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if ifma() {
-        assert!(x.len().is_multiple_of(8) && [low.len(), high.len()] == [x.len(); 2]);
-        // SAFETY: the features were detected, the lengths checked.
-        unsafe { avx512::accumulate_scalar(low, high, x, w) };
-        return true;
+        /// Forward transform of `table.degree` reduced values.
+        pub(in super::super) fn forward(self, table: &NttTable, a: &mut [u64]) {
+            match self {
+                Vector::Ifma(ifma) => ifma.forward(table, a),
+                Vector::Fma(fma) => fma.forward(table, a),
+            }
+        }
+
+        /// Inverse transform of `table.degree` reduced values.
+        pub(in super::super) fn inverse(self, table: &NttTable, a: &mut [u64]) {
+            match self {
+                Vector::Ifma(ifma) => ifma.inverse(table, a),
+                Vector::Fma(fma) => fma.inverse(table, a),
+            }
+        }
+
+        /// Adds the two parts of the products of every term's halves to `(low, high)` of each half; all slices of one length, a
+        /// multiple of eight.
+        pub(in super::super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[Term<'_>]) {
+            match self {
+                Vector::Ifma(ifma) => {
+                    for ((low, high), half) in sums.into_iter().zip(0..) {
+                        for Term { halves, weight } in terms {
+                            match weight {
+                                Multiplier::Each(w) => ifma.accumulate(low, high, halves[half], w),
+                                Multiplier::All(w) => ifma.accumulate_scalar(low, high, halves[half], *w),
+                            }
+                        }
+                    }
+                }
+                Vector::Fma(fma) => fma.accumulate(sums, terms),
+            }
+        }
+
+        /// `out + sum mod p` into `out`, of what [`Vector::accumulate`] made; false: as the portable code does it.
+        pub(in super::super) fn finish(self, table: &NttTable, low: &[u64], high: &[u64], out: &mut [u64]) -> bool {
+            match self {
+                // The two parts are those of the portable code.
+                Vector::Ifma(_) => return false,
+                Vector::Fma(fma) => fma.finish(table, low, high, out),
+            }
+            true
+        }
     }
-    let _ = (low, high, x, w);
-    false
 }
