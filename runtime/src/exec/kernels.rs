@@ -12,7 +12,7 @@ use picc_ir::kernel::Verified;
 use picc_ir::kernel::build::{Built, Lanes, Role, build};
 use picc_ir::kernel::interp;
 use picc_ir::{Graph, Id, Party, Program};
-use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch};
+use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch, Spare};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -31,6 +31,14 @@ enum Code {
     Native(CompiledKernel),
     /// On processors that code cannot be made for, and where executable memory is refused.
     Interpreted(Verified),
+}
+
+/// Memory of a run for its kernels.
+#[derive(Default)]
+pub(super) struct Memory {
+    scratch: Scratch,
+    /// Of values that are dead.
+    pub spare: Spare,
 }
 
 impl Kernels {
@@ -75,14 +83,15 @@ impl Kernels {
         segment: usize,
         graph: &Graph,
         values: &mut [Option<Value>],
-        scratch: &mut Scratch,
+        memory: &mut Memory,
     ) -> Result<()> {
         let SegmentKernel { code, roles, aliases } = &self.segments[segment];
         let mut made: Vec<Vec<u64>> = roles
             .iter()
             .filter_map(|role| match role {
                 Role::Input(_) => None,
-                Role::Output(id) => Some(vec![0; graph.ty(*id).len()]),
+                // A verified kernel stores every element.
+                Role::Output(id) => Some(memory.spare.take(graph.ty(*id).len())),
             })
             .collect();
         // What this party knows is held as integers; shares are ring elements already.
@@ -114,7 +123,7 @@ impl Kernels {
                         Role::Output(_) => BufferRef::U64Mut(outputs.next().ok_or_else(missing)?),
                     });
                 }
-                kernel.run_in(&mut buffers, scratch).map_err(|e| Error::Bug(e.to_string()))?;
+                kernel.run_in(&mut buffers, &mut memory.scratch).map_err(|e| Error::Bug(e.to_string()))?;
             }
             Code::Interpreted(kernel) => {
                 let mut outputs = made.iter_mut();

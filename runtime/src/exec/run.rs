@@ -1,6 +1,7 @@
 //! One inference at one party: the schedule's steps in order, each value dropped after its last use.
 
 use super::executable::Executable;
+use super::kernels::Memory;
 use super::linear::{Prepared, Rlwe};
 use super::protocols::{Operands, run_part};
 use super::value::{Value, evaluate, from_ring};
@@ -14,7 +15,6 @@ use picc_ir::mpc::schedule::Step;
 use picc_ir::segment::is_protocol;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Owner, Party, Tensor, Ty};
-use picc_kernels::jit::Scratch;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) struct Run<'a> {
     done: Vec<bool>,
     /// For each node how many still read it.
     readers: Vec<u32>,
-    scratch: Scratch,
+    memory: Memory,
     ongoing: Option<Ongoing>,
     /// What was revealed to this party.
     revealed: BTreeMap<Id, Tensor<i64>>,
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
             values: (0..nodes).map(|_| None).collect(),
             done: vec![false; nodes],
             readers: exe.uses().to_vec(),
-            scratch: Scratch::default(),
+            memory: Memory::default(),
             ongoing: None,
             revealed: BTreeMap::new(),
             local: Duration::ZERO,
@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
                 self.ensure(id, party)?;
             }
         }
-        kernels.run(number, graph, &mut self.values, &mut self.scratch)?;
+        kernels.run(number, graph, &mut self.values, &mut self.memory)?;
         for &id in nodes {
             self.done[id.index()] = true;
             if self.readers[id.index()] == 0 {
@@ -185,8 +185,11 @@ impl<'a> Run<'a> {
         for id in distinct {
             let readers = &mut self.readers[id.index()];
             *readers = readers.saturating_sub(1);
-            if *readers == 0 {
-                self.values[id.index()] = None;
+            if *readers == 0
+                && let Some(Value::Share(share)) = self.values[id.index()].take()
+                && let Ok(buffer) = Arc::try_unwrap(share)
+            {
+                self.memory.spare.give(buffer);
             }
         }
     }

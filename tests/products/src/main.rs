@@ -1,9 +1,11 @@
 //! Ring convolutions on one core: micro-kernels, the best products of registry crates, what the compiler makes of plain
 //! loops, and the reference interpreter.
 //!
-//! `cargo run --release --manifest-path tests/products/Cargo.toml` prints GMAC/s, and the ratio to the best of the others.
-//! Convolutions by a matrix product unfold the windows first (im2col), in the time that is measured: that is what they
-//! need to be convolutions. The product alone is printed too. Each figure is the best of many runs, all taken in turn, in
+//! `cargo run --release --manifest-path tests/products/Cargo.toml` prints GMAC/s, the ratio to the best other way to the same
+//! result, and the ratio to the best f64 product of the same shape, whose sums must stay below 2^53. In a ring of 64 bits
+//! with 16-bit weights, f64 needs three such products, of values cut into limbs; in one of 32 bits two. Convolutions by a
+//! matrix product unfold the windows first (im2col), in the time that is measured: that is what they need to be
+//! convolutions. The product alone is printed too. Each figure is the best of many runs, all taken in turn, in
 //! seconds of the processor, so that other processes disturb little.
 
 use ndarray::ArrayView2;
@@ -20,8 +22,10 @@ type Run<'a> = (String, Kind, Box<dyn FnMut() + 'a>);
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Ours,
-    /// The same operation by other means.
+    /// The same result by other means.
     Other,
+    /// One f64 product, which is right below 2^53 only.
+    Float,
     /// A matrix product without the unfolding, or an instruction set that the chosen one beats: for information.
     Part,
 }
@@ -64,6 +68,7 @@ fn bench(name: &str, g: &ConvGeom, word: bool) {
         wides(g, &x, &w, &mut runs);
     }
     floats(g, &x, &w, &mut runs);
+    limbs(g, &x, &w, if word { &[16, 16] } else { &[22, 22, 20] }, &mut runs);
     let (tx, tw) =
         (Tensor::new(&[1, g.c_in, g.h, g.w], x.clone()), Tensor::new(&[g.c_out, g.c_in, g.kh, g.kw], w.clone()));
     let ty = |t: &Tensor<i64>| Ty::fixed(&t.shape, Fixed::full(64, 0), Owner::Shared);
@@ -81,15 +86,19 @@ fn bench(name: &str, g: &ConvGeom, word: bool) {
     }
     let speed = |seconds: &f64| macs / seconds / 1e9;
     let kind = |i: usize| runs[i].1;
-    let other = (0..runs.len()).filter(|&i| kind(i) == Kind::Other).map(|i| speed(&best[i])).fold(0.0, f64::max);
-    println!("{name}, {}: GMAC/s, times the best other way", if word { "u32" } else { "u64" });
+    let best_of = |k: Kind| (0..runs.len()).filter(|&i| kind(i) == k).map(|i| speed(&best[i])).fold(0.0, f64::max);
+    let (other, float) = (best_of(Kind::Other), best_of(Kind::Float));
+    let ring = if word { "u32" } else { "u64" };
+    println!("{name}, {ring}: GMAC/s, times the best other way to the same result, times the best f64 product");
     for (i, (label, kind, _)) in runs.iter().enumerate() {
         let mark = match kind {
             Kind::Ours => '*',
             Kind::Other => ' ',
+            Kind::Float => '.',
             Kind::Part => '(',
         };
-        println!("  {mark} {label:52} {:8.2} {:6.2}", speed(&best[i]), speed(&best[i]) / other);
+        let speed = speed(&best[i]);
+        println!("  {mark} {label:52} {speed:8.2} {:6.2} {:6.2}", speed / other, speed / float);
     }
     println!();
 }
@@ -141,7 +150,11 @@ fn ours<'a, T: picc_kernels::micro::Element + Default>(
 fn wides<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let x: Vec<u64> = x.iter().map(|v| v.cast_unsigned()).collect();
     let w64: Vec<u64> = w.iter().map(|v| v.cast_unsigned()).collect();
-    ours(g, (&x, w), 64, &[(Scheme::Wide, "mod 2^64"), (Scheme::Wide52, "mod 2^52")], runs);
+    ours(g, (&x, w), 64, &[
+            (Scheme::Wide, "mod 2^64"),
+            (Scheme::Narrow, "mod 2^64, 16-bit weights"),
+            (Scheme::Wide52, "mod 2^52"),
+        ], runs);
     let (a, b) = (x.clone(), w64.clone());
     runs.push((
         "autovectorized loops".into(),
@@ -191,13 +204,13 @@ fn floats<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let (a, b) = (x.clone(), w.clone());
     runs.push((
         "f64 dgemm (matrixmultiply), im2col".into(),
-        Kind::Other,
+        Kind::Float,
         Box::new(move || drop(black_box(dgemm(g, &b, &im2col(g, &a, |v| *v))))),
     ));
     let (a, b) = (x.clone(), w.clone());
     runs.push((
         "f64 gemm (gemm), im2col".into(),
-        Kind::Other,
+        Kind::Float,
         Box::new(move || drop(black_box(gemm(g, &b, &im2col(g, &a, |v| *v))))),
     ));
     let (a, b) = (im2col(g, &x, |v| *v), w.clone());
@@ -212,6 +225,25 @@ fn floats<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
         Kind::Part,
         Box::new(move || drop(black_box(dgemm(g, &w, &unfolded)))),
     ));
+}
+
+/// Values in limbs of so many bits, one f64 product each, and their sum in the ring.
+fn limbs<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], bits: &'a [u32], runs: &mut Vec<Run<'a>>) {
+    let w: Vec<f64> = w.iter().map(|&v| v as f64).collect();
+    let x = x.to_vec();
+    let run = move || {
+        let (mut sums, mut from) = (vec![0u64; g.c_out * g.h * g.w], 0);
+        for &bits in bits {
+            let limb: Vec<f64> = x.iter().map(|v| (v.cast_unsigned() >> from & ((1 << bits) - 1)) as f64).collect();
+            let product = gemm(g, &w, &im2col(g, &limb, |v| *v));
+            sums.iter_mut().zip(&product).for_each(|(s, &p)| {
+                *s = s.wrapping_add((p as i64).cast_unsigned() << from);
+            });
+            from += bits;
+        }
+        black_box(&sums);
+    };
+    runs.push((format!("{} f64 gemms (gemm) of limbs, im2col", bits.len()), Kind::Other, Box::new(run)));
 }
 
 /// Direct convolution, taps outside, a row of pixels inside.

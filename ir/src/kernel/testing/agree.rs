@@ -29,16 +29,17 @@ pub fn step(
     let node = graph.node(id);
     let factor = matches!(node.op, Op::Mul(_) | Op::Conv(_) | Op::MatMul(_));
     let tys: Vec<_> = node.args.iter().map(|&a| graph.ty(a)).collect();
-    let zeros: Vec<Tensor<i64>> = tys.iter().map(|ty| Tensor::full(&ty.shape, 0)).collect();
+    let held = |owner: Owner| match (owner, party) {
+        (Owner::Shared, _) | (Owner::Client, Party::Client) | (Owner::Server, Party::Server) => true,
+        (Owner::Public, Party::Server) => true,
+        (Owner::Public, Party::Client) => factor,
+        (Owner::Client, Party::Server) | (Owner::Server, Party::Client) => false,
+    };
+    let zeros: Vec<Option<Tensor<i64>>> =
+        tys.iter().map(|ty| (!held(ty.owner)).then(|| Tensor::full(&ty.shape, 0))).collect();
     let mut args = Vec::new();
-    for ((a, ty), zero) in node.args.iter().zip(&tys).zip(&zeros) {
-        let held = match (ty.owner, party) {
-            (Owner::Shared, _) | (Owner::Client, Party::Client) | (Owner::Server, Party::Server) => true,
-            (Owner::Public, Party::Server) => true,
-            (Owner::Public, Party::Client) => factor,
-            (Owner::Client, Party::Server) | (Owner::Server, Party::Client) => false,
-        };
-        let value = if held { values.get(a) } else { Some(zero) };
+    for (a, zero) in node.args.iter().zip(&zeros) {
+        let value = zero.as_ref().or_else(|| values.get(a));
         args.push(value.ok_or_else(|| TypeError::new(format!("%{} has no value", a.0)))?);
     }
     let ring = ring_of(graph, id);
@@ -55,7 +56,7 @@ pub fn step(
 /// exactly what its nodes give one at a time. Says where it does not.
 pub fn agree(graph: &Graph, segments: &[Segment], party: Party, lanes: Lanes, seed: u64) -> Result<(), String> {
     check(graph, segments).map_err(|e| e.to_string())?;
-    let values = values(graph, party, seed)?;
+    let values = held(graph, party, seed)?;
     for (number, segment) in segments.iter().enumerate() {
         let wrong = |what: &dyn std::fmt::Display| format!("seed {seed}, {party:?}, segment {number}: {what}");
         let built = build(graph, &segment.nodes, party, lanes).map_err(|e| wrong(&e))?;
@@ -107,7 +108,7 @@ fn used_outside(graph: &Graph, nodes: &[Id], id: Id) -> bool {
 
 /// What `party` holds of every node: random shares where a protocol gives them, random values of its own, and from
 /// there on one node at a time.
-fn values(graph: &Graph, party: Party, seed: u64) -> Result<BTreeMap<Id, Tensor<i64>>, String> {
+pub fn held(graph: &Graph, party: Party, seed: u64) -> Result<BTreeMap<Id, Tensor<i64>>, String> {
     let mut r = Seeded(seed);
     let mut values: BTreeMap<Id, Tensor<i64>> = BTreeMap::new();
     for (id, node) in graph.iter() {

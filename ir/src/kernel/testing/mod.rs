@@ -4,5 +4,5 @@
 mod agree;
 mod random;
 
-pub use agree::{agree, step};
+pub use agree::{agree, held, step};
 pub use random::{Seeded, kernel, memory};

@@ -1,5 +1,6 @@
 //! What emitted code gains, for each kind of local work: `cargo run --release -p picc-kernels --example bench_kernels`; with
-//! programs (`-- model.pi`): the kernels of both parties, compiled and compared with the interpreter.
+//! programs (`-- model.pi`): the kernels of both parties, compiled, timed against operators that run one at a time, and
+//! compared with the interpreter.
 //!
 //! Every class is computed four ways, which must agree: operator by operator, by the kernel interpreter, by plain Rust as
 //! the compiler vectorises it for this build's target, and by emitted code. Speed is bytes read and written once, over
@@ -12,6 +13,7 @@ use classes::{Class, Out, Slice};
 use picc_ir::eval::{Value, eval_op};
 use picc_ir::kernel::{Lane, Verified, interp, testing, verify::verify};
 
+use picc_ir::Party;
 use picc_ir::tensor::Tensor;
 use picc_ir::ty::{Fixed, Owner, Ty, wrap};
 use picc_kernels::jit::{BufferRef, Jit};
@@ -77,11 +79,17 @@ impl Words {
     }
 }
 
-/// Gigabytes each second of copying `bytes / 2` bytes to another place.
+/// Gigabytes each second of copying `bytes / 2` bytes to another place, by the library or by a loop, whichever is faster:
+/// the library's way depends on how both places lie to each other.
 fn copy_bandwidth(bytes: usize) -> f64 {
     let from = vec![1u64; bytes / 16];
     let mut to = vec![0u64; bytes / 16];
-    let time = fastest(30, || std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from)));
+    let library = fastest(30, || std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from)));
+    let plain = fastest(30, || {
+        let from = std::hint::black_box(&from);
+        std::hint::black_box(&mut to).iter_mut().zip(from).for_each(|(to, from)| *to = from.wrapping_add(1));
+    });
+    let time = library.min(plain);
     bytes as f64 / time.as_secs_f64() / 1e9
 }
 
@@ -218,14 +226,19 @@ fn shapes() -> Result<Vec<Verified>, Failure> {
 
 fn main() -> Result<(), Failure> {
     for path in std::env::args().skip(1) {
-        let kernels = program::kernels(&path)?;
+        let program = program::read(&path)?;
+        let kernels = program::kernels(&program)?;
         let all: Vec<&Verified> = kernels.iter().collect();
         program::compile_time(&all)?;
+        for party in Party::BOTH {
+            program::against_operators(&program, party)?;
+        }
         program::compare(&all)?;
     }
     if std::env::args().len() > 1 {
         return Ok(());
     }
+    let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     println!("| class | MB | operators | interpreter | Rust GB/s | emitted GB/s | Rust / copy | emitted / copy |");
     println!("|---|---|---|---|---|---|---|---|");
     let large = 256 * 56 * 56;
@@ -243,7 +256,7 @@ fn main() -> Result<(), Failure> {
         classes::pack(large),
         classes::pack_streams(large),
     ] {
-        bench(&class)?;
+        one_core.install(|| bench(&class).map_err(|e| e.to_string()))?;
     }
     println!("operators, interpreter: time as a multiple of emitted code's\n");
     let kernels = shapes()?;

@@ -1,26 +1,31 @@
-//! Every kernel of a compiled program: time to make them, cold and from the cache, and whether they compute what the
-//! interpreter computes.
+//! Every kernel of a compiled program: time to make them, cold and from the cache, whether they compute what the
+//! interpreter and the operators compute, and how much faster than operators that run one at a time.
 
-use super::{Failure, Words};
-use picc_ir::kernel::build::{Lanes, build};
+use super::{Failure, Words, fastest};
+use picc_ir::kernel::build::{Lanes, Role, build};
 use picc_ir::kernel::{Access, Verified, interp, testing};
-use picc_ir::{Party, Program};
+use picc_ir::{Id, Owner, Party, Program};
 use picc_kernels::cache::Cache;
-use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch};
-use std::time::Instant;
+use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch, Spare};
+use std::time::{Duration, Instant};
 
-/// The kernels of both parties of the program in a file.
-pub fn kernels(path: &str) -> Result<Vec<Verified>, Failure> {
-    let program = Program::from_bytes(&std::fs::read(path)?)?;
+/// The program in a file.
+pub fn read(path: &str) -> Result<Program, Failure> {
+    Ok(Program::from_bytes(&std::fs::read(path)?)?)
+}
+
+/// The kernels of both parties, as the runtime builds them.
+pub fn kernels(program: &Program) -> Result<Vec<Verified>, Failure> {
     let start = Instant::now();
     let mut kernels = Vec::new();
     for party in Party::BOTH {
         for segment in &program.segments {
-            kernels.push(build(&program.graph, &segment.nodes, party, Lanes::Narrow)?.kernel);
+            kernels.push(build(&program.graph, &segment.nodes, party, Lanes::Wide)?.kernel);
         }
     }
     println!(
-        "{path}: {} segments, {} kernels of both parties built in {:.0} ms",
+        "{}: {} segments, {} kernels of both parties built in {:.0} ms",
+        program.model,
         program.segments.len(),
         kernels.len(),
         start.elapsed().as_secs_f64() * 1e3
@@ -93,4 +98,85 @@ fn run(
         time = time.min(start.elapsed().as_secs_f64());
     }
     Ok((time, words.iter().map(Words::values).collect()))
+}
+
+/// Times of one party's local work in one inference, on random shares: fused and emitted, memory for the results
+/// included (that of dead values first, as in the runtime), on one core and on all; and node by node, each by its reference operator, whole tensors between them. All
+/// must agree.
+pub fn against_operators(program: &Program, party: Party) -> Result<(), Failure> {
+    const RUNS: usize = 3;
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pools = [pool(1)?, pool(0)?];
+    let graph = &program.graph;
+    let values = testing::held(graph, party, 1)?;
+    let mut built = Vec::new();
+    for segment in &program.segments {
+        built.push(build(graph, &segment.nodes, party, Lanes::Wide)?);
+    }
+    let (codes, _) = Jit::with_cache(None)?.compile(&built.iter().map(|b| &b.kernel).collect::<Vec<_>>())?;
+    let (mut scratch, mut spare) = (Scratch::default(), Spare::default());
+    let (mut nodes, mut by_operator, mut emitted) = (0, Duration::ZERO, [Duration::ZERO; 2]);
+    for ((segment, built), code) in program.segments.iter().zip(&built).zip(&codes) {
+        let element = |id: Id| {
+            let fixed = graph.ty(id).as_fixed().filter(|_| graph.ty(id).owner == Owner::Shared);
+            let mask = u64::MAX >> (64 - fixed.map_or(64, |f| f.ring_bits));
+            move |v: &i64| v.cast_unsigned() & mask
+        };
+        let expect = |id: Id| -> Vec<u64> { values[&id].data.iter().map(element(id)).collect() };
+        let given: Vec<Option<Vec<u64>>> = built
+            .roles
+            .iter()
+            .map(|role| match role {
+                Role::Input(id) => Some(expect(*id)),
+                Role::Output(_) => None,
+            })
+            .collect();
+        let outputs: Vec<Id> = built
+            .roles
+            .iter()
+            .filter_map(|role| match role {
+                Role::Input(_) => None,
+                Role::Output(id) => Some(*id),
+            })
+            .collect();
+        for (pool, emitted) in pools.iter().zip(&mut emitted) {
+            let (mut made, mut failed) = (Vec::new(), None);
+            *emitted += fastest(RUNS, || {
+                made.drain(..).for_each(|buffer| spare.give(buffer));
+                made = outputs.iter().map(|id| spare.take(graph.ty(*id).len())).collect();
+                let mut written = made.iter_mut();
+                let mut lent: Vec<BufferRef> = given
+                    .iter()
+                    .filter_map(|given| match given {
+                        Some(values) => Some(BufferRef::U64(values)),
+                        None => written.next().map(|out: &mut Vec<u64>| BufferRef::U64Mut(out)),
+                    })
+                    .collect();
+                failed = pool.install(|| code.run_in(&mut lent, &mut scratch)).err();
+            });
+            if let Some(e) = failed {
+                return Err(e.into());
+            }
+            for (id, made) in outputs.iter().zip(made) {
+                assert!(made == expect(*id), "%{} of {party:?}", id.0);
+                spare.give(made);
+            }
+        }
+        for &id in &segment.nodes {
+            nodes += 1;
+            by_operator += fastest(RUNS, || {
+                std::hint::black_box(testing::step(graph, id, party, &values)).ok();
+            });
+        }
+    }
+    println!(
+        "{party:?}: {nodes} nodes one at a time {:.2} ms, {} kernels {:.2} ms on one core ({:.1} times faster), {:.2} ms on {}",
+        by_operator.as_secs_f64() * 1e3,
+        codes.len(),
+        emitted[0].as_secs_f64() * 1e3,
+        by_operator.as_secs_f64() / emitted[0].as_secs_f64(),
+        emitted[1].as_secs_f64() * 1e3,
+        pools[1].current_num_threads(),
+    );
+    Ok(())
 }

@@ -34,7 +34,7 @@ const GENERATOR: [&str; 9] = [
 /// Larger files are not read.
 const MAX_CODE: usize = 16 << 20;
 
-const MAGIC: &[u8; 16] = b"picc kernel 1\n\0\0";
+const MAGIC: &[u8; 16] = b"picc kernel 2\n\0\0";
 
 /// Name of a cache entry: digest of kernel, target, features and code generator.
 #[derive(Clone, Debug, PartialEq, Eq)]

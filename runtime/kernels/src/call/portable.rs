@@ -1,6 +1,6 @@
 //! Products in rings in plain Rust: the meaning that micro-kernels must have.
 
-use crate::micro;
+use crate::micro::{self, Known};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use std::ops::Range;
 
@@ -14,24 +14,34 @@ pub(super) trait Word: Copy {
     fn matmul(a: &[Self], b: &[Self], out: &mut [Self], geom: &MatMulGeom) -> bool;
 }
 
+/// Multiply-adds that are worth the threads of the pool.
+const LONG: usize = 1 << 20;
+
 macro_rules! word {
-    ($($t:ty: $conv:path, $matmul:path;)*) => { $(impl Word for $t {
+    ($($t:ty: $bits:literal;)*) => { $(impl Word for $t {
         const ZERO: $t = 0;
         fn mul_add(self, a: $t, b: $t) -> $t {
             self.wrapping_add(a.wrapping_mul(b))
         }
         fn conv(x: &[$t], w: &[$t], out: &mut [$t], geom: &ConvGeom) -> bool {
-            $conv(x, w, out, geom).is_ok()
+            micro::PackedConv::new(w, geom, $bits, Known::default())
+                .and_then(|packed| {
+                    let long = out.len().saturating_mul(geom.fan_in()) >= LONG;
+                    if long { packed.run_on_threads(x, out) } else { packed.run(x, out) }
+                })
+                .is_ok()
         }
         fn matmul(a: &[$t], b: &[$t], out: &mut [$t], geom: &MatMulGeom) -> bool {
-            $matmul(a, b, out, geom).is_ok()
+            let long = geom.rows.saturating_mul(geom.inner).saturating_mul(geom.cols) >= LONG;
+            let product = if long { micro::matmul_on_threads } else { micro::matmul };
+            product(a, b, out, geom, $bits, Known::default()).is_ok()
         }
     })* };
 }
 word! {
-    u16: micro::conv_u16, micro::matmul_u16;
-    u32: micro::conv_u32, micro::matmul_u32;
-    u64: micro::conv_u64, micro::matmul_u64;
+    u16: 16;
+    u32: 32;
+    u64: 64;
 }
 
 /// `[batch, rows, inner] x [batch, inner, cols] -> [batch, rows, cols]`.

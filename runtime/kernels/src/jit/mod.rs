@@ -32,9 +32,12 @@
 mod buffer;
 mod memory;
 mod scratch;
+mod spare;
+mod steps;
 
 pub use buffer::{BufferRef, RunError};
 pub use scratch::Scratch;
+pub use spare::Spare;
 
 use crate::cache::{Cache, Key};
 use crate::call::Site;
@@ -46,6 +49,7 @@ use picc_ir::kernel::{Access, Kernel, Step, Verified};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
+use steps::{Entry, Frame, StepShape, shapes};
 
 /// Why kernels could not be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +142,7 @@ impl Jit {
         let (memory, offsets) = CodeMemory::new(codes.iter())?;
         let memory = Arc::new(memory);
         let compiled =
-            kernels.iter().zip(&code_of).map(|(k, &c)| CompiledKernel::new(k, &memory, offsets[c])).collect();
+            kernels.par_iter().zip(&code_of).map(|(k, &c)| CompiledKernel::new(k, &memory, offsets[c])).collect();
         Ok((compiled, report))
     }
 }
@@ -153,9 +157,6 @@ pub fn structure(kernel: &Kernel) -> [u8; 32] {
     blake3::hash(&bytes).into()
 }
 
-/// What emitted code is.
-type Entry = unsafe extern "C" fn(*const *mut u8, *const *const u32, *const Site);
-
 /// Machine code of a verified kernel, with the tables and shapes that it needs.
 pub struct CompiledKernel {
     memory: Arc<CodeMemory>,
@@ -163,6 +164,7 @@ pub struct CompiledKernel {
     slots: Vec<Slot>,
     tables: Vec<Vec<u32>>,
     sites: Vec<Site>,
+    steps: Vec<StepShape>,
     /// Words of scratch, and where each scratch buffer begins in it.
     scratch_words: usize,
     scratch_at: Vec<usize>,
@@ -188,6 +190,7 @@ impl CompiledKernel {
             memory: Arc::clone(memory),
             offset,
             sites: sites.collect(),
+            steps: shapes(kernel),
             tables: kernel.tables.clone(),
             slots,
             scratch_words,
@@ -202,7 +205,28 @@ impl CompiledKernel {
 
     /// Runs the kernel on its buffers, in the order of the kernel, scratch buffers left out. Nothing runs unless number,
     /// lanes, lengths and access of all buffers are those the kernel was verified for.
+    ///
+    /// Long nests and products run on the threads of the current rayon pool; the result is the same on any number.
     pub fn run_in(&self, buffers: &mut [BufferRef<'_>], scratch: &mut Scratch) -> Result<(), RunError> {
+        self.run_with(buffers, scratch, |step| step.parts(rayon::current_num_threads()))
+    }
+
+    /// [`CompiledKernel::run_in`] with every nest in so many parts, however short it is (for tests).
+    pub fn run_in_parts(
+        &self,
+        buffers: &mut [BufferRef<'_>],
+        scratch: &mut Scratch,
+        parts: usize,
+    ) -> Result<(), RunError> {
+        self.run_with(buffers, scratch, |step| parts.min(step.turns))
+    }
+
+    fn run_with(
+        &self,
+        buffers: &mut [BufferRef<'_>],
+        scratch: &mut Scratch,
+        parts: impl Fn(&StepShape) -> usize,
+    ) -> Result<(), RunError> {
         let expected = self.slots.len() - self.scratch_at.len();
         if buffers.len() != expected {
             return Err(RunError::Count { expected, found: buffers.len() });
@@ -230,10 +254,14 @@ impl CompiledKernel {
         // by the calling convention of `Entry`.
         let entry: Entry = unsafe { std::mem::transmute::<*const u8, Entry>(self.memory.at(self.offset)) };
         // SAFETY: the kernel is verified: every access of the code is inside a buffer of the kernel's lane and length, every
-        // table entry inside the buffer that it is used for. Each pointer comes from a slice of exactly that lane and length
-        // (hence aligned), or from scratch of at least that length; those written come from mutable slices, which Rust keeps
-        // apart from all others for the duration of this call. Tables and sites live in `self`.
-        unsafe { entry(pointers.as_ptr(), tables.as_ptr(), self.sites.as_ptr()) };
+        // table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what another one
+        // loads or stores. Each pointer comes from a slice of exactly that lane and length (hence aligned), or from scratch
+        // of at least that length; those written come from mutable slices, which Rust keeps apart from all others for the
+        // duration of this call. Tables and sites live in `self`; `steps` are those of the kernel.
+        let frame = unsafe { Frame::new(entry, &pointers, &tables, &self.sites) };
+        for (number, step) in self.steps.iter().enumerate() {
+            frame.step(number, step, parts(step));
+        }
         Ok(())
     }
 }

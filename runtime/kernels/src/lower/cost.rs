@@ -1,11 +1,13 @@
 //! Choices of the plan by an estimate of instructions for each point.
 
-use super::access::stride;
+use super::access::{Place, stride};
 use super::plan::{Loop, Mode, Plan, Unroll, lanes, operands};
 use picc_ir::kernel::{Affine, BinaryOp, Index, Inst, Kernel, Lane, Nest};
 
 /// Machine instructions that straight-line code of one turn of a loop may have.
 const BUDGET: i64 = 160;
+/// Units whose stores are done together where they crowd a set of the cache.
+const CROWDED: i64 = 8;
 /// Vector registers left to accumulators.
 const ACCUMULATORS: usize = 8;
 
@@ -136,6 +138,19 @@ fn entry(index: &Index, k: Option<usize>) -> i64 {
     }
 }
 
+/// Whether stores of one point compete for a set of a first-level cache of 8 ways, whose sets repeat every 4096 bytes.
+pub(super) fn crowded(plan: &Plan) -> bool {
+    const PERIOD: i64 = 4096;
+    const NEAR: i64 = 128;
+    let places = plan.finish.iter().filter_map(|p| match (p.inst, &p.place) {
+        (Inst::Store { .. }, Some(Place::Direct(access))) => Some((access.group, access.offset.rem_euclid(PERIOD))),
+        _no_store => None,
+    });
+    let places: Vec<(usize, i64)> = places.collect();
+    let near = |a: i64, b: i64| (a - b).rem_euclid(PERIOD) < NEAR;
+    places.iter().any(|&(group, at)| places.iter().filter(|(g, other)| *g == group && near(*other, at)).count() > 6)
+}
+
 /// Sets how far reduction loops are unrolled and how many units a turn has.
 pub(super) fn unroll(plan: &mut Plan) {
     let parts = |lane: Lane| (plan.unit * lane.bits() as usize).div_ceil(128) as i64;
@@ -171,7 +186,13 @@ pub(super) fn unroll(plan: &mut Plan) {
             let extent = plan.along().map_or(1, |v| plan.loops[v].extent);
             let all = extent / plan.unit as i64;
             // Short rows run without a loop.
-            let block = if all.saturating_mul(turn) <= BUDGET { all.max(1) } else { (64 / turn).clamp(1, 4) };
+            let block = if plan.crowded {
+                all.clamp(1, CROWDED)
+            } else if all.saturating_mul(turn) <= BUDGET {
+                all.max(1)
+            } else {
+                (64 / turn).clamp(1, 4)
+            };
             block as usize
         }
         Mode::Outer => (ACCUMULATORS / accs as usize).clamp(1, 4),

@@ -1,9 +1,11 @@
 //! Kernel IR to Cranelift IR, and that to machine code without relocations.
 //!
 //! ```text
-//! extern "C" fn(buffers: *const *mut u8, tables: *const *const u32, sites: *const Site)
+//! extern "C" fn(buffers: *const *mut u8, tables: *const *const u32, sites: *const Site, step: u64, first: u64, last: u64)
 //! ```
-//! Steps run in order. A nest becomes loops (`plan` says how); a call goes through the function pointer of its site.
+//! One call runs one step; the runtime calls them in order. A nest becomes loops (`plan` says how), of whose outermost
+//! one it runs turns `first..last`, so that large nests can be shared among threads; a call goes through the function
+//! pointer of its site.
 //! The kernel IR has no data-dependent branch and no data-dependent address, and no instruction here makes one: what
 //! branches is a counter against a constant, what is indexed is a counter or an entry of a public table.
 
@@ -22,8 +24,10 @@ use crate::isa::Isa;
 use access::Source;
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use nest::Turns;
 use picc_ir::kernel::{Lane, Step, Verified, View};
 use plan::Plan;
 use std::collections::BTreeMap;
@@ -47,7 +51,7 @@ pub struct Code {
 pub(crate) fn function(kernel: &Verified, isa: &Isa) -> Function {
     let call_conv = isa.target().default_call_conv();
     let mut signature = Signature::new(call_conv);
-    signature.params.extend([AbiParam::new(types::I64); 3]);
+    signature.params.extend([AbiParam::new(types::I64); 6]);
     let mut function = Function::new();
     function.signature = signature;
     let mut context = FunctionBuilderContext::new();
@@ -56,10 +60,18 @@ pub(crate) fn function(kernel: &Verified, isa: &Isa) -> Function {
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     b.seal_block(entry);
-    let [buffers, tables, sites] = [b.block_params(entry)[0], b.block_params(entry)[1], b.block_params(entry)[2]];
+    let parameter = |at: usize| b.block_params(entry)[at];
+    let [buffers, tables, sites] = [parameter(0), parameter(1), parameter(2)];
+    let [chosen, first, last] = [parameter(3), parameter(4), parameter(5)];
 
     let mut site = 0;
-    for step in &kernel.steps {
+    for (number, step) in kernel.steps.iter().enumerate() {
+        let (this, next) = (b.create_block(), b.create_block());
+        let is_this = b.ins().icmp_imm_s(IntCC::Equal, chosen, number as i64);
+        b.ins().brif(is_this, this, &[], next, &[]);
+        b.seal_block(this);
+        b.seal_block(next);
+        b.switch_to_block(this);
         match step {
             Step::Nest(n) => {
                 let plan = Plan::new(kernel, n);
@@ -71,7 +83,7 @@ pub(crate) fn function(kernel: &Verified, isa: &Isa) -> Function {
                     };
                     pointers.entry((table, at)).or_insert_with(|| pointer(&mut b, of, at as usize));
                 }
-                nest::emit(&mut b, &plan, &|source| match source {
+                nest::emit(&mut b, &plan, Turns { first, last }, &|source| match source {
                     Source::Buffer(at) => pointers[&(false, at)],
                     Source::Table(at) => pointers[&(true, at)],
                 });
@@ -81,10 +93,20 @@ pub(crate) fn function(kernel: &Verified, isa: &Isa) -> Function {
                 site += 1;
             }
         }
+        b.ins().return_(&[]);
+        b.switch_to_block(next);
     }
     b.ins().return_(&[]);
     b.finalize(isa.target().frontend_config());
     function
+}
+
+/// For each step how many turns it has that may run side by side; 1: it runs as a whole.
+pub(crate) fn turns(kernel: &Verified) -> impl Iterator<Item = usize> {
+    kernel.steps.iter().map(|step| match step {
+        Step::Nest(n) => usize::try_from(Plan::new(kernel, n).turns()).unwrap_or(1),
+        Step::Call { .. } => 1,
+    })
 }
 
 /// Entry `at` of an array of pointers.

@@ -43,40 +43,48 @@ pub(super) struct NestEmitter<'p, 'b, 'f> {
     shared: Env,
 }
 
-/// Emits a nest at the current position; `pointers` are the start addresses of what its groups point into.
-pub(super) fn emit(b: &mut FunctionBuilder<'_>, plan: &Plan<'_>, pointers: &dyn Fn(Source) -> Value) {
+/// Turns of the outermost loop that are run, from the first up to the last, which is left out; at least one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turns {
+    pub first: Value,
+    pub last: Value,
+}
+
+/// Emits a nest at the current position, of which it runs `turns` ([`Plan::turns`]; all there is if that is 1);
+/// `pointers` are the start addresses of what its groups point into.
+pub(super) fn emit(b: &mut FunctionBuilder<'_>, plan: &Plan<'_>, turns: Turns, pointers: &dyn Fn(Source) -> Value) {
     let bases = plan.groups.all.iter().map(|g| pointers(g.source)).collect();
     let env = Env { body: vec![None; plan.body.len()], finish: vec![None; plan.finish.len()] };
     let mut e = NestEmitter { b, plan, bases, fixed: vec![0; plan.loops.len()], shared: env };
     e.shared_at(0);
-    e.outer(0);
+    e.outer(0, (plan.turns() > 1).then_some(turns));
 }
 
 impl NestEmitter<'_, '_, '_> {
-    fn outer(&mut self, k: usize) {
+    fn outer(&mut self, k: usize, turns: Option<Turns>) {
         let plan = self.plan;
         if k == plan.outer {
             self.block(&[Unit { at: 0, width: 1 }]);
         } else if plan.mode == Mode::Outer && k + 1 == plan.outer {
-            self.along(k);
+            self.along(k, turns);
         } else {
-            self.counted(k, plan.loops[k].extent, 1, &[], |e, _none| {
+            self.counted(k, plan.loops[k].extent, 1, turns, &[], |e, _none| {
                 e.shared_at(k + 1);
-                e.outer(k + 1);
+                e.outer(k + 1, None);
                 Parts::new()
             });
         }
     }
 
     /// The vectorised outer loop: blocks of units, single units, then single elements.
-    fn along(&mut self, k: usize) {
+    fn along(&mut self, k: usize, turns: Option<Turns>) {
         let plan = self.plan;
         let (unit, extent) = (plan.unit as i64, plan.loops[k].extent);
         let turn = unit * plan.block as i64;
         let units: Vec<Unit> = (0..plan.block as i64).map(|i| Unit { at: i * unit, width: plan.unit }).collect();
         let trips = extent / turn;
         if trips > 0 {
-            self.counted(k, trips, turn, &[], |e, _none| {
+            self.counted(k, trips, turn, turns, &[], |e, _none| {
                 e.block(&units);
                 Parts::new()
             });
@@ -93,8 +101,22 @@ impl NestEmitter<'_, '_, '_> {
             at = extent;
         }
         rest.extend((at..extent).map(|at| Unit { at, width: 1 }));
+        // What is left after the turns belongs to the last of them.
+        let whole = turns.filter(|_| !rest.is_empty()).map(|turns| {
+            let (tail, end) = (self.b.create_block(), self.b.create_block());
+            let last = self.b.ins().icmp_imm_s(IntCC::Equal, turns.last, trips);
+            self.b.ins().brif(last, tail, &[], end, &[]);
+            self.b.seal_block(tail);
+            self.b.switch_to_block(tail);
+            end
+        });
         for units in rest.chunk_by(|a, b| a.width == b.width) {
             self.block(units);
+        }
+        if let Some(end) = whole {
+            self.b.ins().jump(end, &[]);
+            self.b.seal_block(end);
+            self.b.switch_to_block(end);
         }
     }
 
@@ -102,7 +124,7 @@ impl NestEmitter<'_, '_, '_> {
     fn block(&mut self, units: &[Unit]) {
         let plan = self.plan;
         let straight = plan.reduce().iter().all(|l| l.unroll == Unroll::Full) && plan.mode == Mode::Outer;
-        if straight && units.len() > 1 {
+        if straight && units.len() > 1 && !plan.crowded {
             for &unit in units {
                 self.block(&[unit]);
             }
@@ -117,10 +139,18 @@ impl NestEmitter<'_, '_, '_> {
             }
             self.reduce(0, units, &mut envs, &mut accs);
         }
+        let own = || plan.finish.iter().enumerate().filter(|(_, p)| p.per_unit);
+        let later = |p: &Planned| plan.crowded && matches!(p.inst, Inst::Store { .. });
         for (i, &unit) in units.iter().enumerate() {
-            for (at, p) in plan.finish.iter().enumerate().filter(|(_, p)| p.per_unit) {
+            for (at, p) in own().filter(|(_, p)| !later(p)) {
                 let v = self.inst(Part::Finish, p, unit, &envs[i], &mut accs[i]);
                 envs[i].finish[at] = v;
+            }
+        }
+        // Whole lines of one place after the other.
+        for (_, p) in own().filter(|(_, p)| later(p)) {
+            for (i, &unit) in units.iter().enumerate() {
+                self.inst(Part::Finish, p, unit, &envs[i], &mut accs[i]);
             }
         }
     }
@@ -148,7 +178,7 @@ impl NestEmitter<'_, '_, '_> {
             Unroll::By(step) => {
                 let trips = extent / step;
                 let carried = self.flatten(units, accs);
-                let out = self.counted(k, trips, step, &carried, |e, carried| {
+                let out = self.counted(k, trips, step, None, &carried, |e, carried| {
                     unflatten(plan, units, carried, accs);
                     (0..step).for_each(|at| point(e, at, envs, accs));
                     e.flatten(units, accs)
@@ -171,7 +201,7 @@ impl NestEmitter<'_, '_, '_> {
         let start = plan.accs.iter().map(|a| Val::Const(neutral(a.op, a.lane))).collect::<Vec<_>>();
         let mut partial = vec![start; units.len()];
         let carried = self.flatten(&units, &partial);
-        let out = self.counted(k, trips, turn, &carried, |e, carried| {
+        let out = self.counted(k, trips, turn, None, &carried, |e, carried| {
             unflatten(plan, &units, carried, &mut partial);
             e.shared_at(k + 1);
             e.units_at(k + 1, &units, &mut envs, &mut partial);
@@ -285,12 +315,14 @@ impl NestEmitter<'_, '_, '_> {
         }
     }
 
-    /// `trips` turns of loop `k`, `step` points each; `carried` values go from turn to turn.
+    /// `trips` turns of loop `k`, or those of them that `turns` says, `step` points each; `carried` values go from turn to
+    /// turn.
     fn counted(
         &mut self,
         k: usize,
         trips: i64,
         step: i64,
+        turns: Option<Turns>,
         carried: &[Value],
         body: impl FnOnce(&mut Self, &[Value]) -> Parts,
     ) -> Parts {
@@ -311,7 +343,19 @@ impl NestEmitter<'_, '_, '_> {
         let params: SmallVec<[Value; 4]> = self.b.block_params(header).iter().copied().collect();
         let stride_of = |p: Value| strides.iter().find(|(_, v)| **v == p).map_or(1, |(s, _)| *s);
         let steps: SmallVec<[i64; 4]> = params.iter().map(|&p| stride_of(p)).collect();
-        let mut args: Vec<BlockArg> = params.iter().map(|_| BlockArg::Value(zero)).collect();
+        let times = |e: &mut Self, turns: Value, s: i64| {
+            let bytes = e.b.ins().iconst(types::I64, s * step);
+            e.b.ins().imul(turns, bytes)
+        };
+        let mut args: Vec<BlockArg> = Vec::with_capacity(params.len() + carried.len());
+        for &s in &steps {
+            let start = turns.map_or(zero, |t| times(self, t.first, s));
+            args.push(BlockArg::Value(start));
+        }
+        let part = match (turns, steps.first()) {
+            (Some(turns), Some(&s)) => Some(times(self, turns.last, s)),
+            _whole => None,
+        };
         args.extend(carried.iter().map(|&v| BlockArg::Value(v)));
         let inner: Parts = carried.iter().map(|&v| self.append(header, v)).collect();
         let outs: Parts = carried.iter().map(|&v| self.append(exit, v)).collect();
@@ -338,7 +382,10 @@ impl NestEmitter<'_, '_, '_> {
         next.extend(results.iter().map(|&v| BlockArg::Value(v)));
         let out: Vec<BlockArg> = results.iter().map(|&v| BlockArg::Value(v)).collect();
         if let Some((counter, end)) = done {
-            let more = self.b.ins().icmp_imm_s(IntCC::NotEqual, counter, end);
+            let more = match part {
+                Some(part) => self.b.ins().icmp(IntCC::NotEqual, counter, part),
+                None => self.b.ins().icmp_imm_s(IntCC::NotEqual, counter, end),
+            };
             self.b.ins().brif(more, header, &next, exit, &out);
         }
         self.b.seal_block(header);

@@ -61,6 +61,9 @@ pub(super) struct Plan<'k> {
     pub block: usize,
     /// The last unit may overlap the one before it: no buffer is both loaded and stored.
     pub overlap: bool,
+    /// Many stores of a point go to lines of one set of the cache: those of several units are done together, place by
+    /// place.
+    pub crowded: bool,
     pub has_body: bool,
     pub accs: &'k [Accumulator],
     pub body: Vec<Planned<'k>>,
@@ -91,6 +94,7 @@ impl<'k> Plan<'k> {
         let loaded = |b: u32| nest.body.iter().chain(&nest.finish).any(|i| load_of(i) == Some(b));
         let mut plan = Plan {
             overlap: !stored.iter().any(|&b| loaded(b)),
+            crowded: false,
             has_body: !nest.reduce.is_empty(),
             accs: &nest.accs,
             body: Vec::new(),
@@ -106,6 +110,7 @@ impl<'k> Plan<'k> {
             plan.body = plan.instructions(kernel, &nest.body, &stored);
         }
         plan.finish = plan.instructions(kernel, &nest.finish, &stored);
+        plan.crowded = plan.overlap && plan.mode == Mode::Outer && plan.unit > 1 && cost::crowded(&plan);
         cost::unroll(&mut plan);
         plan
     }
@@ -167,6 +172,18 @@ impl Plan<'_> {
     pub fn step(&self, access: &super::access::Access) -> i64 {
         let Some(v) = self.along() else { return 0 };
         self.groups.all[access.group].strides[v] / access.lane.bytes() as i64
+    }
+
+    /// Turns of the outermost loop, which may run in any parts, side by side; 1: the nest runs as a whole.
+    pub fn turns(&self) -> i64 {
+        match self.loops.first() {
+            None => 1,
+            Some(_) if self.outer == 0 => 1,
+            Some(l) if self.outer == 1 && self.mode == Mode::Outer => {
+                (l.extent / (self.unit * self.block) as i64).max(1)
+            }
+            Some(l) => l.extent,
+        }
     }
 
     pub fn buffers(&self) -> impl Iterator<Item = Source> + '_ {

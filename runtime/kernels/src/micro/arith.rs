@@ -50,6 +50,9 @@ impl Lane for f64 {
 pub enum Scheme {
     /// u64 lanes, mod 2^64.
     Wide,
+    /// u64 lanes, signed weights of at most 32 bits; mod 2^64. Weights are stored as `w + 2^31`, which takes two 32-bit
+    /// products instead of three; `2^31` times the sum of the values is what sums start from.
+    Narrow,
     /// u64 lanes, mod 2^52.
     Wide52,
     /// f64 lanes: the caller knows that no sum reaches 2^53.
@@ -63,24 +66,40 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    pub const ALL: [Scheme; 6] =
-        [Scheme::Wide, Scheme::Wide52, Scheme::Float, Scheme::Word, Scheme::Limbs, Scheme::Half];
+    pub const ALL: [Scheme; 7] =
+        [Scheme::Wide, Scheme::Narrow, Scheme::Wide52, Scheme::Float, Scheme::Word, Scheme::Limbs, Scheme::Half];
 
     /// Bits of the ring in which results are right.
     #[must_use]
     pub fn ring_bits(self) -> u8 {
         match self {
-            Scheme::Wide => 64,
+            Scheme::Wide | Scheme::Narrow => 64,
             Scheme::Float => 53,
             Scheme::Wide52 => 52,
             Scheme::Word | Scheme::Limbs | Scheme::Half => 32,
         }
     }
 
+    /// What is added to each weight.
+    pub(super) fn bias(self) -> u64 {
+        match self {
+            Scheme::Narrow => 1 << 31,
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => 0,
+        }
+    }
+
+    /// A weight as tiles read it, from any representative of it in a ring that holds it.
+    pub(super) fn weight(self, w: u64) -> u64 {
+        match self {
+            Scheme::Narrow => u64::from(w as u32 ^ 1 << 31),
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => w,
+        }
+    }
+
     /// 16-bit limbs of a value, 0 if a value is a lane of its own.
     pub(super) fn limbs(self) -> usize {
         match self {
-            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word => 0,
+            Scheme::Wide | Scheme::Narrow | Scheme::Wide52 | Scheme::Float | Scheme::Word => 0,
             Scheme::Half => 1,
             Scheme::Limbs => 2,
         }

@@ -27,6 +27,8 @@ pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme 
         0..=32 => Scheme::Word,
         33..=52 if isa == Isa::Avx512Vnni => Scheme::Wide52,
         _ if known.sums_exact => Scheme::Float,
+        // The sum of the values must not cost more than what the tiles save.
+        _ if known.weights_half && isa == Isa::Avx2 && geom.c_out / geom.groups.max(1) >= 8 => Scheme::Narrow,
         _ => Scheme::Wide,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! for STRIPS strips of pixels            bases of their vectors
+//!   1x1 kernels: a panel of what they read
 //!   for CHUNK blocks of output channels  sums [CHUNK, STRIPS, tile] stay in the cache
 //!     for runs of taps                   weights of one block and run stay in the first-level cache
 //!       for blocks, for strips: tile
@@ -12,6 +13,7 @@ use super::arith::Scheme;
 use super::element::Element;
 use super::isa::{Isa, prefetch, vectorized};
 use super::layout::Layout;
+use super::panel::{Panel, Reads};
 use super::select::Tiles;
 use super::tile::{Start, Tile};
 use picc_ir::geom::ConvGeom;
@@ -21,6 +23,8 @@ const STRIPS: usize = 8;
 const CHUNK: usize = 8;
 /// Bytes of the weights of a block and a run of taps: half of a first-level cache.
 const RUN_BYTES: usize = 16 << 10;
+/// Blocks of output channels that make a panel worth its copy.
+const PANEL_BLOCKS: usize = 4;
 /// Small images are computed together until there are this many vectors.
 const VECTORS: usize = 48;
 
@@ -57,7 +61,9 @@ impl<L: Tiles> Engine<L> {
         for limb in 0..limbs.max(1) {
             for tap in (0..taps).step_by(longest) {
                 let start = match (limb, tap) {
-                    (0, 0) => Start::Zero,
+                    (0, 0) if scheme.bias() == 0 => Start::Zero,
+                    // What `starts` has left there.
+                    (0, 0) => Start::Sums,
                     (_, 0) => Start::UpperLimb,
                     _ => Start::Sums,
                 };
@@ -96,7 +102,7 @@ impl<L: Tiles> Engine<L> {
             for tap in 0..self.taps {
                 let (c, k) = (tap / area, tap % area);
                 packed[at + tap * rows] = if self.scheme.limbs() == 0 {
-                    L::from_u64(w[tap].to_u64())
+                    L::from_u64(self.scheme.weight(w[tap].to_u64()))
                 } else {
                     pair(w[2 * c * area + k], w.get((2 * c + 1) * area + k).copied(), 0)
                 };
@@ -219,6 +225,8 @@ impl<L: Tiles> Engine<L> {
         let nv = self.tile.vectors;
         let mut sums = vec![L::ZERO; STRIPS * CHUNK.min(blocks.len()) * self.tile.len()];
         let mut bases = Vec::with_capacity(STRIPS * nv);
+        let mut panel = (self.geom.kh * self.geom.kw == 1 && blocks.len() >= PANEL_BLOCKS)
+            .then(|| Panel::new(self.layout.offsets.len(), STRIPS * nv, self.tile.lanes));
         for first in (0..vectors).step_by(STRIPS * nv) {
             let end = vectors.min(first + STRIPS * nv);
             bases.clear();
@@ -227,11 +235,22 @@ impl<L: Tiles> Engine<L> {
                 let v = v.min(vectors - 1);
                 self.layout.bases[v % per_image] + (v / per_image * self.layout.image) as u32
             }));
+            let reads = Reads { planes, offsets: &self.layout.offsets, bases: &bases };
+            let reads = match &mut panel {
+                Some(panel) => panel.fill(reads),
+                None => reads,
+            };
+            let starts = self.starts(reads);
             let ahead = self.ahead(end, vectors.min(end + STRIPS * nv));
             for chunk in blocks.clone().step_by(CHUNK) {
                 let ahead = if chunk + CHUNK < blocks.end { 0..0 } else { ahead.clone() };
                 let chunk = chunk..blocks.end.min(chunk + CHUNK);
-                self.tiles(packed, planes, chunk.clone(), &bases, ahead, &mut sums);
+                if !starts.is_empty() {
+                    for sums in sums.chunks_exact_mut(starts.len()) {
+                        sums.copy_from_slice(&starts);
+                    }
+                }
+                self.tiles(packed, reads, chunk.clone(), Ahead::new(self, planes, ahead), &mut sums);
                 vectorized(|| {
                     for (b, block) in chunk.enumerate() {
                         for row in 0..self.tile.rows.min(self.rows() - block * self.tile.rows) {
@@ -245,6 +264,33 @@ impl<L: Tiles> Engine<L> {
         }
     }
 
+    /// What the sums of a block start from, if that is not zero: the bias of the weights taken back, for every pixel, in
+    /// all rows alike.
+    fn starts(&self, Reads { planes, offsets, bases }: Reads<'_, L>) -> Vec<L> {
+        let bias = self.scheme.bias();
+        if bias == 0 {
+            return Vec::new();
+        }
+        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
+        let mut starts = Vec::with_capacity(bases.len() * lanes * self.tile.rows);
+        let mut row = vec![0u64; nv * lanes];
+        for bases in bases.chunks_exact(nv) {
+            row.fill(0);
+            vectorized(|| {
+                for &offset in offsets.as_slice() {
+                    for (sums, &base) in row.chunks_exact_mut(lanes).zip(bases) {
+                        let values = &planes[offset as usize + base as usize..][..lanes];
+                        sums.iter_mut().zip(values).for_each(|(s, v)| *s = s.wrapping_add(v.to_u64()));
+                    }
+                }
+            });
+            for _ in 0..self.tile.rows {
+                starts.extend(row.iter().map(|s| L::from_u64(s.wrapping_mul(bias).wrapping_neg())));
+            }
+        }
+        starts
+    }
+
     /// Lanes of each tap that some vectors read. Taps of a larger kernel read what others of them have read.
     fn ahead(&self, first: usize, end: usize) -> Range<usize> {
         let per_image = self.layout.bases.len();
@@ -255,25 +301,24 @@ impl<L: Tiles> Engine<L> {
         at(first)..at(end - 1) + self.tile.lanes
     }
 
-    /// `sums [block, strip, tile]` of some blocks and strips; meanwhile fetches what `ahead` of them will be read.
+    /// `sums [block, strip, tile]` of some blocks and strips; meanwhile fetches what later ones will read.
     fn tiles(
         &self,
         packed: &[L],
-        planes: &[L],
+        Reads { planes, offsets, bases }: Reads<'_, L>,
         blocks: Range<usize>,
-        bases: &[u32],
-        ahead: Range<usize>,
+        mut ahead: Ahead<'_, L>,
         sums: &mut [L],
     ) {
         let (rows, len, nv) = (self.tile.rows, self.tile.len(), self.tile.vectors);
         let count = bases.len() / nv;
-        let mut ahead = Ahead::new(self.layout.offsets.as_slice(), ahead, blocks.len() * count * self.runs.len());
+        ahead.spread(blocks.len() * count * self.runs.len());
         for run in &self.runs {
             for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(count * len)) {
                 let a = &packed[(block * self.taps + run.tap) * rows..][..run.taps * rows];
                 for (bases, c) in bases.chunks_exact(nv).zip(sums.chunks_exact_mut(len)) {
-                    ahead.fetch(planes);
-                    self.tile.run(a, planes, (&self.layout.offsets, run.offset), bases, c, run.start);
+                    ahead.fetch();
+                    self.tile.run(a, planes, (offsets, run.offset), bases, c, run.start);
                 }
             }
         }
@@ -308,26 +353,31 @@ impl<L: Tiles> Engine<L> {
 }
 
 /// Lines of the cache that the next strips read, fetched in as many parts as there are tiles before them.
-struct Ahead<'a> {
+struct Ahead<'a, L> {
+    planes: &'a [L],
     offsets: &'a [u32],
     /// Lanes of a tap.
     lanes: Range<usize>,
     taps: usize,
 }
 
-impl<'a> Ahead<'a> {
-    fn new(offsets: &'a [u32], lanes: Range<usize>, parts: usize) -> Ahead<'a> {
-        let offsets = if lanes.is_empty() { &[] } else { offsets };
-        Ahead { offsets, lanes, taps: offsets.len().div_ceil(parts.max(1)) }
+impl<'a, L: Tiles> Ahead<'a, L> {
+    fn new(engine: &'a Engine<L>, planes: &'a [L], lanes: Range<usize>) -> Ahead<'a, L> {
+        let offsets = if lanes.is_empty() { &[] } else { engine.layout.offsets.as_slice() };
+        Ahead { planes, offsets, lanes, taps: offsets.len() }
+    }
+
+    fn spread(&mut self, parts: usize) {
+        self.taps = self.offsets.len().div_ceil(parts.max(1));
     }
 
     #[inline]
-    fn fetch<L>(&mut self, planes: &[L]) {
+    fn fetch(&mut self) {
         let (now, later) = self.offsets.split_at(self.taps.min(self.offsets.len()));
         self.offsets = later;
         for &offset in now {
             for lane in self.lanes.clone().step_by(64 / size_of::<L>()) {
-                prefetch(planes, offset as usize + lane);
+                prefetch(self.planes, offset as usize + lane);
             }
         }
     }

@@ -14,6 +14,7 @@ mod engine;
 mod isa;
 mod layout;
 mod matmul;
+mod panel;
 mod portable;
 mod select;
 mod tile;

@@ -117,6 +117,7 @@ fn geometries(r: &mut Random) -> Vec<ConvGeom> {
 fn widths(scheme: Scheme) -> [u32; 3] {
     match scheme {
         Scheme::Wide => [64, 64, 64],
+        Scheme::Narrow => [64, 32, 64],
         Scheme::Wide52 => [64, 64, 52],
         // 20 + 20 bits and a fan-in below 2^12.
         Scheme::Float => [20, 20, 64],
@@ -182,6 +183,13 @@ fn typed_products_agree() {
         let mut out = vec![0; expected.len()];
         conv_u64_narrow(&unsigned(&x), &narrow, &mut out, g).expect("fits");
         assert!(out == unsigned(&expected), "{g:?}");
+        // Weights as elements of a ring, as protocols hold them.
+        let (ring, mask) = (40, (1 << 40) - 1);
+        let elements: Vec<u64> = unsigned(&wide).iter().map(|w| w & mask).collect();
+        let known = Known { weights_half: true, ..Known::default() };
+        let mut out = vec![0u64; expected.len()];
+        PackedConv::new(&elements, g, ring, known).expect("fits").run(&unsigned(&x), &mut out).expect("fits");
+        assert!(out == unsigned(&expected).iter().map(|v| v & mask).collect::<Vec<_>>(), "{g:?}");
         let mut out = vec![0; expected.len()];
         conv_u32_narrow(&words(&x), &narrow, &mut out, g).expect("fits");
         assert!(out == words(&expected), "{g:?}");
@@ -276,6 +284,11 @@ fn arithmetic_follows_from_public_facts() {
     assert_eq!(choose(&g, 33, known(true, true, true), best), Scheme::Wide52);
     assert_eq!(choose(&g, 33, known(true, true, true), Isa::Avx2), Scheme::Float);
     assert_eq!(choose(&g, 53, known(true, false, false), best), Scheme::Wide);
+    let many = ConvGeom { c_out: 8, ..g };
+    assert_eq!(choose(&many, 53, known(true, false, false), Isa::Avx2), Scheme::Narrow);
+    assert_eq!(choose(&many, 53, known(false, true, false), Isa::Avx2), Scheme::Wide);
+    assert_eq!(choose(&many, 53, known(true, false, false), best), Scheme::Wide);
+    assert_eq!(choose(&g, 53, known(true, false, false), Isa::Avx2), Scheme::Wide);
     let depthwise = ConvGeom { groups: 2, ..g };
     assert_eq!(choose(&depthwise, 16, known(true, true, true), best), Scheme::Word);
 }

@@ -14,9 +14,13 @@ fn check(seeds: std::ops::Range<u64>) {
             for round in 0..2 {
                 let mut expected = testing::memory(kernel, seed ^ (round << 40));
                 let mut found = expected.clone();
+                let mut in_parts = expected.clone();
                 interp::run(kernel, &mut expected).unwrap();
                 memory::run(code, kernel, &mut found).unwrap();
                 assert!(found == expected, "seed {seed}, round {round}:\n{}", **kernel);
+                let parts = 2 + (seed + round) as usize % 5;
+                memory::run_in_parts(code, kernel, &mut in_parts, parts).unwrap();
+                assert!(in_parts == expected, "seed {seed}, round {round}, {parts} parts:\n{}", **kernel);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Buffers for kernels, and one run of a compiled kernel.
 
 use picc_ir::kernel::{Access, Kernel, Lane, Verified};
-use picc_kernels::jit::{BufferRef, CompiledKernel, RunError};
+use picc_kernels::jit::{BufferRef, CompiledKernel, RunError, Scratch};
 
 /// Memory of one lane.
 pub enum Words {
@@ -46,10 +46,28 @@ pub fn callers(kernel: &Kernel) -> impl Iterator<Item = &picc_ir::kernel::Buffer
 
 /// Runs compiled code on the memory that the interpreter takes.
 pub fn run(code: &CompiledKernel, kernel: &Verified, memory: &mut [Vec<u64>]) -> Result<(), RunError> {
+    run_as(kernel, memory, |lent| code.run(lent))
+}
+
+/// [`run`] with every nest in so many parts.
+pub fn run_in_parts(
+    code: &CompiledKernel,
+    kernel: &Verified,
+    memory: &mut [Vec<u64>],
+    parts: usize,
+) -> Result<(), RunError> {
+    run_as(kernel, memory, |lent| code.run_in_parts(lent, &mut Scratch::default(), parts))
+}
+
+fn run_as(
+    kernel: &Verified,
+    memory: &mut [Vec<u64>],
+    code: impl FnOnce(&mut [BufferRef<'_>]) -> Result<(), RunError>,
+) -> Result<(), RunError> {
     let mut words: Vec<Words> =
         callers(kernel).zip(memory.iter()).map(|(b, values)| Words::new(b.lane, values)).collect();
     let mut lent: Vec<BufferRef> = callers(kernel).zip(&mut words).map(|(b, w)| w.lend(b.access)).collect();
-    code.run(&mut lent)?;
+    code(&mut lent)?;
     for (values, w) in memory.iter_mut().zip(&words) {
         *values = w.values();
     }

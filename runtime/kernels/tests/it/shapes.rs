@@ -46,9 +46,12 @@ fn check(kernels: Vec<(String, Kernel)>) {
     for ((what, kernel), code) in verified.iter().zip(&codes) {
         let mut expected = testing::memory(kernel, 7);
         let mut found = expected.clone();
+        let mut in_parts = expected.clone();
         interp::run(kernel, &mut expected).unwrap();
         memory::run(code, kernel, &mut found).unwrap();
         assert!(found == expected, "{what}");
+        memory::run_in_parts(code, kernel, &mut in_parts, 3).unwrap();
+        assert!(in_parts == expected, "{what}, three parts");
         #[cfg(unix)]
         crate::guard::check(what, kernel, code);
     }
@@ -281,6 +284,30 @@ fn gathered_rows() {
             kernels.push((
                 format!("{lane:?} {cols}"),
                 Kernel { buffers, tables: vec![table], steps: vec![Step::Nest(nest)] },
+            ));
+        }
+    }
+    check(kernels);
+}
+
+/// Nine planes whose elements share a set of the cache: their stores are done line by line.
+#[test]
+fn planes_that_crowd_a_set() {
+    let mut kernels = Vec::new();
+    for lane in LANES {
+        let plane = 3 * 4096 / lane.bytes();
+        for cols in [24, 32, plane] {
+            let mut finish = vec![load(0, at(0, &[cols as i64, 1]))];
+            for p in 0..9 {
+                finish.push(binary(BinaryOp::Add, finish.len() as u32 - 1, 0));
+                finish.push(store(1, at((p * plane) as i64, &[cols as i64, 1]), finish.len() as u32 - 1));
+                finish.push(binary(BinaryOp::Mul, finish.len() as u32 - 2, 0));
+            }
+            let nest = Nest { loops: [(plane / cols) as u32, cols as u32][..].into(), finish, ..Nest::default() };
+            let buffers = vec![buffer("x", lane, plane, Access::Read), buffer("y", lane, 9 * plane, Access::Write)];
+            kernels.push((
+                format!("{lane:?} {cols}"),
+                Kernel { buffers, tables: vec![], steps: vec![Step::Nest(nest)] },
             ));
         }
     }

@@ -21,7 +21,7 @@ fn kernels_compile_for_both_architectures() {
 fn code_can_be_read() {
     let kernel = verify(testing::kernel(0)).unwrap();
     let clif = lower::clif(&kernel, &Isa::host().unwrap());
-    assert!(clif.starts_with("function u0:0(i64, i64, i64)"), "{clif}");
+    assert!(clif.starts_with("function u0:0(i64, i64, i64, i64, i64, i64)"), "{clif}");
     let assembly = lower::assembly(&kernel, &Isa::named("aarch64-unknown-linux-gnu").unwrap()).unwrap();
     assert!(assembly.contains("ret"), "{assembly}");
 }
