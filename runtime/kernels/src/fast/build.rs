@@ -203,7 +203,7 @@ fn link(graph: &Graph, node: &Node, constants: &Constants, uses: &[usize]) -> Op
         Op::ArgMax(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => None,
         Op::Dequantize(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => None,
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => None,
-        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => None,
+        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => None,
     }
 }
 
@@ -235,7 +235,7 @@ fn base(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fixed
         Op::Reveal(_) | Op::MulOt(_) | Op::TruncReduceLocal(_) => Ok(Base::Plain),
         Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => Ok(Base::Plain),
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => Ok(Base::Plain),
-        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
+        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
     }
 }
 
