@@ -142,7 +142,7 @@ op_table! {
     Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
     // How
     Share, Reveal,
-    ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt,
+    ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt, SquareOt,
     TruncReduceLocal, TruncReduceFaithful, ExtendOt,
     ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
     // How, but priced only

@@ -87,7 +87,7 @@ fn needs_no_message(op: &Op) -> bool {
         Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => false,
         Op::Dequantize(_) | Op::Reveal(_) => false,
         Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MulOt(_) => false,
-        Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => false,
+        Op::SquareOt(_) | Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => false,
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => false,
         Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => false,
     }

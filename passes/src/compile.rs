@@ -3,6 +3,7 @@
 use crate::accuracy::{Accuracy, with_windows_of_bits};
 use crate::canonicalize::canonicalize;
 use crate::choose::{Chosen, choose};
+use crate::compose::{Composed, compose};
 use crate::depthwise::depthwise;
 use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
@@ -134,9 +135,16 @@ pub fn compile(
     options: &Options,
     calibration: &[BTreeMap<String, Tensor<f32>>],
 ) -> Result<Compiled> {
+    let compiled = |model: &Prepared| model.compile(options, &Tuning::default(), &model.bounds(options, MARGIN)?);
     let model = Prepared::new(graph, weights, options, calibration)?;
-    let bounds = model.bounds(options, MARGIN)?;
-    model.compile(options, &Tuning::default(), &bounds)
+    let composed = compiled(&model)?;
+    if !model.composed {
+        return Ok(composed);
+    }
+    // Layers are composed by what they cost alone; the whole program has the last word.
+    let plain = compiled(&Prepared::as_it_is(graph, weights, options, calibration)?)?;
+    let seconds = |c: &Compiled| c.explanation.as_ref().map_or(f64::INFINITY, |e| e.after.seconds);
+    Ok(if seconds(&plain) < seconds(&composed) { plain } else { composed })
 }
 
 /// Choices that trade accuracy for cost; the default makes none.
@@ -160,6 +168,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Prepared {
     /// The model over the reals after canonicalization.
     canonical: Graph,
+    /// Some of its linear layers were composed.
+    composed: bool,
     /// The secure part.
     pub core: Graph,
     pub weights: RealWeights,
@@ -176,10 +186,38 @@ impl Prepared {
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<Prepared> {
         check(options)?;
-        let (canonical, mut weights) = canonicalize(graph.clone(), weights.clone())?;
+        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        let composed = if crate::compose::allowed(options) {
+            compose(graph, weights, options)?
+        } else {
+            Composed { graph, weights, notes: Vec::new() }
+        };
+        Prepared::canonical(composed, options, calibration)
+    }
+
+    /// Without linear layers composed.
+    pub fn as_it_is(
+        graph: &Graph,
+        weights: &RealWeights,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        check(options)?;
+        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        Prepared::canonical(Composed { graph, weights, notes: Vec::new() }, options, calibration)
+    }
+
+    fn canonical(
+        composed: Composed,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        let Composed { graph: canonical, mut weights, notes: made } = composed;
         let Split { core, tail, notes } = split(&canonical, &weights)?;
         let core = depthwise(&core, &mut weights)?;
-        let mut model = Prepared { canonical, core, weights, tail, observed: None, notes };
+        let composed = !made.is_empty();
+        let notes = made.into_iter().chain(notes).collect();
+        let mut model = Prepared { canonical, composed, core, weights, tail, observed: None, notes };
         if has_lrn(&model.core) {
             let (expanded, windows) = with_windows(&model.core)?;
             let observed = observe(&expanded, &model.weights, calibration)?;

@@ -35,6 +35,7 @@ pub fn erase_protocols(mpc: &Graph) -> Result<Graph> {
         let typed = |source| CompileError::Type { node: node.name.clone(), op: node.op.name(), source };
         let erased = match &node.op {
             Op::ReluRescaleOt(r) => rescaled_relu(&mut ring, r, args[0], &node.name).map_err(typed)?,
+            Op::SquareOt(_) => ring.add(Mul {}, &[args[0], args[0]], &node.name).map_err(typed)?,
             op => match tensor_op(op) {
                 Some(op) => ring.add(op, &args, &node.name).map_err(typed)?,
                 None => args[0],
@@ -69,7 +70,7 @@ fn tensor_op(op: &Op) -> Option<Op> {
         Op::ConvOt(c) => Conv::of(&c.geom).into(),
         Op::ConvPre(c) => Conv::of(&c.geom).into(),
         Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MatMulPre(_) => MatMul {}.into(),
-        Op::MulOt(_) => Mul {}.into(),
+        Op::MulOt(_) | Op::SquareOt(_) => Mul {}.into(),
         Op::TruncReduceLocal(t) => TruncReduce { shift: t.shift }.into(),
         Op::TruncReduceFaithful(t) => TruncReduce { shift: t.shift }.into(),
         Op::ExtendOt(e) => Extend { ring_bits: e.ring_bits }.into(),

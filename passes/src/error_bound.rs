@@ -117,6 +117,7 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => Error::default(),
             Op::ConvPre(_) | Op::MatMulPre(_) => Error::default(),
             Op::Mul(_) | Op::MulOt(_) => product(at(0), at(1), magnitude(0), magnitude(1)),
+            Op::SquareOt(_) => product(at(0), at(0), magnitude(0), magnitude(0)),
             Op::MatMul(_) => {
                 let inner = graph.ty(node.args[0]).shape.last().copied().unwrap_or(1) as f64;
                 product(at(0), at(1), magnitude(0), magnitude(1)).scaled(inner, inner)

@@ -2,6 +2,7 @@
 //!
 //! Bless with `INSTA_UPDATE=always cargo test -p picc-passes`, then read the diff.
 
+use crate::compose::compose_by;
 use crate::testing::{Rng, max_difference, outputs_of};
 use crate::{Options, canonicalize, compile, tail};
 use picc_ir::op::Op;
@@ -73,6 +74,20 @@ fn canonical_forms() {
         let again = canonicalize(canonical.clone(), new_weights).unwrap().0;
         assert_eq!(again, canonical, "canonical forms are final");
         canonical.to_string()
+    });
+}
+
+/// Every pair of layers that may be composed is.
+#[test]
+fn compositions() {
+    run("compose", |graph, weights| {
+        let (canonical, weights_of) = canonicalize(graph.clone(), weights.clone()).unwrap();
+        let done = compose_by(canonical, weights_of, |_| Some(1)).unwrap();
+        let inputs = inputs(graph, 0);
+        let (before, after) =
+            (outputs_of(graph, weights, &inputs), outputs_of(&done.graph, &done.weights, &inputs));
+        assert!(max_difference(&before[0], &after[0]) < 1e-4, "another function:\n{}", done.graph);
+        format!("{}notes\n{}\n", done.graph, done.notes.join("\n"))
     });
 }
 

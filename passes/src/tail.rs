@@ -72,6 +72,7 @@ fn place(op: &Op) -> Place {
         | Op::MatMulRlwe(_)
         | Op::MatMulOt(_)
         | Op::MulOt(_)
+        | Op::SquareOt(_)
         | Op::TruncReduceLocal(_)
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)

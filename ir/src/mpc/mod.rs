@@ -24,6 +24,7 @@ mod reveal;
 pub mod rlwe;
 pub mod schedule;
 mod share;
+mod square_ot;
 mod trunc_reduce_faithful;
 mod trunc_reduce_local;
 
@@ -45,5 +46,6 @@ pub use relu_ot::ReluOt;
 pub use relu_rescale_ot::ReluRescaleOt;
 pub use reveal::Reveal;
 pub use share::Share;
+pub use square_ot::SquareOt;
 pub use trunc_reduce_faithful::TruncReduceFaithful;
 pub use trunc_reduce_local::TruncReduceLocal;

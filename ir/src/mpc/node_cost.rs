@@ -69,7 +69,8 @@ fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(u64, u64), TypeError> {
         | Op::MaxOt(_)
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)
-        | Op::MulOt(_) => Ok((ty.len() as u64, 1)),
+        | Op::MulOt(_)
+        | Op::SquareOt(_) => Ok((ty.len() as u64, 1)),
         Op::MaxPoolOt(_) => rows(args[0].shape.iter().rev().take(2).map(|&d| d as u64).product()),
         Op::ReduceMaxOt(op) => rows(op.axes.iter().map(|&a| args[0].shape[a] as u64).product()),
         Op::ArgMaxOt(op) => rows(args[0].shape[op.axis] as u64),
@@ -136,6 +137,7 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
             Ok(cost::mul_server(units, argument(0)?.ring_bits, bits, Party::Server))
         }
         Op::MulOt(_) => Ok(cost::mul(units, argument(0)?.ring_bits)),
+        Op::SquareOt(op) => Ok(cost::square(units, argument(0)?.ring_bits, op.receiver)),
         Op::ConvOt(op) => Ok(cost::conv_ot(&op.geom, argument(0)?.ring_bits, op.weight_bits, op.receiver)),
         Op::MatMulOt(op) => {
             let x = argument(usize::from(op.weights_left))?;

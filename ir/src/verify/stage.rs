@@ -61,6 +61,7 @@ fn kind(op: &Op) -> Kind {
         | Op::MatMulRlwe(_)
         | Op::MatMulOt(_)
         | Op::MulOt(_)
+        | Op::SquareOt(_)
         | Op::TruncReduceLocal(_)
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)

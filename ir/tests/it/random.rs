@@ -4,7 +4,7 @@ use crate::support::Seeded;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt, MulOt,
-    ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
+    ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Reveal, Share, SquareOt, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::F32;
 use picc_ir::ops::{
@@ -169,6 +169,7 @@ impl Draw<'_> {
                 MatMulOt { geom: product, weight_bits: self.bits(12), weights_left: keep, receiver: self.party() }
                     .into()
             }
+            42 if last => SquareOt { receiver: self.party() }.into(),
             42 => MulOt {}.into(),
             43 => TruncReduceLocal { shift: self.bits(4) }.into(),
             44 => TruncReduceFaithful { shift: self.bits(4), radix }.into(),

@@ -23,7 +23,7 @@ fn random_graphs_round_trip() {
         assert_eq!(parsed, g, "\n{text}");
         assert_eq!(parsed.to_string(), text);
     }
-    assert_eq!(operators.len(), 53, "every operator occurs: {operators:?}");
+    assert_eq!(operators.len(), 55, "every operator occurs: {operators:?}");
 }
 
 /// Types may be left out, comments and blank lines are skipped.

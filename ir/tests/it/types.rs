@@ -4,7 +4,7 @@ use crate::random::Draw;
 use crate::support::{Seeded, client, fix, server, shared};
 use picc_ir::geom::MatMulGeom;
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulRlwe, MaxOt, MulOt, ReluOt, ReluRescaleOt, Reveal, Share,
+    ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulRlwe, MaxOt, MulOt, ReluOt, ReluRescaleOt, Reveal, Share, SquareOt,
     TruncReduceLocal,
 };
 use picc_ir::ops::{
@@ -172,6 +172,9 @@ fn protocols_check_owners_geometry_and_weight_bits() {
     assert_eq!(inferred(left(true), &[&b, &a]), "shared [3x2] fix32.0 [-252, 252]");
     refused(left(false), &[&b, &a], "needs a shared value");
     refused(MulOt {}, &[&a, &shared(&[2], fix(32, 0, 0, 1))], "no product of");
+    let square = SquareOt { receiver: Party::Client };
+    assert_eq!(inferred(square.clone(), &[&a]), "shared [4x2] fix32.0 [-81, 81]");
+    refused(square, &[&b], "needs a shared value");
 }
 
 #[test]

@@ -165,6 +165,7 @@ impl Lowering {
             | Op::MatMulRlwe(_)
             | Op::MatMulOt(_)
             | Op::MulOt(_)
+            | Op::SquareOt(_)
             | Op::TruncReduceLocal(_)
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)

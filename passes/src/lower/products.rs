@@ -2,9 +2,9 @@
 
 use super::Lowering;
 use crate::error::{CompileError, Result};
-use picc_ir::mpc::MulOt;
+use picc_ir::mpc::{MulOt, SquareOt};
 use picc_ir::ops::{Mul, ReduceSum, Reshape};
-use picc_ir::{Id, Owner};
+use picc_ir::{Id, Owner, Party};
 
 /// Elementwise products that a product of two secret matrices may expand to.
 const MAX_SECRET_PRODUCTS: usize = 1 << 16;
@@ -13,6 +13,7 @@ impl Lowering {
     pub(super) fn mul(&mut self, args: &[Id], name: &str) -> Result<Id> {
         let (a, b) = (args[0], args[1]);
         match (self.owner(a), self.owner(b)) {
+            (Owner::Shared, _) if a == b => return self.b.add(SquareOt { receiver: Party::Server }, &[a], name),
             (Owner::Shared, Owner::Shared | Owner::Server) => {}
             (Owner::Server, Owner::Shared) => return self.mul(&[b, a], name),
             _ => return self.b.add(Mul {}, args, name),

@@ -141,6 +141,7 @@ impl Quantizer<'_> {
             | Op::MatMulRlwe(_)
             | Op::MatMulOt(_)
             | Op::MulOt(_)
+            | Op::SquareOt(_)
             | Op::TruncReduceLocal(_)
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)

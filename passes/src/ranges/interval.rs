@@ -129,6 +129,7 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
         | Op::MatMulRlwe(_)
         | Op::MatMulOt(_)
         | Op::MulOt(_)
+        | Op::SquareOt(_)
         | Op::TruncReduceLocal(_)
         | Op::TruncReduceFaithful(_)
         | Op::ExtendOt(_)

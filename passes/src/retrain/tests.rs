@@ -265,7 +265,7 @@ fn rewritten_networks_compile_and_squares_mean_what_they_say() {
         let got = rewritten(&net, &samples, &only(families, 2500));
         let compiled = crate::compile(&got.graph, &got.weights, &Options::default(), &samples)
             .unwrap_or_else(|e| panic!("{e}\n{}", got.graph));
-        let squares = compiled.program.graph.nodes.iter().filter(|n| n.op.name() == "mul.ot").count();
+        let squares = compiled.program.graph.nodes.iter().filter(|n| n.op.name() == "square.ot").count();
         assert_eq!(squares > 0, families.contains(&Family::Polynomial));
         for inputs in &samples[..3] {
             let expected = &outputs_of(&got.graph, &got.weights, inputs)[0];

@@ -114,6 +114,7 @@ pub(super) fn run_part(
             protocol::mul_server(session, operands.part(0, part, 1)?, w, ring, bits, Party::Server)
         }
         Op::MulOt(_) => protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring),
+        Op::SquareOt(op) => protocol::square(session, operands.part(0, part, 1)?, ring, op.receiver),
         Op::ConvOt(op) => {
             let w = operands.args[1].as_ref().map(|w| w.as_slice());
             protocol::conv_ot(session, &op.geom, operands.share(0)?, w, ring, op.weight_bits, op.receiver)

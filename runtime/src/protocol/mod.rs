@@ -54,7 +54,7 @@ pub use compare::{drelu, greater};
 pub use extend::{Range, extend};
 pub use linear::{plain_conv, plain_matmul};
 pub use linear_ot::{conv_ot, matmul_ot};
-pub use mul::{mul, mul_server};
+pub use mul::{mul, mul_server, square};
 pub use pack::{pack, unpack};
 pub use pool::{max_pool, max_pool_window, reduce_max};
 pub use relu::{max, max_window, relu, relu_window};

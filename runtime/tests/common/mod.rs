@@ -198,6 +198,10 @@ pub fn zoo(linear: Linear) -> Built {
     let larger = b.add(MaxOt { radix: 3 }, &[x, y], "max");
     let product = b.add(MulOt {}, &[larger, y], "mul shared");
     b.output(product, "product");
+    for (receiver, name) in [(Party::Client, "square of client"), (Party::Server, "square of server")] {
+        let square = b.add(SquareOt { receiver }, &[larger], name);
+        b.output(square, name);
+    }
     let w = b.weight("scale", &[2, 3, 4], x);
     let scaled = b.add(MulOt {}, &[x, w], "mul server");
     b.output(scaled, "scaled");

@@ -114,6 +114,7 @@ impl Exporter<'_> {
             | Op::MatMulRlwe(_)
             | Op::MatMulOt(_)
             | Op::MulOt(_)
+            | Op::SquareOt(_)
             | Op::TruncReduceLocal(_)
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)

@@ -386,6 +386,7 @@ impl<'b, 'a> Attempt<'b, 'a> {
             | Op::MatMulRlwe(_)
             | Op::MatMulOt(_)
             | Op::MulOt(_)
+            | Op::SquareOt(_)
             | Op::TruncReduceFaithful(_)
             | Op::ExtendOt(_)
             | Op::ReluOt(_)

@@ -8,7 +8,7 @@ use super::{ErrorClass, Family, Out, Rule, Site};
 use egg::Id;
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt,
-    MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share, TruncReduceFaithful, TruncReduceLocal,
+    MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share, SquareOt, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::Op;
 use picc_ir::ops::{Add, Conv, Expand, MatMul, ReduceSum, Reshape, Sub};
@@ -29,6 +29,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("matmul_pre", Exact, "matmul prepared before the input is known (DELPHI)", matmul_pre),
     rule("matmul_of_secrets", Exact, "matmul of two shared values as elementwise products", matmul_of_secrets),
     rule("mul_ot", Exact, "elementwise product by OT", mul_ot),
+    rule("square_ot_server", Exact, "x x by OT, one cross term, the server's share chooses", square_ot_server),
+    rule("square_ot_client", Exact, "x x by OT, one cross term, the client's share chooses", square_ot_client),
     rule("relu_ot", Exact, "relu by OT comparison, radix 1 to 5", relu_ot),
     rule(
         "relu_rescale_ot",
@@ -179,6 +181,23 @@ fn mul_ot(s: &Site, out: &mut Out) {
             return;
         }
     }
+}
+
+/// Both factors are one class, so they are one value.
+fn square_ot(s: &Site, out: &mut Out, receiver: Party) {
+    let Op::Mul(_) = s.op() else { return };
+    let x = s.arg(0);
+    if is_shared(s) && x == s.arg(1) && !s.view.is_known(x) {
+        out.equal(s.class, apply(SquareOt { receiver }, [shared(s, x)]));
+    }
+}
+
+fn square_ot_server(s: &Site, out: &mut Out) {
+    square_ot(s, out, Party::Server);
+}
+
+fn square_ot_client(s: &Site, out: &mut Out) {
+    square_ot(s, out, Party::Client);
 }
 
 fn relu_ot(s: &Site, out: &mut Out) {

@@ -14,6 +14,11 @@
 //! taps. The result is `s^2` times the convolution. The odd part of `s^2` is a unit of the ring and leaves through the
 //! output transform; the power of two costs that many more ring bits and leaves through a truncation, which is exact
 //! because its argument is a multiple, and which joins the truncation that follows a convolution anyway.
+//!
+//! A convolution with stride 2 is a sum of convolutions with stride 1 over the phases of its input, each with the taps of
+//! one parity. Two taps of one phase are filtered by `F(2, 2)`, three products for two outputs instead of four, without
+//! a denominator; a tap that is left over takes its two products. So 3 taps take 5 products for 2 outputs instead of
+//! 6, and in two dimensions 25 instead of 36; 7 taps take 11 instead of 14, 121 instead of 196.
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, apply};
@@ -34,6 +39,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("winograd_f2_3", "conv3x3 x = trunc(F(2x2, 3x3) of x)", |s, out| of_conv(s, out, &F2_3)),
     rule("winograd_f4_3", "conv3x3 x = trunc(F(4x4, 3x3) of x)", |s, out| of_conv(s, out, &F4_3)),
     rule("winograd_f2_5", "conv5x5 x = trunc(F(2x2, 5x5) of x)", |s, out| of_conv(s, out, &F2_5)),
+    rule("winograd_s2_3", "conv3x3 stride 2 x = F(2x2, 2x2) of the phases of x", |s, out| of_conv(s, out, &S2_3)),
+    rule("winograd_s2_7", "conv7x7 stride 2 x = F(2x2, 2x2) of the phases of x", |s, out| of_conv(s, out, &S2_7)),
     rule("winograd_f2_3_trunc", "trunc(conv3x3 x + b) = trunc(F(2x2, 3x3) of x + b) at once", |s, out| {
         of_trunc(s, out, &F2_3)
     }),
@@ -51,7 +58,8 @@ struct Form {
     m: usize,
     /// Kernel taps a side.
     r: usize,
-    /// `B'`, `[a, a]`.
+    stride: usize,
+    /// `B'`, `[a, taps of the window]`, `[a, a]` for stride 1.
     input: &'static [&'static [i64]],
     /// `G` with integral rows, `[a, r]`.
     weights: &'static [&'static [i64]],
@@ -65,6 +73,7 @@ struct Form {
 static F2_3: Form = Form {
     m: 2,
     r: 3,
+    stride: 1,
     input: &[&[1, 0, -1, 0], &[0, 1, 1, 0], &[0, -1, 1, 0], &[0, 1, 0, -1]],
     weights: &[&[1, 0, 0], &[1, 1, 1], &[1, -1, 1], &[0, 0, 1]],
     output: &[&[2, 1, 1, 0], &[0, 1, -1, -2]],
@@ -85,6 +94,7 @@ static SIX_TAPS: [&[i64]; 6] = [
 static F4_3: Form = Form {
     m: 4,
     r: 3,
+    stride: 1,
     input: &SIX_TAPS,
     weights: &[&[1, 0, 0], &[-1, -1, -1], &[-1, 1, -1], &[1, 2, 4], &[1, -2, 4], &[0, 0, 1]],
     output: &[&[6, 4, 4, 1, 1, 0], &[0, 4, -4, 2, -2, 0], &[0, 4, 4, 4, 4, 0], &[0, 4, -4, 8, -8, 24]],
@@ -95,6 +105,7 @@ static F4_3: Form = Form {
 static F2_5: Form = Form {
     m: 2,
     r: 5,
+    stride: 1,
     input: &SIX_TAPS,
     weights: &[
         &[1, 0, 0, 0, 0],
@@ -107,6 +118,54 @@ static F2_5: Form = Form {
     output: &[&[6, 4, 4, 1, 1, 0], &[0, 4, -4, 2, -2, 24]],
     shift: 6,
     odd: 9,
+};
+
+/// Taps 0 and 2 by F(2, 2), then tap 1.
+static S2_3: Form = Form {
+    m: 2,
+    r: 3,
+    stride: 2,
+    input: &[&[1, 0, -1, 0, 0], &[0, 0, 1, 0, 0], &[0, 0, -1, 0, 1], &[0, 1, 0, 0, 0], &[0, 0, 0, 1, 0]],
+    weights: &[&[1, 0, 0], &[1, 0, 1], &[0, 0, 1], &[0, 1, 0], &[0, 1, 0]],
+    output: &[&[1, 1, 0, 1, 0], &[0, 1, 1, 0, 1]],
+    shift: 0,
+    odd: 1,
+};
+
+/// Taps 0 and 2, 4 and 6, 1 and 3 by F(2, 2), then tap 5.
+static S2_7: Form = Form {
+    m: 2,
+    r: 7,
+    stride: 2,
+    input: &[
+        &[1, 0, -1, 0, 0, 0, 0, 0, 0],
+        &[0, 0, 1, 0, 0, 0, 0, 0, 0],
+        &[0, 0, -1, 0, 1, 0, 0, 0, 0],
+        &[0, 0, 0, 0, 1, 0, -1, 0, 0],
+        &[0, 0, 0, 0, 0, 0, 1, 0, 0],
+        &[0, 0, 0, 0, 0, 0, -1, 0, 1],
+        &[0, 1, 0, -1, 0, 0, 0, 0, 0],
+        &[0, 0, 0, 1, 0, 0, 0, 0, 0],
+        &[0, 0, 0, -1, 0, 1, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 1, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 0, 0, 1, 0],
+    ],
+    weights: &[
+        &[1, 0, 0, 0, 0, 0, 0],
+        &[1, 0, 1, 0, 0, 0, 0],
+        &[0, 0, 1, 0, 0, 0, 0],
+        &[0, 0, 0, 0, 1, 0, 0],
+        &[0, 0, 0, 0, 1, 0, 1],
+        &[0, 0, 0, 0, 0, 0, 1],
+        &[0, 1, 0, 0, 0, 0, 0],
+        &[0, 1, 0, 1, 0, 0, 0],
+        &[0, 0, 0, 1, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 1, 0],
+        &[0, 0, 0, 0, 0, 1, 0],
+    ],
+    output: &[&[1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0], &[0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1]],
+    shift: 0,
+    odd: 1,
 };
 
 /// Inverse of an odd number modulo `2^64`, by Newton's iteration: each step doubles the correct bits, of which an odd
@@ -135,14 +194,17 @@ fn filtered(s: &Site, conv: &Conv, x: Id, w: Id, form: &Form) -> Option<Expr> {
     let (&[n, channels, h, width], &[outs, per_group, kh, kw]) = (s.view.shape(x), s.view.shape(w)) else {
         return None;
     };
-    let plain = conv.stride == [1, 1] && conv.dilation == [1, 1] && [kh, kw] == [form.r; 2];
+    let plain = conv.stride == [form.stride; 2] && conv.dilation == [1, 1] && [kh, kw] == [form.r; 2];
     let ring = s.view.fixed(x)?.ring_bits + form.shift;
     if !plain || !s.view.is_known(w) || s.view.is_known(x) || ring > 64 {
         return None;
     }
-    let a = form.m + form.r - 1;
+    // Products a side; taps and step of the windows that they are made of.
+    let (a, step) = (form.input.len(), form.m * form.stride);
+    let window = (form.m - 1) * form.stride + form.r;
     let [top, left, bottom, right] = conv.pads;
-    let (oh, ow) = (h + top + bottom + 1 - form.r, width + left + right + 1 - form.r);
+    let (oh, ow) =
+        ((h + top + bottom - form.r) / form.stride + 1, (width + left + right - form.r) / form.stride + 1);
     let (th, tw) = (oh.div_ceil(form.m), ow.div_ceil(form.m));
     let (tiles, groups) = (th * tw, conv.groups);
     // Small images are mostly margin.
@@ -153,19 +215,23 @@ fn filtered(s: &Site, conv: &Conv, x: Id, w: Id, form: &Form) -> Option<Expr> {
     let transpose = |x: Expr, perm: &[usize]| apply(Transpose { perm: perm.to_vec() }, [x]);
 
     let x = in_ring(s, x, ring);
+    // The last row and column of a strided image may not be needed.
+    let after = |tiles: usize, before: usize| ((tiles - 1) * step + window).saturating_sub(before);
     let windows = Conv {
-        stride: [form.m; 2],
-        pads: [top, left, (th - 1) * form.m + a - h - top, (tw - 1) * form.m + a - width - left],
+        stride: [step; 2],
+        pads: [top, left, after(th, h + top), after(tw, width + left)],
         dilation: [1, 1],
         groups: 1,
     };
-    let transform = Expr::Apply(kronecker_windows(form, ring, a), Vec::new());
+    // Output i of a window is row i of the product.
+    let transform = Expr::Apply(kronecker(form.input, 1, 0, ring, &[a * a, 1, window, window]), Vec::new());
     let v = apply(windows, [reshape(x, &[n * channels, 1, h, width]), transform]);
     let v = transpose(reshape(v, &[n, channels, a * a, tiles]), &[2, 1, 0, 3]);
     let v = reshape(v, &[a * a * groups, channels / groups, n * tiles]);
 
     let scaled = Expr::Apply(kronecker(form.weights, 1, form.shift, ring, &[a * a, form.r * form.r]), Vec::new());
-    let u = reshape(apply(Extend { ring_bits: ring }, [w.into()]), &[outs * per_group, form.r * form.r]);
+    let w_in_ring = if form.shift == 0 { w.into() } else { apply(Extend { ring_bits: ring }, [w.into()]) };
+    let u = reshape(w_in_ring, &[outs * per_group, form.r * form.r]);
     let u = bounded(s, w, form, apply(MatMul {}, [u, transpose(scaled, &[1, 0])]));
     let u = transpose(u, &[1, 0]);
     let u = reshape(u, &[a * a * groups, outs / groups, per_group]);
@@ -190,13 +256,11 @@ fn bounded(s: &Site, w: Id, form: &Form, u: Expr) -> Expr {
     claimed.filter(|e| s.view.type_of(e).is_ok()).unwrap_or(u)
 }
 
-/// `B (x) B` as kernels: output `i` of a window is row `i` of the product.
-fn kronecker_windows(form: &Form, ring: u8, a: usize) -> Op {
-    kronecker(form.input, 1, 0, ring, &[a * a, 1, a, a])
-}
-
 /// Any value of the larger ring that is `x` modulo the smaller one will do; the cheapest is what `x` was extended from.
 fn in_ring(s: &Site, x: Id, ring_bits: u8) -> Expr {
+    if s.view.fixed(x).is_some_and(|f| f.ring_bits == ring_bits) {
+        return x.into();
+    }
     let source = s.view.nodes(x).iter().find(|n| matches!(*n.op, Op::Extend(_))).map_or(x, |n| n.args[0]);
     apply(Extend { ring_bits }, [source.into()])
 }
@@ -204,7 +268,7 @@ fn in_ring(s: &Site, x: Id, ring_bits: u8) -> Expr {
 fn of_conv(s: &Site, out: &mut Out, form: &Form) {
     let Op::Conv(conv) = s.op() else { return };
     if let Some(y) = filtered(s, conv, s.arg(0), s.arg(1), form) {
-        out.equal(s.class, apply(TruncReduce { shift: form.shift }, [y]));
+        out.equal(s.class, if form.shift == 0 { y } else { apply(TruncReduce { shift: form.shift }, [y]) });
     }
 }
 

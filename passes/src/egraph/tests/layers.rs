@@ -44,11 +44,18 @@ pub(super) fn roots(r: &mut Ring, rule: &str, shape: &[usize]) -> Option<Vec<Id>
         }
         // Winograd
         _ if rule.starts_with("winograd") => {
-            let k = if rule.contains("_5") { 5 } else { 3 };
+            let k = if rule.contains("_5") {
+                5
+            } else if rule.contains("_7") {
+                7
+            } else {
+                3
+            };
+            let stride = if rule.contains("_s2") { 2 } else { 1 };
             let groups = 1 + r.rng.below(2);
             let shape = [1 + r.rng.below(2), 2, 7 + r.rng.below(4), 7 + r.rng.below(4)];
             let x = r.wild(&shape);
-            let y = r.conv(x, 4, k, 1, groups);
+            let y = r.conv(x, 4, k, stride, groups);
             if rule.ends_with("trunc") {
                 let b = r.bias(y, &[4, 1, 1]);
                 let y = if r.rng.below(2) == 0 { y } else { r.add(Add {}, &[y, b]) };
@@ -79,6 +86,10 @@ pub(super) fn roots(r: &mut Ring, rule: &str, shape: &[usize]) -> Option<Vec<Id>
         "mul_ot" => {
             let (x, y) = (r.wild(shape), r.wild(&[1, shape[1], 1, 1]));
             r.add(Mul {}, &[y, x])
+        }
+        "square_ot_server" | "square_ot_client" => {
+            let x = r.wild(shape);
+            r.add(Mul {}, &[x, x])
         }
         "relu_ot" | "relu_gc" => {
             let x = r.wild(shape);

@@ -172,6 +172,17 @@ fn unknown_conditions_are_false() {
     );
     let extended = r#"extend {"ring_bits":30}"#;
     pair("relu_rescale_ot", "[-100, 100]", full, "relu", extended);
+    let product = |second: &str| {
+        let other = r#"%2 = input {"name":"y"} : client [1x2x4x4] fix24.6 [-100, 100]"#;
+        one("[-100, 100]", "mul").replace(
+            "%2 = mul %1\noutput \"y\" %2",
+            &format!("{other}\n%3 = share %2\n%4 = mul %1 {second}\noutput \"y\" %4"),
+        )
+    };
+    // Two inputs of one type are two values.
+    for rule in ["square_ot_client", "square_ot_server"] {
+        matches(rule, &product("%1"), &product("%3"));
+    }
     let pool = r#"sum_pool {"kernel":[2,2],"stride":[2,2],"pads":[0,0,0,0],"dilation":[1,1]}"#;
     pair("sum_before_extend", "[-100, 100]", full, r#"extend {"ring_bits":30}"#, pool);
 }

@@ -247,7 +247,7 @@ fn link(
         Op::ArgMax(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => None,
         Op::Dequantize(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => None,
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => None,
-        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => None,
+        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => None,
     }
 }
 
@@ -286,7 +286,7 @@ fn base(
         Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => Ok(Base::Plain),
         Op::MaxPoolOt(op) if op.skip_low > 0 && errors == Errors::Shares => Ok(Base::Shares),
         Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => Ok(Base::Plain),
-        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
+        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
     }
 }
 

@@ -1,0 +1,34 @@
+//! Elementwise square of a shared value, by OT products: `x^2 = x0^2 + x1^2 + 2 x0 x1`.
+
+use crate::mpc::operands::shared;
+use crate::op::{Arity, OpDef};
+use crate::ops::Mul;
+use crate::party::Party;
+use crate::tensor::Tensor;
+use crate::ty::{Ty, TypeError};
+use serde::{Deserialize, Serialize};
+
+/// Elementwise square of a shared value: the [`Mul`] of it with itself, with one cross term instead of two.
+///
+/// The bits of `receiver`'s share choose among what the other party sends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SquareOt {
+    pub receiver: Party,
+}
+
+impl OpDef for SquareOt {
+    const NAME: &'static str = "square.ot";
+
+    fn arity(&self) -> Arity {
+        Arity::Exactly(1)
+    }
+
+    fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        shared(args[0])?;
+        Mul {}.infer(&[args[0], args[0]])
+    }
+
+    fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        Mul {}.eval_ring(&[args[0], args[0]], &[tys[0], tys[0]])
+    }
+}
