@@ -1,7 +1,7 @@
 //! The report as one HTML file: no script, no request, readable without style.
 
 use super::{Layer, Report, bytes, dataflow, seconds};
-use picc_passes::egraph::Totals;
+use picc_passes::egraph::{Totals, saved_columns};
 use std::fmt::Write;
 
 const HEAD: &str = "<!doctype html>
@@ -161,10 +161,11 @@ fn rules(out: &mut String, report: &Report) {
          <th>saved bytes</th><th>rounds</th><th>seconds</th></tr>"
     );
     for rule in report.rules.iter().filter(|r| r.matched + r.fired > 0) {
+        let [bytes, rounds, seconds] = saved_columns(rule.saved.as_ref());
         let _ = writeln!(
             out,
             "<tr title=\"{}\"><td class=\"left\">{}</td><td class=\"left\">{}</td><td class=\"left\">{:?}</td><td>{}</td>\
-             <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.4}</td></tr>",
+             <td>{}</td><td>{}</td><td>{bytes}</td><td>{rounds}</td><td>{seconds}</td></tr>",
             escape(&rule.says),
             escape(&rule.name),
             rule.family.name(),
@@ -172,9 +173,6 @@ fn rules(out: &mut String, report: &Report) {
             rule.matched,
             rule.fired,
             rule.chosen,
-            rule.saved.bytes,
-            rule.saved.rounds,
-            rule.saved.seconds,
         );
     }
     out.push_str("</table>\n");

@@ -1,6 +1,7 @@
 //! The report for a terminal.
 
 use super::{Report, bytes, seconds};
+use picc_passes::egraph::saved_columns;
 use std::fmt::Write;
 
 const BAR: usize = 40;
@@ -66,15 +67,13 @@ pub fn text(report: &Report) -> String {
         );
     }
     for rule in report.rules.iter().filter(|r| r.chosen > 0) {
+        let [bytes, rounds, seconds] = saved_columns(rule.saved.as_ref());
         let _ = writeln!(
             out,
-            "rule {:<26} {:<11} chosen {:>4}, saved {} B, {} rounds, {:.4} s",
+            "rule {:<26} {:<11} chosen {:>4}, saved {bytes} B, {rounds} rounds, {seconds} s",
             rule.name,
             rule.family.name(),
-            rule.chosen,
-            rule.saved.bytes,
-            rule.saved.rounds,
-            rule.saved.seconds
+            rule.chosen
         );
     }
     out

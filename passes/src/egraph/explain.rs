@@ -73,8 +73,9 @@ pub struct RuleReport {
     pub fired: usize,
     /// Nodes of the program that exist because of it.
     pub chosen: usize,
-    /// Against the best program without those nodes.
-    pub saved: Saved,
+    /// Against the best program found without those nodes; `None` where no other was looked for, as with protocols:
+    /// without them there is no program.
+    pub saved: Option<Saved>,
 }
 
 /// Everything that computes one node of the model.
@@ -124,15 +125,22 @@ impl Explanation {
     }
 }
 
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+/// Saved bytes, rounds and seconds as a table has them; dashes where nothing is known.
+#[must_use]
+pub fn saved_columns(saved: Option<&Saved>) -> [String; 3] {
+    let columns = |s: &Saved| [s.bytes.to_string(), s.rounds.to_string(), format!("{:.4}", s.seconds)];
+    saved.map_or_else(|| [(); 3].map(|()| "-".to_owned()), columns)
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} MiB, {} rounds, {:.4} s", mib(self.bytes), self.rounds, self.seconds)?;
+        write!(f, "{:.3} MB, {} rounds, {:.4} s", mb(self.bytes), self.rounds, self.seconds)?;
         if self.offline_bytes > 0 {
-            write!(f, " ({:.3} MiB offline)", mib(self.offline_bytes))?;
+            write!(f, " ({:.3} MB offline)", mb(self.offline_bytes))?;
         }
         Ok(())
     }
@@ -168,18 +176,17 @@ impl fmt::Display for Explanation {
         }
         writeln!(f, "\nrules")?;
         for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {
+            let [bytes, rounds, seconds] = saved_columns(r.saved.as_ref());
             writeln!(
                 f,
-                "  {:24} {:11} {:8} matched {:5} fired {:5} chosen {:4} saved {:10} B {:5} rounds {:9.4} s",
+                "  {:24} {:11} {:8} matched {:5} fired {:5} chosen {:4} saved {bytes:>10} B {rounds:>5} rounds \
+                 {seconds:>9} s",
                 r.name,
                 r.family.name(),
                 format!("{:?}", r.class),
                 r.matched,
                 r.fired,
-                r.chosen,
-                r.saved.bytes,
-                r.saved.rounds,
-                r.saved.seconds
+                r.chosen
             )?;
         }
         writeln!(f, "\nnodes")?;

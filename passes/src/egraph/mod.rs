@@ -20,7 +20,7 @@ mod saturate;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Explanation, Region, RuleReport, Saved, Totals};
+pub use explain::{Explanation, Region, RuleReport, Saved, Totals, saved_columns};
 pub use portfolio::{Alone, Extract, Extraction};
 pub(crate) use price::work;
 pub use rules::{ErrorClass, Family};
@@ -292,8 +292,10 @@ impl Solved {
             }
         }
         let rules = self.grown.rules.iter().enumerate().map(|(r, rule)| {
-            let without = self.without.get(&r).filter(|_| chosen[r] > 0);
+            let without = self.without.get(&r);
             let saved = without.map(|choice| Explanation::savings(self.total(choice).totals(profile), after));
+            // What is not chosen is not missed.
+            let saved = if chosen[r] > 0 { saved } else { Some(Saved::default()) };
             let counts = self.grown.counts[r];
             RuleReport {
                 name: rule.name.to_owned(),
@@ -304,7 +306,7 @@ impl Solved {
                 refused: counts.refused,
                 fired: counts.fired,
                 chosen: chosen[r],
-                saved: saved.unwrap_or_default(),
+                saved,
             }
         });
         let rules = rules.collect();

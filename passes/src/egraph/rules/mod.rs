@@ -86,7 +86,9 @@ impl Family {
             Family::Hygiene => "what changes nothing is dropped, moves cancel",
             Family::Linear => "pooling before 1x1 convolutions, layers in a row as one, products of products",
             Family::Merging => "parallel layers become one, a layer over a concat becomes two",
-            Family::Winograd => "convolutions by F(2,3), F(4,3), F(2,5), with stride 2 by F(2,2), in exact integers",
+            Family::Winograd => {
+                "convolutions by F(2,3), F(4,3), F(2,5), with stride 2 by F(2,2), in exact integers"
+            }
             Family::Relu => "activations after pooling, once, or not at all",
             Family::Ring => "every step in the shortest ring that holds it",
             Family::Truncation => "fewer truncations, and where they cost least",
