@@ -6,6 +6,8 @@
 //! subtraction of 2p brings them back. Inverse: `U + V` and `U - V + 2p` are in `[0, 4p)`, are brought below 2p, and
 //! only then is the second multiplied. p < 2^51 makes all of these fit 52 and 53 bits.
 //!
+//! With AVX2 alone the arithmetic is that of f64, with bounds of its own (`simd/fma.rs`) and the same results.
+//!
 //! The transformed values are in bit-reversed order; only products by position and the way back use them.
 
 use super::modulus::{Factor, Modulus, below};

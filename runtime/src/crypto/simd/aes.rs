@@ -98,9 +98,7 @@ pub(super) fn sums<const N: usize, const BITS: usize, P: Registers<N>>(
         let mut sum = zero;
         for x in 0..leaves {
             if let Some(i) = x.checked_sub(first) {
-                for v in 0..V {
-                    sum[v] = counters[v];
-                }
+                sum = counters;
                 encrypt(isa, &keys[i], &mut sum);
             }
             let level = x.trailing_ones() as usize;
@@ -109,9 +107,7 @@ pub(super) fn sums<const N: usize, const BITS: usize, P: Registers<N>>(
                 add(isa, &mut sum, left);
             }
             if let Some(top) = stack.get_mut(level) {
-                for v in 0..V {
-                    top[v] = sum[v];
-                }
+                *top = sum;
             }
         }
         for (column, to) in columns.iter().zip(bits.iter_mut()) {

@@ -18,7 +18,8 @@
 //! a sum of two products is reduced, the product of their difference is within 1/2 + 3/16. A last product by `1 / N`
 //! leaves 3/4, from where one conditional addition of p gives the residue.
 //!
-//! No operand is subnormal, infinite or not a number, so timing does not depend on data.
+//! No operand is subnormal, infinite or not a number: those alone make the time of an addition, a product or an FMA depend
+//! on data.
 
 use std::arch::x86_64::{
     __m256d, __m256i, _CMP_LT_OQ, _mm256_add_pd, _mm256_and_pd, _mm256_castsi256_pd, _mm256_cmp_pd,
