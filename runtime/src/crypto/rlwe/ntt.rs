@@ -199,7 +199,8 @@ mod tests {
         }
     }
 
-    /// Every set of instructions that this processor has, on every prime and degree in use and on small ones of both parities.
+    /// Every set of instructions that this processor has, on all primes and degrees in use and on small ones of both
+    /// parities.
     #[test]
     fn portable_and_vector_code_agree_at_the_extremes() {
         let used = PARAM_SETS.iter().flat_map(|s| s.primes.iter().map(|&p| (p, s.degree)));
