@@ -1,7 +1,7 @@
 //! The extendable output of keyed BLAKE3 on an input of one block.
 //!
-//! The registry's crate makes one output block at a time unless the processor has AVX-512; with AVX2 alone eight at a time
-//! are made here.
+//! The registry's crate makes one output block at a time unless the processor has AVX-512; with AVX2 alone eight at a
+//! time are made here.
 
 use super::simd::{OutputBlocks, Root};
 

@@ -22,10 +22,12 @@ pub struct NttTable {
     /// `psi^-bitrev(i)`.
     pub(super) inverse: [Vec<u64>; 2],
     pub(super) degree_inverse: Factor,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for vector code"))]
     pub(super) centred: CentredTable,
 }
 
 /// The factors of an [`NttTable`] for arithmetic on f64.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for vector code"))]
 pub(super) struct CentredTable {
     pub(super) forward: Centred,
     pub(super) inverse: Centred,
@@ -37,6 +39,7 @@ pub(super) struct CentredTable {
 }
 
 /// Factors by their representative within p / 2, and that divided by p.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for vector code"))]
 pub(super) struct Centred {
     pub(super) values: Vec<f64>,
     pub(super) ratios: Vec<f64>,
@@ -199,7 +202,8 @@ mod tests {
         }
     }
 
-    /// Every set of instructions that this processor has, on every prime and degree in use and on small ones of both parities.
+    /// Every set of instructions that this processor has, on all primes and degrees in use and on small ones of both
+    /// parities.
     #[test]
     fn portable_and_vector_code_agree_at_the_extremes() {
         let used = PARAM_SETS.iter().flat_map(|s| s.primes.iter().map(|&p| (p, s.degree)));

@@ -1,8 +1,8 @@
 //! Vector instructions, chosen at run time. The only unsafe code of `crypto` outside `rlwe`.
 //!
-//! [`Wide`], [`Vaes`], [`AesNi`] and [`Avx2`] are proofs that the processor has their instructions, so their methods are
-//! safe. Each has a portable twin beside its caller, and a test there that all agree. All instructions used have timing
-//! independent of data.
+//! [`Wide`], [`Vaes`], [`AesNi`] and [`Avx2`] are proofs that the processor has their instructions, so their methods
+//! are safe. Each has a portable twin beside its caller, and a test there that all agree. All instructions used have
+//! timing independent of data.
 
 #[cfg(not(target_arch = "x86_64"))]
 mod absent;

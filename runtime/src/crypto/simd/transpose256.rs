@@ -1,12 +1,13 @@
-//! Transposition of 128 columns, 128 rows at a time: bytes move by interleaving, bits by collecting the highest of 32 bytes.
+//! Transposition of 128 columns, 128 rows at a time: bytes move by interleaving, bits by collecting the highest of 32
+//! bytes.
 //!
 //! ```text
 //!   32 columns x 16 bytes   --4 interleavings-->   16 registers, one byte of each of 32 columns
 //!   each register           --8 collections-->     8 rows, 32 bits of each
 //! ```
 //!
-//! One interleaving of the registers `i` and `i + 8` rotates the bits of a byte's address (register, place in its lane) by
-//! one; four exchange the two parts of the address.
+//! One interleaving of the registers `i` and `i + 8` rotates the bits of a byte's address (register, place in its lane)
+//! by one; four exchange the two parts of the address.
 
 use super::x86::load128;
 use crate::crypto::Block;

@@ -72,7 +72,8 @@ impl Cipher {
         }
     }
 
-    /// The bits 0, and the bits 1, of what [`Cipher::mmo`] makes of at most 64 blocks; None: no better than from the blocks.
+    /// The bits 0, and the bits 1, of what [`Cipher::mmo`] makes of at most 64 blocks; None: no faster than from the
+    /// blocks.
     pub(crate) fn mmo_bits(self, keys: &RoundKeys, offset: Block, blocks: &[Block]) -> Option<[u64; 2]> {
         match self {
             Cipher::Wide(_) => None,

@@ -1,25 +1,26 @@
 //! AVX2 and FMA: four lanes of f64, whose 53 bits hold every integer of a transform exactly.
 //!
-//! A factor w is centred, `|w| < p / 2`, and comes with `ratio = w / p` rounded to f64 (off by at most 2^-54). All numbers
-//! below are integers, p is odd and below 2^51, and rounding is to nearest.
+//! A factor w is centred, `|w| < p / 2`, and comes with `ratio = w / p` rounded to f64 (off by at most 2^-54). All
+//! numbers below are integers, p is odd and below 2^51, and rounding is to nearest.
 //!
-//! **Product** ([`Lanes::mul`]), for `|a| <= 2p`: `high = fl(a w)` and `low = a w - high` (one FMA, exact) are integers, since
-//! `|a w| < 2^102`, and `|low| <= 2^48`. Adding `ROUND = 3 * 2^51` to `a * ratio` in one FMA rounds it to an integer q:
-//! `|a ratio| < 2^51`, so the sum lies in `[2^52, 2^53)`, where f64 are the integers. Hence
-//! `|a w / p - q| <= 1/2 + |a| / 2^54`, and `r = a w - q p` has `|r| <= p / 2 + |a| / 8 <= 3p / 4`. The FMA `high - q p = r - low`
-//! and the sum with `low` are integers below 2^53: both exact.
+//! **Product** ([`Lanes::mul`]), for `|a| <= 2p`: `high = fl(a w)` and `low = a w - high` (one FMA, exact) are
+//! integers, since `|a w| < 2^102`, and `|low| <= 2^48`. Adding `3 * 2^51` to `a * ratio` in one FMA rounds it to an
+//! integer q: `|a ratio| < 2^51`, so the sum lies in `[2^52, 2^53]`, where f64 are the integers. Hence
+//! `|a w / p - q| <= 1/2 + |a| / 2^54`, and `r = a w - q p` has `|r| <= p / 2 + |a| / 8 <= 3p / 4`. The FMA
+//! `high - q p = r - low` and the sum with `low` are integers below 2^53: both exact.
 //!
-//! **Reduction** ([`Lanes::reduce`]), for `|a| <= 4p < 2^53`: likewise `|a - q p| <= p / 2 + 1`, exact, with `1 / p` for the ratio.
+//! **Reduction** ([`Lanes::reduce`]), for `|a| <= 4p < 2^53`: likewise `|a - q p| <= p / 2 + 1`, exact, with `1 / p`
+//! for the ratio.
 //!
-//! **Bounds**, in multiples of p, up to 2^-49. Forward, two stages at a time: values enter within 2, the untwiddled halves are
-//! reduced to 1/2, products are within 3/4, so sums are within 5/4; in the second stage products are within 1/2 + 5/32 and
-//! sums within 61/32 < 2. Inverse, two stages at a time: values enter within 1, so sums of four are within 4, and are
-//! reduced; differences of two are within 2, and so their products within 3/4; a difference of two sums is reduced first;
-//! a sum of two products is reduced, the product of their difference is within 1/2 + 3/16. A last product by `1 / N`
-//! leaves 3/4, from where one conditional addition of p gives the residue.
+//! **Bounds**, in multiples of p, up to 2^-49. Forward, two stages at a time: values enter within 2, the untwiddled
+//! halves are reduced to 1/2, products are within 3/4, so sums are within 5/4; in the second stage products are within
+//! 1/2 + 5/32 and sums within 61/32 < 2. Inverse, two stages at a time: values enter within 1, so sums of four are
+//! within 4, and are reduced; differences of two are within 2, and so their products within 3/4; a difference of two
+//! sums is reduced first; a sum of two products is reduced, the product of their difference is within 1/2 + 3/16. A
+//! last product by `1 / N` leaves 3/4, from where one conditional addition of p gives the residue.
 //!
-//! No operand is subnormal, infinite or not a number: those alone make the time of an addition, a product or an FMA depend
-//! on data.
+//! No operand is subnormal, infinite or not a number: those alone make the time of an addition, a product or an FMA
+//! depend on data.
 
 use std::arch::x86_64::{
     __m256d, __m256i, _CMP_LT_OQ, _mm256_add_pd, _mm256_and_pd, _mm256_castsi256_pd, _mm256_cmp_pd,

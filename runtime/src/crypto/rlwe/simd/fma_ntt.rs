@@ -1,7 +1,7 @@
 //! Transforms on four lanes of f64, two stages at a time; bounds and exactness in [`super::fma`].
 //!
-//! Between the first and the last pass the words hold f64. The last two forward stages, and the first two inverse ones, stay
-//! within four values: sixteen are transposed, so that lane `l` holds the values of block `[0, 2, 1, 3][l]`.
+//! Between the first and the last pass the words hold f64. The last two forward stages, and the first two inverse ones,
+//! stay within four values: sixteen are transposed, so that lane `l` holds the values of block `[0, 2, 1, 3][l]`.
 
 use super::super::ntt::{Centred, NttTable};
 use super::fma::{Fma, Four, Lanes, Twiddle, Twiddles, Word4, integers, load, load_floats, store};

@@ -1,10 +1,10 @@
 //! Sums of products on four lanes of f64, without a reduction between them.
 //!
-//! A product of `x, w < 2^51` is below 2^102. Added to 2^104 in one FMA it is rounded to a multiple of 2^52, `h 2^52`, which
-//! the low bits of the f64 hold as an integer h; `x w - h 2^52`, again by one FMA, is an integer within 2^51 and exact. Added
-//! to `3 * 2^51` it is an integer in the low bits as well. Both are summed as the integers that their bits are, less the bits of what was
-//! added. So `sum = high 2^52 + low` with a signed `low`; for [`LIMIT`](super::super::ring::Accumulator::LIMIT) products
-//! `high < 2^62` and `|low| < 2^63`.
+//! A product of `x, w < 2^51` is below 2^102. Added to 2^104 in one FMA it is rounded to a multiple of 2^52, `h 2^52`,
+//! which the low bits of the f64 hold as an integer h; `x w - h 2^52`, again by one FMA, is an integer within 2^51 and
+//! exact. Added to `3 * 2^51` it is an integer in the low bits as well. Both are summed as the integers that their bits
+//! are, less the bits of what was added. So `sum = high 2^52 + low` with a signed `low`; for
+//! [`LIMIT`](super::super::ring::Accumulator::LIMIT) products `high < 2^62` and `|low| < 2^63`.
 
 use super::super::ntt::NttTable;
 use super::super::ring::{Multiplier, Term};

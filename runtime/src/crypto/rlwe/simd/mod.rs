@@ -1,7 +1,8 @@
 //! Vector instructions, chosen at run time. The only unsafe code of `rlwe`.
 //!
-//! [`Ifma`] and [`Fma`] are proofs that the processor has their instructions, so their methods are safe. Each has a portable
-//! twin beside its caller, and a test there that all agree. All instructions used have timing independent of data.
+//! [`Ifma`] and [`Fma`] are proofs that the processor has their instructions, so their methods are safe. Each has a
+//! portable twin beside its caller, and a test there that all agree. All instructions used have timing independent of
+//! data.
 
 #[cfg(not(target_arch = "x86_64"))]
 mod absent;
@@ -62,8 +63,8 @@ mod x86 {
             }
         }
 
-        /// Adds the two parts of the products of every term's halves to `(low, high)` of each half; all slices of one length, a
-        /// multiple of eight.
+        /// Adds the two parts of the products of every term's halves to `(low, high)` of each half; all slices of one
+        /// length, a multiple of eight.
         pub(in super::super) fn accumulate(self, sums: [(&mut [u64], &mut [u64]); 2], terms: &[Term<'_>]) {
             match self {
                 Vector::Ifma(ifma) => {
