@@ -157,6 +157,19 @@ fn every_stage_can_be_printed() {
         let text = emit(&["--emit", stage]);
         assert!(text.contains(has) && !text.contains(lacks), "{stage}: {text}");
     }
+    // The code of one architecture does not depend on the machine that shows it, nor on the run.
+    for (target, instruction) in [("x86-64", "movq"), ("aarch64", "ldr ")] {
+        let asm = || emit(&["--emit", "asm", "--target", target]);
+        let text = asm();
+        assert!(
+            text.contains(instruction) && text.contains("ret") && !text.contains("function"),
+            "{target}: {text}"
+        );
+        assert_eq!(text, asm());
+    }
+    let clif = emit(&["--emit", "clif", "--target", "x86-64"]);
+    let first = clif.split("\nsegment ").find(|s| s.contains("function")).expect("a kernel");
+    insta::assert_snapshot!("cranelift_ir_of_a_kernel", first);
     let alone = |passes: &str| emit(&["--passes", passes, "--emit", "pir"]);
     assert!(alone("none") != alone("ring,fuse-relu"));
     let unknown = picc(folder.path()).args(["m.onnx", "-o", "m.pi", "--passes", "winogard"]).output().unwrap();

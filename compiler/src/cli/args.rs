@@ -130,6 +130,9 @@ pub struct Compile {
     /// Print the graph after a stage, in text form
     #[arg(long, value_enum, value_name = "STAGE")]
     pub emit: Option<Emit>,
+    /// Processor for --emit clif|asm, with the least features that code is made for [default: this one, with all of its]
+    #[arg(long, value_enum, value_name = "ARCH", requires = "emit")]
+    pub target: Option<TargetArg>,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -303,6 +306,17 @@ pub enum Emit {
     Mpc,
     /// The server's kernels: what it computes between two messages
     Kir,
+    /// The server's kernels as Cranelift IR
+    Clif,
+    /// The server's kernels as machine instructions
+    Asm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetArg {
+    #[value(name = "x86-64")]
+    X8664,
+    Aarch64,
 }
 
 #[cfg(test)]

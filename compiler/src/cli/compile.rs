@@ -3,7 +3,7 @@
 use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
-use super::kernels::kernels;
+use super::kernels::{self, Form};
 use super::labels::Labels;
 use super::runs::private_runs;
 use super::{Failure, explain, report, retrain, table};
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use picc_ir::Party;
 use picc_ir::cost::profile::Profile;
 use picc_ir::op::F32;
-use picc_ir::program::{Layout, Preprocess};
+use picc_ir::program::{Layout, Preprocess, Program};
 use picc_ir::weights::write_weights;
 use picc_passes::accuracy::{Budget, compile_within};
 use picc_passes::egraph::Extract;
@@ -74,9 +74,12 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
             println!("{ring}");
         }
         Some(Emit::Mpc) => println!("{}", compiled.program.graph),
-        Some(Emit::Kir) => {
-            let kernels = kernels(&compiled.program, Party::Server).map_err(|e| refused(model, e))?;
-            print!("{}", kernels.text());
+        Some(Emit::Kir) => print_kernels(&compiled.program, Ok(Form::Kir)).map_err(|e| refused(model, e))?,
+        Some(Emit::Clif) => {
+            print_kernels(&compiled.program, Form::clif(args.target)).map_err(|e| refused(model, e))?;
+        }
+        Some(Emit::Asm) => {
+            print_kernels(&compiled.program, Form::asm(args.target)).map_err(|e| refused(model, e))?;
         }
         Some(Emit::Real) | None => {}
     }
@@ -117,6 +120,11 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
             }
         }
     }
+    Ok(())
+}
+
+fn print_kernels(program: &Program, form: Result<Form, kernels::Error>) -> Result<(), kernels::Error> {
+    print!("{}", kernels::kernels(program, Party::Server, &form?)?.text());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::args::{Inspect, PartyArg};
 use super::compile::deployment;
-use super::kernels::{Kernels, kernels};
+use super::kernels::{Form, Kernels, kernels};
 use super::{Failure, explain, report, table};
 use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
@@ -69,7 +69,10 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         rows: table::rows(&program, &cost, prediction),
         inference: cost.inference(),
         setup: cost.setup,
-        kernels: shown.map(|party| kernels(&program, party)).transpose().map_err(|e| bad(e.to_string()))?,
+        kernels: shown
+            .map(|party| kernels(&program, party, &Form::Kir))
+            .transpose()
+            .map_err(|e| bad(e.to_string()))?,
     };
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(|e| bad(e.to_string()))?);

@@ -1,9 +1,12 @@
-//! `picc inspect --kernels` and `picc --emit kir`: what each party computes between two messages.
+//! `picc inspect --kernels` and `picc --emit kir|clif|asm`: what each party computes between two messages.
 
+use super::args::TargetArg;
 use picc_ir::kernel::build::{BuildError, Built, Lanes, Role, build};
 use picc_ir::kernel::stats::{Stats, stats};
 use picc_ir::segment::{Memory, SegmentError, check, memory};
 use picc_ir::{Graph, Id, Party, Program, Segment};
+use picc_kernels::isa::{Isa, IsaError};
+use picc_kernels::lower::{self, LowerError};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -14,6 +17,40 @@ pub enum Error {
     Segments(#[from] SegmentError),
     #[error("segment {segment}: {error}")]
     Build { segment: usize, error: BuildError },
+    #[error(transparent)]
+    Target(#[from] IsaError),
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+}
+
+/// How kernels are written.
+pub enum Form {
+    /// Kernel IR.
+    Kir,
+    /// Cranelift IR for a processor.
+    Clif(Isa),
+    /// The instructions of a processor.
+    Asm(Isa),
+}
+
+impl Form {
+    /// For the processor that this runs on, unless another is named.
+    pub fn clif(target: Option<TargetArg>) -> Result<Form, Error> {
+        Ok(Form::Clif(isa(target)?))
+    }
+
+    /// As [`Form::clif`].
+    pub fn asm(target: Option<TargetArg>) -> Result<Form, Error> {
+        Ok(Form::Asm(isa(target)?))
+    }
+}
+
+fn isa(target: Option<TargetArg>) -> Result<Isa, IsaError> {
+    match target {
+        None => Isa::host(),
+        Some(TargetArg::X8664) => Isa::named("x86_64-unknown-linux-gnu"),
+        Some(TargetArg::Aarch64) => Isa::named("aarch64-unknown-linux-gnu"),
+    }
 }
 
 /// One segment for the report.
@@ -45,12 +82,13 @@ fn name(graph: &Graph, id: Id) -> String {
     if node.name.is_empty() { format!("%{}", id.0) } else { format!("%{} {}", id.0, node.name) }
 }
 
-pub fn kernels(program: &Program, party: Party) -> Result<Kernels, Error> {
+/// What `party` runs of a program: values at protocols are 64-bit lanes, as in the runtime.
+pub fn kernels(program: &Program, party: Party, form: &Form) -> Result<Kernels, Error> {
     let graph = &program.graph;
     let placed = check(graph, &program.segments)?;
     let mut built: Vec<Built> = Vec::new();
     for (segment, Segment { nodes }) in program.segments.iter().enumerate() {
-        let kernel = build(graph, nodes, party, Lanes::Narrow);
+        let kernel = build(graph, nodes, party, Lanes::Wide);
         built.push(kernel.map_err(|error| Error::Build { segment, error })?);
     }
     let mut total = Stats::default();
@@ -71,15 +109,18 @@ pub fn kernels(program: &Program, party: Party) -> Result<Kernels, Error> {
             after: placed.after[i].map(|id| format!("{} ({})", name(graph, id), graph.node(id).op.name())),
             same_as,
             stats,
-            kernel: text(built),
+            kernel: match same_as {
+                Some(_) => String::new(),
+                None => text(built, form)?,
+            },
         });
     }
-    let memory = memory(graph, &program.segments, &placed, Lanes::Narrow);
+    let memory = memory(graph, &program.segments, &placed, Lanes::Wide);
     Ok(Kernels { party, segments, distinct, total, memory })
 }
 
 /// Text of a kernel, with the roles of its caller's buffers.
-fn text(built: &Built) -> String {
+fn text(built: &Built, form: &Form) -> Result<String, Error> {
     let mut text = String::new();
     let roles = built.roles.iter().map(|role| match role {
         Role::Input(id) => format!("reads %{}", id.0),
@@ -88,7 +129,11 @@ fn text(built: &Built) -> String {
     let aliases = built.aliases.iter().map(|(id, of)| format!("%{} is %{}", id.0, of.0));
     let all: Vec<String> = roles.chain(aliases).collect();
     let _ = writeln!(text, "# {}", all.join(", "));
-    text + &built.kernel.to_string()
+    Ok(match form {
+        Form::Kir => text + &built.kernel.to_string(),
+        Form::Clif(isa) => text + &lower::clif(&built.kernel, isa),
+        Form::Asm(isa) => text + &lower::assembly(&built.kernel, isa)?,
+    })
 }
 
 impl Kernels {

@@ -113,17 +113,11 @@ fn instructions(insts: &[Inst], lanes: &[Lane], k: Option<usize>, width: usize, 
             Inst::Binary { op: BinaryOp::Mul, .. } if lanes[i] == Lane::U64 && width > 1 => 3.0 * p,
             Inst::Compare { .. } if width > 1 => 2.0 * p,
             Inst::Convert { .. } if width > 1 => 1.5 * p,
+            // Mostly part of a load, or no instruction at all.
+            Inst::Convert { .. } => 0.5,
             Inst::Accumulate { .. } => p,
-            Inst::Binary { .. }
-            | Inst::Shift { .. }
-            | Inst::Compare { .. }
-            | Inst::Select { .. }
-            | Inst::Convert { .. } => {
-                if varies[i] || width == 1 {
-                    p
-                } else {
-                    0.1
-                }
+            Inst::Binary { .. } | Inst::Shift { .. } | Inst::Compare { .. } | Inst::Select { .. } => {
+                if varies[i] || width == 1 { p } else { 0.1 }
             }
         };
     }

@@ -20,10 +20,12 @@ pub struct Known {
 pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme {
     // One channel leaves half of each pair empty.
     let paired = geom.c_in / geom.groups.max(1) >= 2;
+    // A 1x1 kernel does not make up for cutting values into limbs unless products and sums are one instruction.
+    let limbs_win = isa == Isa::Avx512Vnni || (isa == Isa::Avx2 && geom.kh * geom.kw > 1);
     match ring_bits {
         0..=16 if paired => Scheme::Half,
         0..=32 if paired && known.weights_half && known.values_half => Scheme::Half,
-        0..=32 if paired && known.weights_half && isa == Isa::Avx512Vnni => Scheme::Limbs,
+        0..=32 if paired && known.weights_half && limbs_win => Scheme::Limbs,
         0..=32 => Scheme::Word,
         33..=52 if isa == Isa::Avx512Vnni => Scheme::Wide52,
         _ if known.sums_exact => Scheme::Float,

@@ -280,6 +280,8 @@ fn arithmetic_follows_from_public_facts() {
     assert_eq!(choose(&g, 16, Known::default(), best), Scheme::Half);
     assert_eq!(choose(&g, 32, Known::default(), best), Scheme::Word);
     assert_eq!(choose(&g, 32, known(true, false, false), best), Scheme::Limbs);
+    assert_eq!(choose(&g, 32, known(true, false, false), Isa::Avx2), Scheme::Limbs);
+    assert_eq!(choose(&ConvGeom { kh: 1, kw: 1, ..g }, 32, known(true, false, false), Isa::Avx2), Scheme::Word);
     assert_eq!(choose(&g, 32, known(true, true, false), best), Scheme::Half);
     assert_eq!(choose(&g, 33, known(true, true, true), best), Scheme::Wide52);
     assert_eq!(choose(&g, 33, known(true, true, true), Isa::Avx2), Scheme::Float);

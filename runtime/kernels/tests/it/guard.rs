@@ -4,7 +4,7 @@
 
 use crate::memory::callers;
 use picc_ir::kernel::{Access, Lane, Verified, interp, testing, verify::verify};
-use picc_kernels::jit::{BufferRef, CompiledKernel, Jit};
+use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::ffi::c_void;
 
@@ -86,14 +86,14 @@ pub fn check(what: &str, kernel: &Verified, code: &CompiledKernel) {
     let mut expected = testing::memory(kernel, 11);
     let given = expected.clone();
     interp::run(kernel, &mut expected).unwrap();
-    for flush in [Flush::End, Flush::Start] {
+    for (flush, parts) in [(Flush::End, 1), (Flush::Start, 1), (Flush::End, 3), (Flush::Start, 4)] {
         let bytes = |b: &picc_ir::kernel::Buffer| b.len * b.lane.bytes();
         let mut pages: Vec<Guarded> = callers(kernel).map(|b| Guarded::new(bytes(b), flush)).collect();
         let lent = pages.iter_mut().zip(callers(kernel)).zip(&given);
         let mut lent: Vec<BufferRef> = lent.map(|((p, b), values)| p.lend(b.lane, b.access, values)).collect();
-        code.run(&mut lent).unwrap();
+        code.run_in_parts(&mut lent, &mut Scratch::default(), parts).unwrap();
         for ((found, expected), b) in lent.iter().zip(&expected).zip(callers(kernel)) {
-            assert!(values(found) == *expected, "{what}, {flush:?}, buffer {}", b.name);
+            assert!(values(found) == *expected, "{what}, {flush:?}, {parts} parts, buffer {}", b.name);
         }
     }
 }
