@@ -39,7 +39,7 @@ fn the_rewritten_file_runs_privately_bit_for_bit() {
         let Imported { graph, weights, .. } = import(&file, &ExternalData::default(), &Default::default()).unwrap();
         let compiled = compile(&graph, &weights, &options, &samples).unwrap_or_else(|e| panic!("{e}\n{graph}"));
         let protocols: Vec<&str> = compiled.program.graph.nodes.iter().map(|n| n.op.name()).collect();
-        assert_eq!(protocols.contains(&"mul.ot"), families.contains(&Family::Polynomial));
+        assert_eq!(protocols.contains(&"square.ot"), families.contains(&Family::Polynomial));
         // Also that the traffic is the predicted one, byte for byte.
         let found = compare(&compiled, &samples[..2]);
         assert_eq!(found.ulps, 0, "{families:?}");

@@ -76,19 +76,17 @@ pub(super) fn within_budget(
     rewrite(&model, &edits.into_iter().map(|(e, _)| e).collect::<Vec<_>>())
 }
 
-/// The families, without squares where they cost more than the comparisons they replace.
+/// The families, without squares unless they are named: many in a row let values grow out of bounds.
 fn allowed(options: &Options, settings: &Settings, report: &mut Report) -> Result<BTreeSet<Family>> {
     let mut allowed: BTreeSet<Family> = settings.families.iter().copied().collect();
     if allowed.contains(&Family::Polynomial) {
         let [square, relu] = polynomial::prices(options)?;
-        if square >= relu {
-            let more = format!("512 squares cost {square} bytes, 512 ReLUs {relu}, between two 1x1 convolutions");
-            if settings.named {
-                report.notes.push(format!("{more}: polynomial saves comparisons, not bytes"));
-            } else {
-                report.notes.push(format!("{more}: polynomial is left out (name it to have it)"));
-                allowed.remove(&Family::Polynomial);
-            }
+        let prices = format!("512 squares cost {square} bytes, 512 ReLUs {relu}, between two 1x1 convolutions");
+        if !settings.named {
+            report.notes.push(format!("{prices}: polynomial is left out (name it to have it)"));
+            allowed.remove(&Family::Polynomial);
+        } else if square >= relu {
+            report.notes.push(format!("{prices}: polynomial saves comparisons, not bytes"));
         }
     }
     Ok(allowed)
