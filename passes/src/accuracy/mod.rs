@@ -108,7 +108,7 @@ fn divided<'a>(graph: &Graph, samples: &'a [Sample], labels: &'a [i64]) -> Resul
     let of = if labels.len() >= MANY_LABELS { FEW } else { 2 };
     let part = |tuned: bool| {
         let pairs = samples.iter().zip(labels.chunks_exact(rows)).enumerate();
-        let (samples, labels) = pairs.filter(|(i, _)| (i % of == 0) == tuned).map(|(_, pair)| pair).unzip();
+        let (samples, labels) = pairs.filter(|(i, _)| i.is_multiple_of(of) == tuned).map(|(_, pair)| pair).unzip();
         Labelled { samples, labels }
     };
     Ok((part(true), part(false)))

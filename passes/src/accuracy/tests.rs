@@ -81,7 +81,7 @@ fn a_budget_makes_programs_cheaper_and_states_what_was_measured() {
         assert_eq!(accuracy.bytes.1, outcome::bytes(&chosen).unwrap());
         assert!(accuracy.held_out.bound_points <= 5.0 && accuracy.tuned.drop_points() <= 5.0);
         for (part, tuned, count) in [(accuracy.tuned, true, 100), (accuracy.held_out, false, 300)] {
-            let of_part = |i: usize| (i % 4 == 0) == tuned;
+            let of_part = |i: usize| i.is_multiple_of(4) == tuned;
             let samples: Vec<&Sample> =
                 samples.iter().enumerate().filter(|(i, _)| of_part(*i)).map(|s| s.1).collect();
             let labels: Vec<i64> = labels.iter().enumerate().filter(|(i, _)| of_part(*i)).map(|l| *l.1).collect();
