@@ -1,9 +1,10 @@
 //! What one layer costs, dense or factorised: compiled alone, for the protocols and the deployment of the options.
 
 use super::{Build, Layer, Member, Part, front, pointwise};
-use crate::compile::{Options, compile};
+use crate::compile::{Options, Prepared, Tuning};
 use crate::eligible::bytes;
 use crate::error::Result;
+use crate::ranges::MARGIN;
 use picc_ir::geom::ConvGeom;
 use picc_ir::ops::{Conv, Input};
 use picc_ir::{Owner, Tensor, Ty};
@@ -67,7 +68,9 @@ pub fn price(geom: &ConvGeom, member: Option<Member>, options: &Options) -> Resu
     layer.graph.outputs.push(("y".to_owned(), y));
     let sample = BTreeMap::from([("x".to_owned(), wave(&shape).map(|v| v * scale_of(geom.c_in)))]);
     let options = Options { preprocess: None, labels: Vec::new(), ..options.clone() };
-    let compiled = compile(&layer.graph, &layer.weights, &options, &[sample])?;
+    // Composing the factors again would price the dense layer.
+    let model = Prepared::as_it_is(&layer.graph, &layer.weights, &options, &[sample])?;
+    let compiled = model.compile(&options, &Tuning::default(), &model.bounds(&options, MARGIN)?)?;
     let k = compiled.program.softspoken_k;
     let rows = compiled.report.rows.iter().filter(|row| row.op != "share" && row.op != "reveal");
     let seconds = compiled.explanation.map(|e| e.after.seconds);
