@@ -22,9 +22,11 @@ mod error_bound;
 #[cfg(test)]
 mod filetests;
 mod graph_edit;
+mod inputs;
 mod lower;
 mod lrn;
 mod predict;
+mod prepared;
 mod quantize;
 mod ranges;
 mod report;

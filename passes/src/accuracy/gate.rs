@@ -6,9 +6,10 @@ use super::measure::{Answers, Labelled, Score};
 use super::outcome::{Outcome, bytes};
 use super::probe::{Menu, Objective, Prober};
 use super::{refused, search};
-use crate::compile::{Compiled, Options, Prepared, Tuning};
+use crate::compile::{Compiled, Options};
 use crate::egraph::Prices;
 use crate::error::Result;
+use crate::prepared::{Prepared, Tuning};
 use crate::ranges::MARGIN;
 use picc_ir::Graph;
 use picc_ir::cost::profile::Profile;
@@ -118,10 +119,9 @@ impl<'a> Gate<'a> {
         self.within(if self.budget.confidence > 50.0 { loss.bound } else { loss.points })
     }
 
-    pub fn run(&self) -> Result<Compiled> {
+    /// The cheapest program that was shown to hold, or the `default` one without approximations.
+    pub fn run(&self, default: &Compiled) -> Result<Compiled> {
         let bounds = self.model.bounds(&self.plain, MARGIN)?;
-        let default =
-            self.model.compile(self.options, &Tuning::default(), &self.model.bounds(self.options, MARGIN)?)?;
         let any = Profile::lan().over_field(default.program.softspoken_k);
         let seconds = self.options.profile.is_some();
         let profile = self.options.profile.as_ref().unwrap_or(&any);
@@ -146,21 +146,21 @@ impl<'a> Gate<'a> {
         let begin = last.unwrap_or(0).saturating_sub(BACK);
         for steps in [begin..search::STEPS + 1, begin / 2..begin] {
             if found.accepted.is_none() {
-                self.test(&menu, steps, bytes(&default)?, &mut found)?;
+                self.test(&menu, steps, bytes(default)?, &mut found)?;
             }
         }
-        let outcome = Outcome { gate: self, default: &default, refused: found.refused };
+        let outcome = Outcome { gate: self, default, refused: found.refused };
         match found.accepted {
             Some((offer, held_out)) => outcome.of(offer, held_out),
             None => {
                 let offer = Offer {
-                    bytes: bytes(&default)?,
+                    bytes: bytes(default)?,
                     margin: MARGIN,
                     tuning: Tuning::default(),
-                    tuned: self.score_of(TUNED, &default)?,
+                    tuned: self.score_of(TUNED, default)?,
                     compiled: default.clone(),
                 };
-                let held_out = self.score_of(HELD_OUT, &default)?;
+                let held_out = self.score_of(HELD_OUT, default)?;
                 outcome.of(offer, held_out)
             }
         }

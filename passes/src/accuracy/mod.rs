@@ -24,8 +24,9 @@ pub use measure::{Inputs, Run, Runner, Sample, interpret, reals};
 pub use report::{Accuracy, ApproxRule, Change, Measured};
 pub(crate) use windows::with_windows_of_bits;
 
-use crate::compile::{Compiled, Options, Prepared};
+use crate::compile::{Compiled, Options};
 use crate::error::{CompileError, Result};
+use crate::prepared::Prepared;
 use gate::Gate;
 use measure::Labelled;
 use picc_ir::Graph;
@@ -65,9 +66,9 @@ pub fn compile_within(
     check(options, &budget)?;
     let (tuned, held_out) = divided(graph, samples, budget.labels)?;
     let calibration: Vec<Sample> = tuned.samples.iter().map(|s| (*s).clone()).collect();
-    let model = Prepared::new(graph, weights, options, &calibration)?;
+    let (model, default) = Prepared::cheapest(graph, weights, options, &calibration)?;
     let gate = Gate::new(graph, weights, &model, options, budget, [tuned, held_out])?;
-    gate.run()
+    gate.run(&default)
 }
 
 fn refused(why: impl Into<String>) -> CompileError {

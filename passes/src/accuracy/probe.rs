@@ -11,9 +11,10 @@
 
 use super::measure::{Answers, Labelled, Runner, damage, signal};
 use super::windows::{largest_window, windowed, with_windows_of_bits};
-use crate::compile::{FRAC, Lowered, Options, Prepared, Tuning};
+use crate::compile::{FRAC, Options};
 use crate::egraph::Prices;
 use crate::error::Result;
+use crate::prepared::{Lowered, Prepared, Tuning};
 use crate::quantize::factor;
 use crate::ranges::Bound;
 use picc_ir::op::Op;

@@ -5,7 +5,7 @@
 //! programs are tried from there upwards until one holds on the held-out samples too.
 
 use super::probe::{Level, Menu, Place};
-use crate::compile::Tuning;
+use crate::prepared::Tuning;
 
 /// Prices of damage that are tried, from dear to cheap: neighbours differ by the square root of two.
 pub(super) const STEPS: usize = 72;

@@ -1,8 +1,9 @@
 //! What layers in a row cost: compiled alone, for the protocols and the deployment of the options.
 
 use super::layer::Layer;
-use crate::compile::{Options, Prepared, Tuning};
+use crate::compile::Options;
 use crate::error::{CompileError, Result};
+use crate::prepared::{Prepared, Tuning};
 use crate::ranges::MARGIN;
 use picc_ir::ops::{Conv, Input, MatMul, Weight};
 use picc_ir::weights::RealWeights;

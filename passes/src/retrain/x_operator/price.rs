@@ -1,9 +1,10 @@
 //! What one layer costs, dense or factorised: compiled alone, for the protocols and the deployment of the options.
 
 use super::{Build, Layer, Member, Part, front, pointwise};
-use crate::compile::{Options, Prepared, Tuning};
+use crate::compile::Options;
 use crate::eligible::bytes;
 use crate::error::Result;
+use crate::prepared::{Prepared, Tuning};
 use crate::ranges::MARGIN;
 use picc_ir::geom::ConvGeom;
 use picc_ir::ops::{Conv, Input};

@@ -1,0 +1,278 @@
+//! The pipeline: canonicalize, compose, split off the client's part, bound, quantize, lower, check.
+
+use crate::accuracy::with_windows_of_bits;
+use crate::canonicalize::canonicalize;
+use crate::choose::{Chosen, choose};
+use crate::compile::{Compiled, FRAC, Linear, Options, check};
+use crate::compose::{Composed, compose};
+use crate::depthwise::depthwise;
+use crate::egraph::Explanation;
+use crate::error::{CompileError, Result};
+use crate::error_bound::{errors, likely_ulps, public_ulps};
+use crate::graph_edit::uses;
+use crate::inputs::{input_frac, input_ranges, input_specs};
+use crate::lrn::{has_lrn, piecewise, with_windows};
+use crate::predict::predict;
+use crate::quantize::{Format, Plan, quantize};
+use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
+use crate::report::{Report, price, ranges};
+use crate::segment::segments;
+use crate::tail::{Split, split};
+use picc_ir::cost::profile::Profile;
+use picc_ir::program::Program;
+use picc_ir::verify::{Stage, verify};
+use picc_ir::weights::{RealWeights, RingWeights};
+use picc_ir::{Graph, Tensor};
+use std::collections::BTreeMap;
+
+/// What is said of programs that no party can run yet.
+const PRICED_ONLY: &str = "priced only: the linear layers are prepared before the input is known, which has a price and \
+                           no implementation yet; `pirun` refuses this program";
+/// Without calibration, proven bounds are taken if they fit a ring of this many bits with the weights' fraction in it.
+const REACH_RING: u8 = 44;
+/// Otherwise values are taken to fit a ring of this many bits with the weights' fraction in it.
+/// Networks that take pixels of 0 to 255 reach 2^13; what exceeds the assumption is garbled, so it is generous.
+const FALLBACK_RING: u8 = 40;
+
+/// Choices that trade accuracy for cost; the default makes none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tuning {
+    /// Fraction bits of activations.
+    pub frac: Option<u8>,
+    /// Bits of a layer's weights, sign included, by its node.
+    pub weight_bits: BTreeMap<String, u8>,
+    /// Low bits that comparisons leave out, by node.
+    pub windows: BTreeMap<String, u8>,
+}
+
+/// Bounds of all values, and what to warn about.
+pub(crate) struct Bounds {
+    pub bounds: Vec<Bound>,
+    warnings: Vec<String>,
+}
+
+/// Everything that does not depend on number formats.
+pub(crate) struct Prepared {
+    /// The model over the reals after canonicalization.
+    canonical: Graph,
+    /// Some of its linear layers were composed.
+    composed: bool,
+    /// The secure part.
+    pub core: Graph,
+    pub weights: RealWeights,
+    tail: Graph,
+    observed: Option<Observed>,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// The model in the form whose default program is cheaper, with that program.
+    pub fn cheapest(
+        graph: &Graph,
+        weights: &RealWeights,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<(Prepared, Compiled)> {
+        let compiled = |model: Prepared| {
+            let compiled = model.compile(options, &Tuning::default(), &model.bounds(options, MARGIN)?)?;
+            Ok((model, compiled))
+        };
+        let composed = compiled(Prepared::new(graph, weights, options, calibration)?)?;
+        if !composed.0.composed {
+            return Ok(composed);
+        }
+        // Layers are composed by what they cost alone; the whole program has the last word.
+        let plain = compiled(Prepared::as_it_is(graph, weights, options, calibration)?)?;
+        let seconds = |c: &Compiled| c.explanation.as_ref().map_or(f64::INFINITY, |e| e.after.seconds);
+        Ok(if seconds(&plain.1) < seconds(&composed.1) { plain } else { composed })
+    }
+
+    fn new(
+        graph: &Graph,
+        weights: &RealWeights,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        check(options)?;
+        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        let composed = if crate::compose::allowed(options) {
+            compose(graph, weights, options)?
+        } else {
+            Composed { graph, weights, notes: Vec::new() }
+        };
+        Prepared::canonical(composed, options, calibration)
+    }
+
+    /// Without linear layers composed.
+    pub fn as_it_is(
+        graph: &Graph,
+        weights: &RealWeights,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        check(options)?;
+        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        Prepared::canonical(Composed { graph, weights, notes: Vec::new() }, options, calibration)
+    }
+
+    fn canonical(
+        composed: Composed,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Prepared> {
+        let Composed { graph: canonical, mut weights, notes: made } = composed;
+        let Split { core, tail, notes } = split(&canonical, &weights)?;
+        let core = depthwise(&core, &mut weights)?;
+        let composed = !made.is_empty();
+        let notes = made.into_iter().chain(notes).collect();
+        let mut model = Prepared { canonical, composed, core, weights, tail, observed: None, notes };
+        if has_lrn(&model.core) {
+            let (expanded, windows) = with_windows(&model.core)?;
+            let observed = observe(&expanded, &model.weights, calibration)?;
+            let bounds = model.bounds_of(&expanded, observed.as_ref(), options, MARGIN)?.bounds;
+            let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
+            let (lines, approximations) = piecewise(&model.core, &largest)?;
+            model.core = lines;
+            model.notes.extend(approximations);
+        }
+        model.observed = observe(&model.core, &model.weights, calibration)?;
+        Ok(model)
+    }
+
+    /// How large the values of the secure part get, if those of the calibration data may get larger by `margin`.
+    pub fn bounds(&self, options: &Options, margin: f32) -> Result<Bounds> {
+        self.bounds_of(&self.core, self.observed.as_ref(), options, margin)
+    }
+
+    fn bounds_of(
+        &self,
+        graph: &Graph,
+        observed: Option<&Observed>,
+        options: &Options,
+        margin: f32,
+    ) -> Result<Bounds> {
+        let frac = options.frac.unwrap_or(FRAC);
+        let reach = room(options.ring.unwrap_or(REACH_RING), options, frac);
+        let fallback = room(options.ring.unwrap_or(FALLBACK_RING), options, frac);
+        let mut warnings = Vec::new();
+        let inputs = input_ranges(graph, options, observed.map(|o| &o.inputs), &mut warnings);
+        let facts = Facts { inputs: &inputs, observed, margin, reach, fallback };
+        let bounds = analyse(graph, &self.weights, &facts)?;
+        warn_about_ranges(graph, &bounds, fallback, &mut warnings);
+        Ok(Bounds { bounds, warnings })
+    }
+
+    /// The program for these number formats.
+    pub fn compile(&self, options: &Options, tuning: &Tuning, bounds: &Bounds) -> Result<Compiled> {
+        let lowered = self.lowered(options, tuning, &bounds.bounds)?;
+        assemble(self, options, bounds, lowered)
+    }
+
+    /// Quantized and lowered.
+    pub fn lowered(&self, options: &Options, tuning: &Tuning, bounds: &[Bound]) -> Result<Lowered> {
+        let format = Format {
+            frac: tuning.frac.or(options.frac).unwrap_or(FRAC),
+            uniform: options.ring,
+            weight_frac: options.weight_frac,
+            weight_bits: options.weight_bits,
+            weight_bits_of: tuning.weight_bits.clone(),
+            input_frac: input_frac(&self.core, options),
+            linear: options.linear,
+        };
+        let plan = Plan::new(&self.core, &self.weights, bounds, &format)?;
+        let (ring_graph, ring_weights) = quantize(&self.core, &self.weights, &plan, &format)?;
+        checked(&ring_graph, Stage::Ring)?;
+        let priced_only = (options.linear == Linear::Preprocessed).then(|| PRICED_ONLY.to_owned());
+        let draft = Program {
+            model: options.model.clone(),
+            inputs: Vec::new(),
+            segments: Vec::new(),
+            graph: Graph::default(),
+            labels: options.labels.clone(),
+            error_ulps: Vec::new(),
+            softspoken_k: options.softspoken_k,
+            notes: self.notes.iter().cloned().chain(plan.notes).chain(priced_only).collect(),
+        };
+        let chosen = choose(draft, &ring_graph, ring_weights, &self.tail, options)?;
+        let Chosen { program, weights, explanation, profile } = chosen;
+        let graph = with_windows_of_bits(&program.graph, &tuning.windows, options.profile.as_ref())?;
+        Ok(Lowered { ring_graph, program: Program { graph, ..program }, weights, explanation, profile })
+    }
+}
+
+/// The secure part in both dialects.
+pub(crate) struct Lowered {
+    pub ring_graph: Graph,
+    /// Without inputs, segments and error bounds.
+    pub program: Program,
+    pub weights: RingWeights,
+    explanation: Option<Explanation>,
+    /// The deployment, with the field of the OT extension decided.
+    profile: Option<Profile>,
+}
+
+/// Checks, bounds and prices a lowered model.
+fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lowered) -> Result<Compiled> {
+    let Lowered { ring_graph, program, weights: ring_weights, explanation, profile } = lowered;
+    checked(&program.graph, Stage::Mpc)?;
+    let errors = errors(&program.graph, &ring_weights)?;
+    let outputs = program.graph.outputs.iter().map(|(name, id)| (name, errors[id.index()]));
+    let error_ulps = outputs.clone().map(|(_, e)| public_ulps(e)).collect();
+    let likely_ulps = outputs.map(|(name, e)| (name.clone(), likely_ulps(e))).collect();
+    let program = Program {
+        inputs: input_specs(&program.graph, options),
+        segments: segments(&program.graph),
+        error_ulps,
+        ..program
+    };
+    let (rows, cost) = price(&program)?;
+    let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
+    let mut warnings = bounds.warnings.clone();
+    if options.linear == Linear::Preprocessed {
+        warnings.push(PRICED_ONLY.to_owned());
+    }
+    if let (Some(prediction), Some(profile)) = (&prediction, &profile) {
+        warnings.extend(prediction.warnings(profile));
+    }
+    let ranges = ranges(&model.core, &bounds.bounds);
+    let report = Report { warnings, likely_ulps, ranges, rows, cost, prediction };
+    Ok(Compiled {
+        program,
+        canonical: model.canonical.clone(),
+        ring_graph,
+        weights: ring_weights,
+        report,
+        explanation,
+        accuracy: None,
+    })
+}
+
+/// A graph that the verifier refuses is a bug of this crate, not of the model.
+fn checked(graph: &Graph, stage: Stage) -> Result<()> {
+    verify(graph, stage).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        CompileError::Internal(format!("the {stage} graph is refused: {}", lines.join("; ")))
+    })
+}
+
+/// Largest value that a ring leaves room for, at both fractions and with the spare bit.
+fn room(ring: u8, options: &Options, frac: u8) -> f32 {
+    let left = i32::from(ring) - i32::from(options.weight_frac) - i32::from(frac) - 2;
+    (left.max(4) as f32).exp2() * 0.999
+}
+
+fn warn_about_ranges(graph: &Graph, bounds: &[Bound], fallback: f32, warnings: &mut Vec<String>) {
+    let uses = uses(graph);
+    let assumed: Vec<&str> = graph
+        .iter()
+        .filter(|(id, _)| bounds[id.index()].source == Source::Assumed && uses[id.index()] > 0)
+        .map(|(_, n)| n.name.as_str())
+        .collect();
+    if let Some(first) = assumed.first() {
+        warnings.push(format!(
+            "ranges of {} nodes (first `{first}`) are not proven: values are taken to stay below {fallback}; \
+             calibrate with real inputs",
+            assumed.len()
+        ));
+    }
+}
