@@ -154,6 +154,7 @@ fn wides<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
             (Scheme::Wide, "mod 2^64"),
             (Scheme::Narrow, "mod 2^64, 16-bit weights"),
             (Scheme::Wide52, "mod 2^52"),
+            (Scheme::Float, "sums below 2^53"),
         ], runs);
     let (a, b) = (x.clone(), w64.clone());
     runs.push((
