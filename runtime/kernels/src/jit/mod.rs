@@ -9,26 +9,25 @@
 //!
 //! | class | MB | operators | interpreter | Rust GB/s | emitted GB/s | Rust / copy | emitted / copy |
 //! |---|---|---|---|---|---|---|---|
-//! | add + wrap chain, u64 | 25.7 | 5.7 | 157 | 23.3 | 19.7 | 140% | 119% |
-//! | truncation, u64 to u32 | 9.6 | 7.6 | 780 | 39.3 | 42.2 | 85% | 92% |
-//! | truncation + residual, fused | 12.8 | 46.8 | 695 | 25.2 | 38.7 | 81% | 124% |
-//! | pad by 1, u32 | 1.7 | 15.3 | 865 | 34.1 | 42.3 | 65% | 80% |
-//! | concat, u64 | 3.2 | 2.6 | 501 | 63.2 | 50.8 | 101% | 81% |
-//! | im2col 3x3, u32 | 8.1 | - | 1347 | 32.3 | 32.7 | 61% | 61% |
-//! | sum pool 2x2, u64 | 8.0 | 10.0 | 733 | 3.0 | 34.5 | 6% | 63% |
-//! | sum pool 7x7, u64 | 0.8 | 48.5 | 329 | 8.7 | 34.1 | 20% | 79% |
-//! | Winograd 4x4 input transform, u64, planes 4096 n bytes apart | 8.1 | - | 156 | 3.5 | 7.5 | 6% | 14% |
-//! | Winograd 4x4 input transform, u64, other planes | 8.0 | - | 379 | 8.8 | 37.6 | 12% | 52% |
-//! | bit packing, 12 of 16 | 2.8 | - | 243 | 3.3 | 8.6 | 6% | 15% |
-//! | bit packing, 12 of 16, four streams | 2.8 | - | 1861 | 49.6 | 53.0 | 83% | 89% |
+//! | add + wrap chain, u64 | 25.7 | 4.4 | 67 | 21.8 | 31.2 | 85% | 121% |
+//! | truncation, u64 to u32 | 9.6 | 8.5 | 178 | 55.4 | 52.9 | 86% | 82% |
+//! | truncation + residual, fused | 12.8 | 14.9 | 189 | 38.8 | 48.4 | 65% | 81% |
+//! | pad by 1, u32 | 1.7 | 8.8 | 152 | 46.8 | 48.2 | 60% | 62% |
+//! | concat, u64 | 3.2 | 2.7 | 74 | 75.5 | 67.2 | 100% | 89% |
+//! | im2col 3x3, u32 | 8.1 | - | 264 | 40.0 | 45.1 | 56% | 63% |
+//! | sum pool 2x2, u64 | 8.0 | 8.5 | 159 | 9.5 | 50.3 | 14% | 74% |
+//! | sum pool 7x7, u64 | 0.8 | 54.3 | 155 | 17.2 | 58.9 | 22% | 75% |
+//! | Winograd 4x4 input transform, u64, planes 4096 n bytes apart | 8.1 | - | 46 | 3.7 | 16.3 | 5% | 22% |
+//! | Winograd 4x4 input transform, u64, other planes | 8.0 | - | 115 | 8.9 | 51.6 | 14% | 80% |
+//! | bit packing, 12 of 16 | 2.8 | - | 51 | 3.3 | 8.6 | 4% | 11% |
+//! | bit packing, 12 of 16, four streams | 2.8 | - | 460 | 55.7 | 66.2 | 73% | 87% |
 //!
-//! Operators (the op-at-a-time interpreter) and interpreter (of kernels): time as a multiple of emitted code's. Six other
-//! programs ran on the two cores: the last column varies by a quarter between runs, and those two by several times. More
-//! than 100% is no error: reads are cheaper than writes, and copying does as many of each.
+//! Operators (the op-at-a-time interpreter) and interpreter (of kernels): time as a multiple of emitted code's. The cores
+//! were otherwise idle. More than 100% is no error: reads are cheaper than writes, and copying does as many of each.
 //!
 //! What the last rows teach about layouts. Planes that a nest writes side by side should not lie a multiple of 4096 bytes
 //! apart: all their lines compete for one set of 8 ways. The code stores a line or two of each plane in turn then, which
-//! doubles the speed (15% to 28% of copying in quieter runs); but buffers begin anywhere in a line, so most lines are
+//! raises the speed (from 15% of copying to 22 to 28%); but buffers begin anywhere in a line, so most lines are
 //! still fetched twice. Bits are packed from streams, not from neighbours: 16 neighbours are 16 loads and 46 shifts and
 //! ors for 56 bytes, a dozen cycles, in which copying moves four times as many.
 //!
