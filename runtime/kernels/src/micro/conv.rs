@@ -182,30 +182,3 @@ impl PackedConv {
         [g.c_in * g.h * g.w, g.c_out * oh * ow]
     }
 }
-
-/// `conv(x, w)` mod 2^64: `x [n, c_in, h, w]`, `w [c_out, c_in / groups, kh, kw]`, `out [n, c_out, oh, ow]`.
-pub fn conv_u64(x: &[u64], w: &[u64], out: &mut [u64], geom: &ConvGeom) -> Result<(), ShapeError> {
-    PackedConv::new(w, geom, 64, Known::default())?.run(x, out)
-}
-
-/// [`conv_u64`] mod 2^32.
-pub fn conv_u32(x: &[u32], w: &[u32], out: &mut [u32], geom: &ConvGeom) -> Result<(), ShapeError> {
-    PackedConv::new(w, geom, 32, Known::default())?.run(x, out)
-}
-
-/// [`conv_u64`] mod 2^16.
-pub fn conv_u16(x: &[u16], w: &[u16], out: &mut [u16], geom: &ConvGeom) -> Result<(), ShapeError> {
-    PackedConv::new(w, geom, 16, Known::default())?.run(x, out)
-}
-
-/// [`conv_u64`] with narrow weights.
-pub fn conv_u64_narrow(x: &[u64], w: &[i16], out: &mut [u64], geom: &ConvGeom) -> Result<(), ShapeError> {
-    PackedConv::new(w, geom, 64, NARROW)?.run(x, out)
-}
-
-/// [`conv_u32`] with narrow weights: on limbs of 16 bits where that is faster.
-pub fn conv_u32_narrow(x: &[u32], w: &[i16], out: &mut [u32], geom: &ConvGeom) -> Result<(), ShapeError> {
-    PackedConv::new(w, geom, 32, NARROW)?.run(x, out)
-}
-
-const NARROW: Known = Known { weights_half: true, values_half: false, sums_exact: false };

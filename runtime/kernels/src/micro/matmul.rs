@@ -146,18 +146,3 @@ fn each<A, B, O>(
     }
     Ok(())
 }
-
-/// `left [batch, rows, inner] x right [batch, inner, cols]` mod 2^64.
-pub fn matmul_u64(left: &[u64], right: &[u64], out: &mut [u64], geom: &MatMulGeom) -> Result<(), ShapeError> {
-    matmul(left, right, out, geom, 64, Known::default())
-}
-
-/// [`matmul_u64`] mod 2^32.
-pub fn matmul_u32(left: &[u32], right: &[u32], out: &mut [u32], geom: &MatMulGeom) -> Result<(), ShapeError> {
-    matmul(left, right, out, geom, 32, Known::default())
-}
-
-/// [`matmul_u64`] mod 2^16.
-pub fn matmul_u16(left: &[u16], right: &[u16], out: &mut [u16], geom: &MatMulGeom) -> Result<(), ShapeError> {
-    matmul(left, right, out, geom, 16, Known::default())
-}

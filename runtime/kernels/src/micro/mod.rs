@@ -44,11 +44,11 @@ mod tile;
 
 pub use arith::Scheme;
 pub use choose::{Known, choose};
-pub use conv::{PackedConv, ShapeError, conv_u16, conv_u32, conv_u32_narrow, conv_u64, conv_u64_narrow};
+pub use conv::{PackedConv, ShapeError};
 pub use element::Element;
 pub use isa::Isa;
 pub(crate) use isa::vectorized;
-pub use matmul::{PackedRight, matmul, matmul_on_threads, matmul_u16, matmul_u32, matmul_u64};
+pub use matmul::{PackedRight, matmul, matmul_on_threads};
 
 #[cfg(test)]
 mod tests;
