@@ -5,7 +5,8 @@
 //! result, and the ratio to the best f64 product of the same shape, whose sums must stay below 2^53. In a ring of 64 bits
 //! with 16-bit weights, f64 needs three such products, of values cut into limbs; in one of 32 bits two. Convolutions by a
 //! matrix product unfold the windows first (im2col), in the time that is measured: that is what they need to be
-//! convolutions. The product alone is printed too. Each figure is the best of many runs, all taken in turn, in
+//! convolutions. The product alone is printed too. Arguments choose rows: those that hold every one of them in their
+//! title and label (`-- 1x1 u64 2^52`). Each figure is the best of many runs, all taken in turn, in
 //! seconds of the processor, so that other processes disturb little.
 
 use ndarray::ArrayView2;
@@ -76,6 +77,13 @@ fn bench(name: &str, g: &ConvGeom, word: bool) {
     let reference = move || drop(black_box(Conv::of(g).eval_ring(&[&tx, &tw], &[&tys.0, &tys.1])));
     runs.push(("reference interpreter".into(), Kind::Other, Box::new(reference)));
 
+    let ring = if word { "u32" } else { "u64" };
+    let title = format!("{name}, {ring}");
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    runs.retain(|(label, _, _)| wanted.iter().all(|w| title.contains(w) || label.contains(w)));
+    if runs.is_empty() {
+        return;
+    }
     let mut best = vec![f64::MAX; runs.len()];
     for _ in 0..25 {
         for ((_, _, run), best) in runs.iter_mut().zip(&mut best) {
@@ -88,8 +96,7 @@ fn bench(name: &str, g: &ConvGeom, word: bool) {
     let kind = |i: usize| runs[i].1;
     let best_of = |k: Kind| (0..runs.len()).filter(|&i| kind(i) == k).map(|i| speed(&best[i])).fold(0.0, f64::max);
     let (other, float) = (best_of(Kind::Other), best_of(Kind::Float));
-    let ring = if word { "u32" } else { "u64" };
-    println!("{name}, {ring}: GMAC/s, times the best other way to the same result, times the best f64 product");
+    println!("{title}: GMAC/s, times the best other way to the same result, times the best f64 product");
     for (i, (label, kind, _)) in runs.iter().enumerate() {
         let mark = match kind {
             Kind::Ours => '*',
@@ -152,10 +159,12 @@ fn wides<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let w64: Vec<u64> = w.iter().map(|v| v.cast_unsigned()).collect();
     ours(g, (&x, w), 64, &[
             (Scheme::Wide, "mod 2^64"),
-            (Scheme::Narrow, "mod 2^64, 16-bit weights"),
+            (Scheme::Narrow, "mod 2^64, 32-bit weights"),
+            (Scheme::Split, "mod 2^64, 16-bit weights"),
             (Scheme::Wide52, "mod 2^52"),
-            (Scheme::Float, "sums below 2^53"),
         ], runs);
+    let small: Vec<i64> = x.iter().map(|v| v.cast_signed() >> 32).collect();
+    ours(g, (&small, w), 64, &[(Scheme::Float, "sums below 2^51")], runs);
     let (a, b) = (x.clone(), w64.clone());
     runs.push((
         "autovectorized loops".into(),

@@ -314,7 +314,8 @@ fn known(weights: Option<Fixed>, values: Option<Fixed>, fan_in: usize) -> Known 
     let half = |f: Option<Fixed>| f.is_some_and(|f| f.lo >= i64::from(i16::MIN) && f.hi <= i64::from(i16::MAX));
     let most = |f: Option<Fixed>| f.map_or(u128::from(u64::MAX), |f| f.max_abs().into());
     let sum = most(weights).saturating_mul(most(values)).saturating_mul(fan_in as u128);
-    Known { weights_half: half(weights), values_half: half(values), sums_exact: sum < 1 << 53 }
+    let exact = sum.max(most(weights)).max(most(values)) < 1 << 51;
+    Known { weights_half: half(weights), values_half: half(values), sums_exact: exact }
 }
 
 fn refused(e: crate::micro::ShapeError) -> TypeError {

@@ -1,11 +1,24 @@
 //! How lanes multiply and add.
 
+use super::space::Pool;
+
 /// A number in a lane of a vector.
 pub(super) trait Lane: Copy + Send + Sync + 'static {
     const ZERO: Self;
     /// The integer mod 2^64.
     fn from_u64(v: u64) -> Self;
     fn to_u64(self) -> u64;
+    /// This thread's buffers of such lanes.
+    fn with_pool<R>(work: impl FnOnce(&Pool<Self>) -> R) -> R;
+}
+
+macro_rules! pool {
+    ($L:ty) => {
+        fn with_pool<R>(work: impl FnOnce(&Pool<$L>) -> R) -> R {
+            thread_local!(static POOL: Pool<$L> = const { Pool::new(Vec::new()) });
+            POOL.with(work)
+        }
+    };
 }
 
 impl Lane for u64 {
@@ -18,6 +31,8 @@ impl Lane for u64 {
     fn to_u64(self) -> u64 {
         self
     }
+
+    pool!(u64);
 }
 
 impl Lane for u32 {
@@ -30,20 +45,29 @@ impl Lane for u32 {
     fn to_u64(self) -> u64 {
         self.into()
     }
+
+    pool!(u32);
 }
 
-/// A signed integer of magnitude at most 2^53.
+/// A signed integer of magnitude at most 2^51: with 1.5 * 2^52 added it is the low bits of its own f64, which converts
+/// both ways in two instructions of any vector unit.
 impl Lane for f64 {
     const ZERO: f64 = 0.0;
 
+    #[inline(always)]
     fn from_u64(v: u64) -> f64 {
-        v.cast_signed() as f64
+        f64::from_bits(v.wrapping_add(MAGIC.to_bits())) - MAGIC
     }
 
+    #[inline(always)]
     fn to_u64(self) -> u64 {
-        (self as i64).cast_unsigned()
+        (self + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits())
     }
+
+    pool!(f64);
 }
+
+const MAGIC: f64 = (3_u64 << 51) as f64;
 
 /// The arithmetic of a product. The lanes are `u64`, `f64` or `u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,9 +77,12 @@ pub enum Scheme {
     /// u64 lanes, signed weights of at most 32 bits; mod 2^64. Weights are stored as `w + 2^31`, which takes two 32-bit
     /// products instead of three; `2^31` times the sum of the values is what sums start from.
     Narrow,
+    /// u64 lanes, signed weights of at most 16 bits, values as limbs of 36 and 28 bits; mod 2^64. Products of limbs are below
+    /// 2^52, which is what one instruction multiplies and adds.
+    Split,
     /// u64 lanes, mod 2^52.
     Wide52,
-    /// f64 lanes: the caller knows that no sum reaches 2^53.
+    /// f64 lanes: the caller knows that no value or sum reaches 2^51.
     Float,
     /// u32 lanes, mod 2^32.
     Word,
@@ -65,16 +92,27 @@ pub enum Scheme {
     Half,
 }
 
+/// Bits of the lower limb of [`Scheme::Split`].
+pub(super) const SPLIT: u32 = 36;
+
 impl Scheme {
-    pub const ALL: [Scheme; 7] =
-        [Scheme::Wide, Scheme::Narrow, Scheme::Wide52, Scheme::Float, Scheme::Word, Scheme::Limbs, Scheme::Half];
+    pub const ALL: [Scheme; 8] = [
+        Scheme::Wide,
+        Scheme::Narrow,
+        Scheme::Split,
+        Scheme::Wide52,
+        Scheme::Float,
+        Scheme::Word,
+        Scheme::Limbs,
+        Scheme::Half,
+    ];
 
     /// Bits of the ring in which results are right.
     #[must_use]
     pub fn ring_bits(self) -> u8 {
         match self {
-            Scheme::Wide | Scheme::Narrow => 64,
-            Scheme::Float => 53,
+            Scheme::Wide | Scheme::Narrow | Scheme::Split => 64,
+            Scheme::Float => 51,
             Scheme::Wide52 => 52,
             Scheme::Word | Scheme::Limbs | Scheme::Half => 32,
         }
@@ -84,6 +122,7 @@ impl Scheme {
     pub(super) fn bias(self) -> u64 {
         match self {
             Scheme::Narrow => 1 << 31,
+            Scheme::Split => 1 << 15,
             Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => 0,
         }
     }
@@ -92,16 +131,21 @@ impl Scheme {
     pub(super) fn weight(self, w: u64) -> u64 {
         match self {
             Scheme::Narrow => u64::from(w as u32 ^ 1 << 31),
+            Scheme::Split => u64::from(w as u16 ^ 1 << 15),
             Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => w,
         }
     }
 
-    /// 16-bit limbs of a value, 0 if a value is a lane of its own.
+    /// Limbs of a value, each in a lane of its own.
     pub(super) fn limbs(self) -> usize {
         match self {
-            Scheme::Wide | Scheme::Narrow | Scheme::Wide52 | Scheme::Float | Scheme::Word => 0,
-            Scheme::Half => 1,
-            Scheme::Limbs => 2,
+            Scheme::Wide | Scheme::Narrow | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Half => 1,
+            Scheme::Split | Scheme::Limbs => 2,
         }
+    }
+
+    /// A lane holds values of two channels.
+    pub(super) fn paired(self) -> bool {
+        matches!(self, Scheme::Limbs | Scheme::Half)
     }
 }

@@ -1,5 +1,6 @@
 //! Tiles for AVX2 and FMA: four 64-bit or eight 32-bit lanes.
 
+use super::arith::SPLIT;
 use super::tile::{Raw, Start};
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_add_epi64, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_fmadd_pd,
@@ -110,7 +111,12 @@ pub(super) unsafe fn wide<const MR: usize, const NV: usize>(t: &Raw<u64>) {
         for i in 0..MR {
             for j in 0..NV {
                 // SAFETY: `c` has `MR * NV * 4` elements.
-                low[i][j] = unsafe { _mm256_loadu_si256(t.c.add((i * NV + j) * 4).cast()) };
+                let sum = unsafe { _mm256_loadu_si256(t.c.add((i * NV + j) * 4).cast()) };
+                low[i][j] = if t.start == Start::UpperLimb {
+                    _mm256_slli_epi64::<{ SPLIT.cast_signed() }>(sum)
+                } else {
+                    sum
+                };
             }
         }
     }

@@ -11,7 +11,7 @@ pub struct Known {
     pub weights_half: bool,
     /// Every value does.
     pub values_half: bool,
-    /// No sum of products reaches 2^53, in any order of summation.
+    /// No value, and no sum of products in any order of summation, reaches 2^51.
     pub sums_exact: bool,
 }
 
@@ -22,6 +22,8 @@ pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme 
     let paired = geom.c_in / geom.groups.max(1) >= 2;
     // A 1x1 kernel does not make up for cutting values into limbs unless products and sums are one instruction.
     let limbs_win = isa == Isa::Avx512Vnni || (isa == Isa::Avx2 && geom.kh * geom.kw > 1);
+    // The sum of the values, which takes the bias back, must not cost more than what the tiles save.
+    let narrow = known.weights_half && geom.c_out / geom.groups.max(1) >= 8;
     match ring_bits {
         0..=16 if paired => Scheme::Half,
         0..=32 if paired && known.weights_half && known.values_half => Scheme::Half,
@@ -29,8 +31,8 @@ pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme 
         0..=32 => Scheme::Word,
         33..=52 if isa == Isa::Avx512Vnni => Scheme::Wide52,
         _ if known.sums_exact => Scheme::Float,
-        // The sum of the values must not cost more than what the tiles save.
-        _ if known.weights_half && isa == Isa::Avx2 && geom.c_out / geom.groups.max(1) >= 8 => Scheme::Narrow,
+        _ if narrow && isa == Isa::Avx512Vnni => Scheme::Split,
+        _ if narrow && isa == Isa::Avx2 => Scheme::Narrow,
         _ => Scheme::Wide,
     }
 }

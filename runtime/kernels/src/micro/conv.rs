@@ -57,7 +57,9 @@ pub(super) type Vectors = Lanes<Vec<u64>, Vec<u32>, Vec<f64>>;
 
 pub(super) fn engine(geom: &ConvGeom, scheme: Scheme, isa: Isa) -> Engines {
     match scheme {
-        Scheme::Wide | Scheme::Narrow | Scheme::Wide52 => Lanes::Wide(Engine::new(geom, scheme, isa)),
+        Scheme::Wide | Scheme::Narrow | Scheme::Split | Scheme::Wide52 => {
+            Lanes::Wide(Engine::new(geom, scheme, isa))
+        }
         Scheme::Float => Lanes::Float(Engine::new(geom, scheme, isa)),
         Scheme::Word | Scheme::Limbs | Scheme::Half => Lanes::Word(Engine::new(geom, scheme, isa)),
     }

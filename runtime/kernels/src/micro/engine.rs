@@ -1,7 +1,7 @@
 //! The loops around the tiles.
 //!
 //! ```text
-//! for STRIPS strips of pixels            bases of their vectors
+//! for STRIPS strips of pixels            their vectors
 //!   1x1 kernels: a panel of what they read
 //!   for CHUNK blocks of output channels  sums [CHUNK, STRIPS, tile] stay in the cache
 //!     for runs of taps                   weights of one block and run stay in the first-level cache
@@ -9,12 +9,16 @@
 //!     sums -> output rows
 //! ```
 
+use super::ahead::Ahead;
 use super::arith::Scheme;
+use super::bias::{self, ChannelSums};
 use super::element::Element;
-use super::isa::{Isa, prefetch, vectorized};
+use super::isa::{Isa, vectorized};
 use super::layout::Layout;
 use super::panel::{Panel, Reads};
 use super::select::Tiles;
+use super::source::{Group, Source, by_lane, pair};
+use super::space::Space;
 use super::tile::{Start, Tile};
 use picc_ir::geom::ConvGeom;
 use std::ops::Range;
@@ -53,17 +57,15 @@ impl<L: Tiles> Engine<L> {
     pub fn new(geom: &ConvGeom, scheme: Scheme, isa: Isa) -> Engine<L> {
         let tile = L::tile(scheme, isa, geom.c_out / geom.groups);
         let limbs = scheme.limbs();
-        let layout = Layout::new(geom, limbs, tile.lanes);
-        let taps = layout.offsets.len() / limbs.max(1);
+        let layout = Layout::new(geom, scheme, tile.lanes);
+        let taps = layout.offsets.len() / limbs;
 
         let longest = (RUN_BYTES / (tile.rows * size_of::<L>())).max(1);
         let mut runs = Vec::new();
-        for limb in 0..limbs.max(1) {
+        for limb in 0..limbs {
             for tap in (0..taps).step_by(longest) {
                 let start = match (limb, tap) {
-                    (0, 0) if scheme.bias() == 0 => Start::Zero,
-                    // What `starts` has left there.
-                    (0, 0) => Start::Sums,
+                    (0, 0) => Start::Zero,
                     (_, 0) => Start::UpperLimb,
                     _ => Start::Sums,
                 };
@@ -101,10 +103,10 @@ impl<L: Tiles> Engine<L> {
             let at = group * self.group() + row / rows * self.taps * rows + row % rows;
             for tap in 0..self.taps {
                 let (c, k) = (tap / area, tap % area);
-                packed[at + tap * rows] = if self.scheme.limbs() == 0 {
-                    L::from_u64(self.scheme.weight(w[tap].to_u64()))
-                } else {
+                packed[at + tap * rows] = if self.scheme.paired() {
                     pair(w[2 * c * area + k], w.get((2 * c + 1) * area + k).copied(), 0)
+                } else {
+                    L::from_u64(self.scheme.weight(w[tap].to_u64()))
                 };
             }
         }
@@ -113,27 +115,51 @@ impl<L: Tiles> Engine<L> {
 
     /// Images that are best computed together.
     pub fn images_at_once(&self, images: usize) -> usize {
-        if self.layout.in_place { 1 } else { VECTORS.div_ceil(self.layout.bases.len()).min(images).max(1) }
+        if self.layout.in_place && !self.layout.pixels {
+            return 1;
+        }
+        VECTORS.div_ceil(self.layout.bases.len()).min(images).max(1)
     }
 
-    /// Room for the planes of one group of some images.
-    pub fn planes(&self, images: usize) -> Vec<L> {
-        vec![L::ZERO; images * self.layout.image]
+    /// The planes of one group of an image.
+    pub fn planes<X: Element>(&self, image: &[X], group: usize) -> Vec<L> {
+        let mut planes = vec![L::ZERO; self.layout.image];
+        self.fill(self.of_group(image, group), &mut planes);
+        planes
     }
 
-    /// Lays out group `group` of an image.
-    pub fn fill<X: Element>(&self, image: &[X], group: usize, planes: &mut [L]) {
-        let x = self.of_group(image, group);
-        vectorized(|| match self.scheme.limbs() {
-            0 => self.layout.fill(&self.geom, x, 0, |a, _, _| L::from_u64(a.to_u64()), planes),
-            1 => self.layout.fill(&self.geom, x, 1, |a, b, _| pair(a, b, 0), planes),
-            limbs => self.layout.fill(&self.geom, x, limbs, pair, planes),
-        });
+    fn fill<X: Element>(&self, x: &[X], planes: &mut [L]) {
+        let (layout, scheme) = (&self.layout, self.scheme);
+        vectorized(|| by_lane!(scheme, |lane| layout.fill(&self.geom, x, scheme, lane, planes)));
     }
 
     fn of_group<'a, X>(&self, image: &'a [X], group: usize) -> &'a [X] {
         let len = self.geom.c_in / self.geom.groups * self.geom.h * self.geom.w;
         &image[group * len..][..len]
+    }
+
+    /// Makes one group of some images ready for tiles that compute that many blocks of it at a time.
+    fn with_source<X: Element>(
+        &self,
+        images: &[&[X]],
+        group: usize,
+        blocks: usize,
+        work: impl FnOnce(Source<'_, L>),
+    ) {
+        let images: Vec<&[X]> = images.iter().map(|image| self.of_group(image, group)).collect();
+        let same = if self.layout.in_place && images.len() == 1 { X::lanes(images[0]) } else { None };
+        if let Some(x) = same.filter(|_| blocks < PANEL_BLOCKS || !self.layout.pixels) {
+            return work(Source::Planes(x));
+        }
+        if self.layout.pixels {
+            let area = self.geom.h * self.geom.w;
+            return work(Source::Images(&Group { scheme: self.scheme, images, area }));
+        }
+        let mut planes = Space::new(images.len() * self.layout.image);
+        for (x, planes) in images.iter().zip(planes.chunks_exact_mut(self.layout.image)) {
+            self.fill(x, planes);
+        }
+        work(Source::Planes(&planes));
     }
 
     /// Some images, `[c_in, h, w]` each, into their outputs `[c_out, oh, ow]`.
@@ -147,24 +173,14 @@ impl<L: Tiles> Engine<L> {
         let g = &self.geom;
         let [oh, ow] = g.out_hw();
         let (rows, at_once) = (self.rows(), self.images_at_once(images.len()));
-        let mut planes = Vec::new();
         for (images, outs) in images.chunks(at_once).zip(outs.chunks_mut(at_once)) {
             for group in 0..g.groups {
                 let packed = &packed[group * self.group()..][..self.group()];
                 let mut outs: Vec<&mut [O]> =
                     outs.iter_mut().map(|o| &mut o[group * rows * oh * ow..][..rows * oh * ow]).collect();
-                let here = if self.layout.in_place { X::lanes(self.of_group(images[0], group)) } else { None };
-                if let Some(x) = here {
-                    self.blocks_of(packed, x, self.all_blocks(), &mut outs, finish);
-                    continue;
-                }
-                if planes.is_empty() {
-                    planes = self.planes(at_once);
-                }
-                for (image, planes) in images.iter().zip(planes.chunks_exact_mut(self.layout.image)) {
-                    self.fill(image, group, planes);
-                }
-                self.blocks_of(packed, &planes, self.all_blocks(), &mut outs, finish);
+                self.with_source(images, group, self.blocks(), |source| {
+                    self.blocks_of(packed, source, self.all_blocks(), &mut outs, finish);
+                });
             }
         }
     }
@@ -183,24 +199,19 @@ impl<L: Tiles> Engine<L> {
         let threads = rayon::current_num_threads();
         let one_group = |group: usize, out: &mut [O], parts: usize| {
             let packed = &packed[group * self.group()..][..self.group()];
-            let mut own = Vec::new();
-            let here = if self.layout.in_place { X::lanes(self.of_group(image, group)) } else { None };
-            let planes = here.unwrap_or_else(|| {
-                own = self.planes(1);
-                self.fill(image, group, &mut own);
-                &own
-            });
             let blocks = self.blocks().div_ceil(parts);
-            let part = |(i, out): (usize, &mut [O])| {
-                let first = i * blocks;
-                self.blocks_of(packed, planes, first..self.blocks().min(first + blocks), &mut [out], finish);
-            };
             let len = blocks * self.tile.rows * area;
-            if parts == 1 {
-                out.chunks_mut(len).enumerate().for_each(part);
-            } else {
-                out.par_chunks_mut(len).enumerate().for_each(part);
-            }
+            self.with_source(&[image], group, blocks, |source| {
+                let part = |(i, out): (usize, &mut [O])| {
+                    let first = i * blocks;
+                    self.blocks_of(packed, source, first..self.blocks().min(first + blocks), &mut [out], finish);
+                };
+                if parts == 1 {
+                    out.chunks_mut(len).enumerate().for_each(part);
+                } else {
+                    out.par_chunks_mut(len).enumerate().for_each(part);
+                }
+            });
         };
         if self.geom.groups >= threads {
             out.par_chunks_mut(rows * area).enumerate().for_each(|(group, out)| one_group(group, out, 1));
@@ -215,7 +226,7 @@ impl<L: Tiles> Engine<L> {
     pub fn blocks_of<O>(
         &self,
         packed: &[L],
-        planes: &[L],
+        source: Source<'_, L>,
         blocks: Range<usize>,
         outs: &mut [&mut [O]],
         finish: impl Fn(L) -> O + Copy,
@@ -223,82 +234,80 @@ impl<L: Tiles> Engine<L> {
         let per_image = self.layout.bases.len();
         let vectors = per_image * outs.len();
         let nv = self.tile.vectors;
-        let mut sums = vec![L::ZERO; STRIPS * CHUNK.min(blocks.len()) * self.tile.len()];
-        let mut bases = Vec::with_capacity(STRIPS * nv);
-        let mut panel = (self.geom.kh * self.geom.kw == 1 && blocks.len() >= PANEL_BLOCKS)
-            .then(|| Panel::new(self.layout.offsets.len(), STRIPS * nv, self.tile.lanes));
-        for first in (0..vectors).step_by(STRIPS * nv) {
-            let end = vectors.min(first + STRIPS * nv);
-            bases.clear();
-            bases.extend((first..end.next_multiple_of(nv)).map(|v| {
+        let (offsets, most) = (&self.layout.offsets, STRIPS.min(vectors.div_ceil(nv)));
+        let one_tap = self.geom.kh * self.geom.kw == 1;
+        let copied = matches!(source, Source::Images(_)) || (one_tap && blocks.len() >= PANEL_BLOCKS);
+        let mut panel = copied.then(|| Panel::new(offsets.len(), &self.tile, most));
+        let sums_of = match source {
+            Source::Planes(planes) => ChannelSums::new(self.scheme, &self.layout, planes, self.tile.lanes),
+            Source::Images(_) => None,
+        };
+        let at_once = panel.as_ref().map_or(most * nv, Panel::vectors);
+        let mut sums = Space::new(at_once / nv * CHUNK.min(blocks.len()) * self.tile.len());
+        let (mut places, mut bases) = (Vec::with_capacity(at_once), Vec::with_capacity(at_once));
+        let mut drains = Vec::with_capacity(at_once);
+        for first in (0..vectors).step_by(at_once) {
+            let end = vectors.min(first + at_once);
+            self.drains(first..end, &mut drains);
+            places.clear();
+            places.extend((first..end.next_multiple_of(nv)).map(|v| {
                 // The last strip may lack vectors: it computes the last one again.
                 let v = v.min(vectors - 1);
-                self.layout.bases[v % per_image] + (v / per_image * self.layout.image) as u32
+                (v / per_image, self.layout.bases[v % per_image] as usize)
             }));
-            let reads = Reads { planes, offsets: &self.layout.offsets, bases: &bases };
-            let reads = match &mut panel {
-                Some(panel) => panel.fill(reads),
-                None => reads,
-            };
-            let starts = self.starts(reads);
-            let ahead = self.ahead(end, vectors.min(end + STRIPS * nv));
-            for chunk in blocks.clone().step_by(CHUNK) {
-                let ahead = if chunk + CHUNK < blocks.end { 0..0 } else { ahead.clone() };
-                let chunk = chunk..blocks.end.min(chunk + CHUNK);
-                if !starts.is_empty() {
-                    for sums in sums.chunks_exact_mut(starts.len()) {
-                        sums.copy_from_slice(&starts);
-                    }
+            if let Some(panel) = &mut panel {
+                panel.fill(source, offsets, &places, self.layout.image);
+            }
+            let (reads, corrections) = match (&panel, source) {
+                (None, Source::Planes(planes)) => {
+                    bases.clear();
+                    bases.extend(places.iter().map(|(image, at)| (image * self.layout.image + at) as u32));
+                    (Reads { planes, offsets, bases: &bases }, Vec::new())
                 }
-                self.tiles(packed, reads, chunk.clone(), Ahead::new(self, planes, ahead), &mut sums);
+                (Some(panel), Source::Planes(_)) => (panel.reads(places.len()), Vec::new()),
+                (Some(panel), Source::Images(_)) => {
+                    (panel.reads(places.len()), bias::of_panel(self.scheme, panel, places.len()))
+                }
+                (None, Source::Images(_)) => unreachable!("images are copied into a panel"),
+            };
+            let corrections = sums_of.as_ref().map_or(corrections, |sums| sums.corrections(&places));
+            let ahead = self.ahead(source, end..vectors.min(end + at_once));
+            for chunk in blocks.clone().step_by(CHUNK) {
+                let ahead = if chunk + CHUNK < blocks.end { Ahead::nothing() } else { ahead.clone() };
+                let chunk = chunk..blocks.end.min(chunk + CHUNK);
+                self.tiles(packed, reads, chunk.clone(), ahead, &mut sums);
+                let strips = places.len() / nv;
                 vectorized(|| {
-                    for (b, block) in chunk.enumerate() {
-                        for row in 0..self.tile.rows.min(self.rows() - block * self.tile.rows) {
-                            let channel = (block - blocks.start) * self.tile.rows + row;
-                            let of = (b, bases.len() / nv, row);
-                            self.store(&sums, of, first..end, channel, outs, finish);
-                        }
+                    for (block, sums) in chunk.zip(sums.chunks_exact(strips * self.tile.len())) {
+                        let first = (block - blocks.start) * self.tile.rows;
+                        let rows = self.tile.rows.min(self.rows() - block * self.tile.rows);
+                        self.store((sums, &corrections), &drains, first..first + rows, outs, finish);
                     }
                 });
             }
         }
     }
 
-    /// What the sums of a block start from, if that is not zero: the bias of the weights taken back, for every pixel, in
-    /// all rows alike.
-    fn starts(&self, Reads { planes, offsets, bases }: Reads<'_, L>) -> Vec<L> {
-        let bias = self.scheme.bias();
-        if bias == 0 {
-            return Vec::new();
+    /// What some vectors of a 1x1 kernel read. Taps of a larger kernel read what others of them have read.
+    fn ahead(&self, source: Source<'_, L>, vectors: Range<usize>) -> Ahead {
+        let per_image = self.layout.bases.len();
+        if vectors.is_empty() || self.geom.kh * self.geom.kw != 1 {
+            return Ahead::nothing();
         }
-        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
-        let mut starts = Vec::with_capacity(bases.len() * lanes * self.tile.rows);
-        let mut row = vec![0u64; nv * lanes];
-        for bases in bases.chunks_exact(nv) {
-            row.fill(0);
-            vectorized(|| {
-                for &offset in offsets.as_slice() {
-                    for (sums, &base) in row.chunks_exact_mut(lanes).zip(bases) {
-                        let values = &planes[offset as usize + base as usize..][..lanes];
-                        sums.iter_mut().zip(values).for_each(|(s, v)| *s = s.wrapping_add(v.to_u64()));
-                    }
-                }
-            });
-            for _ in 0..self.tile.rows {
-                starts.extend(row.iter().map(|s| L::from_u64(s.wrapping_mul(bias).wrapping_neg())));
+        let (image, last) = (vectors.start / per_image, vectors.end - 1);
+        if image != last / per_image {
+            return Ahead::nothing();
+        }
+        let at = |v: usize| self.layout.bases[v % per_image] as usize;
+        let pixels = at(vectors.start)..at(last) + self.tile.lanes;
+        match source {
+            Source::Images(images) => images.ahead(image, pixels),
+            Source::Planes(planes) => {
+                let of = image * self.layout.image;
+                let taps = self.layout.offsets.len();
+                Ahead::new(planes, self.layout.channel(), taps, of + pixels.start..of + pixels.end)
             }
         }
-        starts
-    }
-
-    /// Lanes of each tap that some vectors read. Taps of a larger kernel read what others of them have read.
-    fn ahead(&self, first: usize, end: usize) -> Range<usize> {
-        let per_image = self.layout.bases.len();
-        if first >= end || self.geom.kh * self.geom.kw != 1 || first / per_image != (end - 1) / per_image {
-            return 0..0;
-        }
-        let at = |v: usize| self.layout.bases[v % per_image] as usize + v / per_image * self.layout.image;
-        at(first)..at(end - 1) + self.tile.lanes
     }
 
     /// `sums [block, strip, tile]` of some blocks and strips; meanwhile fetches what later ones will read.
@@ -307,7 +316,7 @@ impl<L: Tiles> Engine<L> {
         packed: &[L],
         Reads { planes, offsets, bases }: Reads<'_, L>,
         blocks: Range<usize>,
-        mut ahead: Ahead<'_, L>,
+        mut ahead: Ahead,
         sums: &mut [L],
     ) {
         let (rows, len, nv) = (self.tile.rows, self.tile.len(), self.tile.vectors);
@@ -324,71 +333,71 @@ impl<L: Tiles> Engine<L> {
         }
     }
 
-    /// Row `row` of block `b` (of `strips` strips each) to its output channel.
+    /// Which lanes of some vectors are which pixels.
+    fn drains(&self, vectors: Range<usize>, drains: &mut Vec<Drain>) {
+        let per_image = self.layout.bases.len();
+        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
+        drains.clear();
+        for (i, v) in vectors.enumerate() {
+            for s in self.layout.segments(v % per_image) {
+                let drain = Drain {
+                    image: v / per_image,
+                    out: s.out,
+                    strip: i / nv,
+                    lane: i % nv * lanes + s.lane,
+                    len: s.len,
+                };
+                match drains.last_mut() {
+                    Some(last) if last.goes_on_with(&drain) => last.len += drain.len,
+                    _ => drains.push(drain),
+                }
+            }
+        }
+    }
+
+    /// The sums of a block, `[strip, row, lane]`, to its output channels.
     #[inline(always)]
     fn store<O>(
         &self,
-        sums: &[L],
-        (b, strips, row): (usize, usize, usize),
-        vectors: Range<usize>,
-        channel: usize,
+        (sums, corrections): (&[L], &[u64]),
+        drains: &[Drain],
+        channels: Range<usize>,
         outs: &mut [&mut [O]],
         finish: impl Fn(L) -> O + Copy,
     ) {
         let [oh, ow] = self.geom.out_hw();
-        let per_image = self.layout.bases.len();
-        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
-        for (i, v) in vectors.enumerate() {
-            let at = (b * strips + i / nv) * self.tile.len() + (row * nv + i % nv) * lanes;
-            let sums = &sums[at..at + lanes];
-            let out = &mut outs[v / per_image][channel * oh * ow..][..oh * ow];
-            for s in self.layout.segments(v % per_image) {
-                let out = &mut out[s.out..s.out + s.len];
-                for (o, &sum) in out.iter_mut().zip(&sums[s.lane..s.lane + s.len]) {
-                    *o = finish(sum);
+        let width = self.tile.pixels();
+        for (row, channel) in channels.enumerate() {
+            for d in drains {
+                let sums = &sums[d.strip * self.tile.len() + row * width + d.lane..][..d.len];
+                let out = &mut outs[d.image][channel * oh * ow + d.out..][..d.len];
+                if corrections.is_empty() {
+                    out.iter_mut().zip(sums).for_each(|(o, &sum)| *o = finish(sum));
+                    continue;
+                }
+                let corrections = &corrections[d.strip * width + d.lane..][..d.len];
+                for ((o, sum), correction) in out.iter_mut().zip(sums).zip(corrections) {
+                    *o = finish(L::from_u64(sum.to_u64().wrapping_sub(*correction)));
                 }
             }
         }
     }
 }
 
-/// Lines of the cache that the next strips read, fetched in as many parts as there are tiles before them.
-struct Ahead<'a, L> {
-    planes: &'a [L],
-    offsets: &'a [u32],
-    /// Lanes of a tap.
-    lanes: Range<usize>,
-    taps: usize,
+/// Neighbouring lanes of a strip that are neighbouring pixels of an output.
+struct Drain {
+    image: usize,
+    /// Pixel of the output plane.
+    out: usize,
+    strip: usize,
+    /// Lane of the strip.
+    lane: usize,
+    len: usize,
 }
 
-impl<'a, L: Tiles> Ahead<'a, L> {
-    fn new(engine: &'a Engine<L>, planes: &'a [L], lanes: Range<usize>) -> Ahead<'a, L> {
-        let offsets = if lanes.is_empty() { &[] } else { engine.layout.offsets.as_slice() };
-        Ahead { planes, offsets, lanes, taps: offsets.len() }
+impl Drain {
+    fn goes_on_with(&self, next: &Drain) -> bool {
+        (self.image, self.strip) == (next.image, next.strip)
+            && (self.out + self.len, self.lane + self.len) == (next.out, next.lane)
     }
-
-    fn spread(&mut self, parts: usize) {
-        self.taps = self.offsets.len().div_ceil(parts.max(1));
-    }
-
-    #[inline]
-    fn fetch(&mut self) {
-        let (now, later) = self.offsets.split_at(self.taps.min(self.offsets.len()));
-        self.offsets = later;
-        for &offset in now {
-            for lane in self.lanes.clone().step_by(64 / size_of::<L>()) {
-                prefetch(self.planes, offset as usize + lane);
-            }
-        }
-    }
-}
-
-/// Limb `limb` of two values in one lane: `v = low + 2^16 high` with signed 16-bit `low`, and `high` mod 2^16.
-#[inline(always)]
-fn pair<X: Element, L: Tiles>(a: X, b: Option<X>, limb: usize) -> L {
-    let half = |v: X| -> u32 {
-        let v = v.to_u64() as u32;
-        (if limb == 0 { v } else { v.wrapping_add(1 << 15) >> 16 }) & 0xffff
-    };
-    L::from_u64(u64::from(half(a) | b.map_or(0, half) << 16))
 }

@@ -84,16 +84,3 @@ unsafe fn on_avx2<R>(work: impl FnOnce() -> R) -> R {
 unsafe fn on_avx512<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
-
-/// Fetches the cache line of an element (which need not exist) into the second-level cache.
-#[inline]
-pub(super) fn prefetch<T>(slice: &[T], index: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: every x86-64 processor has the instruction, and it may be given any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(slice.as_ptr().wrapping_add(index).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (slice, index);
-}

@@ -10,6 +10,7 @@
 //! ```
 //! Phases that no tap reads are left out. If nothing is padded, the planes are the input itself.
 
+use super::arith::{Lane, Scheme};
 use super::tile::Offsets;
 use picc_ir::geom::ConvGeom;
 
@@ -28,13 +29,16 @@ pub(super) struct Layout {
     pub offsets: Offsets,
     /// Lanes of one image, with what vectors read beyond it.
     pub image: usize,
-    /// The input can be read where it lies.
+    /// The input can be read where it lies, if its elements are lanes.
     pub in_place: bool,
+    /// A tap is a channel: vectors are pixels of the input.
+    pub pixels: bool,
     /// Vectors of one image: where they begin in a plane.
     pub bases: Vec<u32>,
     /// The pixels of vector `v` are `segments[ends[v - 1]..ends[v]]`.
     segments: Vec<Segment>,
     ends: Vec<usize>,
+    limbs: usize,
     /// Lanes of a channel (or pair), of all channels (one limb), and of a plane.
     channel: usize,
     limb: usize,
@@ -46,8 +50,9 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `limbs`: 0 if a lane is a value, otherwise two channels are in a lane and this many limbs apart.
-    pub fn new(g: &ConvGeom, limbs: usize, lanes: usize) -> Layout {
+    /// For vectors of `lanes` lanes, as the scheme fills them.
+    pub fn new(g: &ConvGeom, scheme: Scheme, lanes: usize) -> Layout {
+        let limbs = scheme.limbs();
         let padded = [g.h + g.pads[0] + g.pads[2], g.w + g.pads[1] + g.pads[3]];
         let phases = [g.stride[0].min(padded[0]), g.stride[1].min(padded[1])];
         let (rows, pitch) = (padded[0].div_ceil(g.stride[0]), padded[1].div_ceil(g.stride[1]));
@@ -64,10 +69,10 @@ impl Layout {
         let plane = rows * pitch;
         let channel = plane * used;
         let per_group = g.c_in / g.groups;
-        let channels = if limbs == 0 { per_group } else { per_group.div_ceil(2) };
+        let channels = if scheme.paired() { per_group.div_ceil(2) } else { per_group };
         let limb = channel * channels;
-        let mut offsets = Vec::with_capacity(limbs.max(1) * channels * g.kh * g.kw);
-        for part in (0..limbs.max(1)).rev() {
+        let mut offsets = Vec::with_capacity(limbs * channels * g.kh * g.kw);
+        for part in (0..limbs).rev() {
             for c in 0..channels {
                 for (ky, kx) in (0..g.kh).flat_map(|ky| (0..g.kw).map(move |kx| (ky, kx))) {
                     let [y, x] = tap(ky, kx);
@@ -83,9 +88,11 @@ impl Layout {
             offsets,
             image: 0,
             in_place: false,
+            pixels: false,
             bases: Vec::with_capacity(vectors.len()),
             segments: Vec::new(),
             ends: Vec::with_capacity(vectors.len()),
+            limbs,
             channel,
             limb,
             plane,
@@ -99,10 +106,30 @@ impl Layout {
             layout.ends.push(layout.segments.len());
         }
         let last = layout.bases.iter().copied().max().unwrap_or(0) as usize;
-        let own = limbs.max(1) * limb;
+        let own = limbs * limb;
         layout.image = own.max(layout.offsets.max() + last + lanes);
-        layout.in_place = limbs == 0 && g.stride == [1, 1] && g.pads == [0; 4] && layout.image == own;
+        let as_it_is = g.stride == [1, 1] && g.pads == [0; 4];
+        layout.in_place = limbs == 1 && !scheme.paired() && as_it_is && layout.image == own;
+        layout.pixels = g.kh * g.kw == 1 && as_it_is && last + lanes <= g.h * g.w;
         layout
+    }
+
+    /// Lanes from channel to channel (or pair).
+    pub fn channel(&self) -> usize {
+        self.channel
+    }
+
+    /// Positions of the taps of the first channel (or pair) in its planes.
+    pub fn taps_of_channel(&self) -> Vec<u32> {
+        let all = self.offsets.as_slice();
+        // The lower limb comes last and lies first.
+        let limb = all.len() / self.limbs;
+        all[all.len() - limb..].iter().copied().take_while(|&tap| (tap as usize) < self.channel).collect()
+    }
+
+    /// The channels of each limb of an image, the upper one first.
+    pub fn limbs<'a, L>(&self, image: &'a [L]) -> impl Iterator<Item = &'a [L]> {
+        image[..self.limbs * self.limb].chunks_exact(self.limb).rev()
     }
 
     /// Pixels of a vector.
@@ -112,22 +139,26 @@ impl Layout {
     }
 
     /// Lays out one group of an image; `lane` makes lane `limb` of one or two values (the second may be missing). What
-    /// is padding must be zero already.
+    /// lies after the last channel keeps what it was: only lanes that are no pixels read it.
     #[inline(always)]
-    pub fn fill<X: Copy, L>(
+    pub fn fill<X: Copy, L: Lane>(
         &self,
         g: &ConvGeom,
         x: &[X],
-        limbs: usize,
+        scheme: Scheme,
         lane: impl Fn(X, Option<X>, usize) -> L,
         planes: &mut [L],
     ) {
         let area = g.h * g.w;
-        let step = if limbs == 0 { 1 } else { 2 };
-        for (c, pair) in x.chunks(step * area).enumerate() {
+        let per_lane = if scheme.paired() { 2 } else { 1 };
+        let gaps = g.pads != [0; 4] || g.stride != [1, 1];
+        for (c, pair) in x.chunks(per_lane * area).enumerate() {
             let (first, second) = pair.split_at(area);
-            for limb in 0..limbs.max(1) {
+            for limb in 0..scheme.limbs() {
                 let channel = &mut planes[limb * self.limb + c * self.channel..][..self.channel];
+                if gaps {
+                    channel.fill(L::ZERO);
+                }
                 for y in 0..g.h {
                     let row = |of: &[X]| -> std::ops::Range<usize> {
                         if of.is_empty() { 0..0 } else { y * g.w..(y + 1) * g.w }

@@ -6,6 +6,7 @@ use super::element::Element;
 use super::engine::Engine;
 use super::isa::Isa;
 use super::select::Tiles;
+use super::source::Source;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 
 /// One product `[rows, inner] x [inner, cols]` as a convolution of the right factor.
@@ -63,15 +64,10 @@ impl PackedRight {
         let known = Known { weights_half: known.values_half, values_half: known.weights_half, ..known };
         let isa = Isa::best();
         let engine = engine(&conv, choose(&conv, ring_bits, known, isa), isa);
-        fn planes<L: Tiles, W: Element>(e: &Engine<L>, w: &[W]) -> Vec<L> {
-            let mut planes = e.planes(1);
-            e.fill(w, 0, &mut planes);
-            planes
-        }
         let planes = match &engine {
-            Lanes::Wide(e) => Lanes::Wide(planes(e, w)),
-            Lanes::Word(e) => Lanes::Word(planes(e, w)),
-            Lanes::Float(e) => Lanes::Float(planes(e, w)),
+            Lanes::Wide(e) => Lanes::Wide(e.planes(w, 0)),
+            Lanes::Word(e) => Lanes::Word(e.planes(w, 0)),
+            Lanes::Float(e) => Lanes::Float(e.planes(w, 0)),
         };
         Ok(PackedRight { geom: *geom, shift: 64 - u32::from(ring_bits.clamp(1, 64)), engine, planes })
     }
@@ -87,6 +83,7 @@ impl PackedRight {
         length("the left factor", self.geom.rows * self.geom.inner, x.len())?;
         length("the product", self.geom.rows * self.geom.cols, out.len())?;
         fn one<L: Tiles, X: Element, O: Element>(e: &Engine<L>, planes: &[L], x: &[X], out: &mut [O], shift: u32) {
+            let planes = Source::Planes(planes);
             e.blocks_of(&e.pack(x), planes, e.all_blocks(), &mut [out], |v| O::from_u64(v.to_u64(), shift));
         }
         match (&self.engine, &self.planes) {

@@ -25,11 +25,13 @@
 //!
 //! Constant time: which loop runs, and what it reads and writes, follows from types and shapes alone.
 
+mod ahead;
 mod arith;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bias;
 mod choose;
 mod conv;
 mod element;
@@ -40,6 +42,8 @@ mod matmul;
 mod panel;
 mod portable;
 mod select;
+mod source;
+mod space;
 mod tile;
 
 pub use arith::Scheme;

@@ -1,10 +1,13 @@
 //! A copy of what the tiles of some strips read, in their order.
 //!
 //! In planes of large images every tap lies in a page of its own, more pages than the processor's first-level
-//! translation buffer holds; and every block of output channels reads all of them again. A panel is contiguous.
+//! translation buffer holds; and every block of output channels reads all of them again. A panel is contiguous. The
+//! pixels of a 1x1 kernel become lanes on their way there, and no planes are made.
 
 use super::arith::Lane;
-use super::tile::Offsets;
+use super::source::{Source, Stretch};
+use super::space::Space;
+use super::tile::{Offsets, Tile};
 
 /// What tiles read: a vector at every base from every offset.
 #[derive(Clone, Copy)]
@@ -14,36 +17,85 @@ pub(super) struct Reads<'a, L> {
     pub bases: &'a [u32],
 }
 
-/// `[tap, base, lane]` of up to a number of bases.
-pub(super) struct Panel<L> {
+/// Bytes of a panel that a second-level cache holds besides the weights.
+const BYTES: usize = 512 << 10;
+
+/// `[strip, tap, vector, lane]`.
+pub(super) struct Panel<L: Lane> {
+    taps: usize,
+    vectors: usize,
     lanes: usize,
-    /// Lanes of a tap.
-    width: usize,
     offsets: Offsets,
     bases: Vec<u32>,
-    data: Vec<L>,
+    stretches: Vec<Stretch>,
+    data: Space<L>,
 }
 
 impl<L: Lane> Panel<L> {
-    /// For that many taps and vectors of `lanes` lanes.
-    pub fn new(taps: usize, vectors: usize, lanes: usize) -> Panel<L> {
-        let width = vectors * lanes;
+    /// For that many taps of a tile, and at most as many strips.
+    pub fn new(taps: usize, tile: &Tile<L>, most: usize) -> Panel<L> {
+        let width = tile.pixels();
+        let strips = (BYTES / (taps * width * size_of::<L>()).max(1)).clamp(1, most);
+        let lane = |at: usize| u32::try_from(at).expect("panels below 2^32 lanes");
         Panel {
-            lanes,
-            width,
-            offsets: Offsets::new((0..taps).map(|tap| (tap * width) as u32).collect()),
-            bases: (0..vectors).map(|v| (v * lanes) as u32).collect(),
-            data: vec![L::ZERO; taps * width],
+            taps,
+            vectors: tile.vectors,
+            lanes: tile.lanes,
+            offsets: Offsets::new((0..taps).map(|tap| lane(tap * width)).collect()),
+            bases: (0..strips * tile.vectors)
+                .map(|v| lane(v / tile.vectors * taps * width + v % tile.vectors * tile.lanes))
+                .collect(),
+            stretches: Vec::new(),
+            data: Space::new(strips * taps * width),
         }
     }
 
-    /// Copies what `from` reads; the same reads, of the panel.
-    pub fn fill(&mut self, from: Reads<'_, L>) -> Reads<'_, L> {
-        for (line, &offset) in self.data.chunks_exact_mut(self.width).zip(from.offsets.as_slice()) {
-            for (to, &base) in line.chunks_exact_mut(self.lanes).zip(from.bases) {
-                to.copy_from_slice(&from.planes[offset as usize + base as usize..][..self.lanes]);
+    /// Vectors that it holds.
+    pub fn vectors(&self) -> usize {
+        self.bases.len()
+    }
+
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Lanes of a tap of a strip.
+    pub fn width(&self) -> usize {
+        self.vectors * self.lanes
+    }
+
+    /// `[tap, vector, lane]` each.
+    pub fn strips(&self) -> impl Iterator<Item = &[L]> {
+        self.data.chunks_exact(self.taps * self.width())
+    }
+
+    /// The reads of its first vectors.
+    pub fn reads(&self, vectors: usize) -> Reads<'_, L> {
+        Reads { planes: &self.data, offsets: &self.offsets, bases: &self.bases[..vectors] }
+    }
+
+    /// Copies what vectors at some pixels of some images read from some offsets.
+    pub fn fill(&mut self, source: Source<'_, L>, offsets: &Offsets, vectors: &[(usize, usize)], image_len: usize) {
+        let width = self.width();
+        self.stretches.clear();
+        for (v, &(image, at)) in vectors.iter().enumerate() {
+            match self.stretches.last_mut() {
+                Some(s) if v % self.vectors > 0 && s.image == image && s.at + s.len == at => s.len += self.lanes,
+                _ => {
+                    self.stretches.push(Stretch { image, at, to: self.bases[v] as usize, len: self.lanes });
+                }
             }
         }
-        Reads { planes: &self.data, offsets: &self.offsets, bases: &self.bases[..from.bases.len()] }
+        match source {
+            Source::Images(images) => images.write(&self.stretches, width, &mut self.data),
+            Source::Planes(planes) => {
+                for (tap, &offset) in offsets.as_slice().iter().enumerate() {
+                    for s in &self.stretches {
+                        let from = &planes[s.image * image_len + offset as usize + s.at..][..s.len];
+                        self.data[tap * width + s.to..][..s.len].copy_from_slice(from);
+                    }
+                }
+            }
+        }
     }
 }

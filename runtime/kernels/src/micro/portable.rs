@@ -1,6 +1,6 @@
 //! The portable twin of every tile.
 
-use super::arith::Lane;
+use super::arith::{Lane, SPLIT};
 use super::tile::{Raw, Start};
 
 /// Sum of the products of two pairs of signed 16-bit numbers.
@@ -56,7 +56,7 @@ macro_rules! portable {
     };
 }
 
-portable!(wide, u64, 4, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u);
+portable!(wide, u64, 4, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u << SPLIT);
 portable!(float, f64, 4, |c, a, b| c + a * b, |u| u);
 portable!(word, u32, 8, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u);
 portable!(half, u32, 8, |c, a, b| c.wrapping_add(pairs(a, b)), |u| u << 16);

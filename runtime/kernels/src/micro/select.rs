@@ -27,7 +27,7 @@ impl Tiles for u64 {
     fn tile(scheme: Scheme, isa: Isa, rows: usize) -> Tile<u64> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni if scheme == Scheme::Wide52 => {
+            Isa::Avx512Vnni if matches!(scheme, Scheme::Wide52 | Scheme::Split) => {
                 tiles!(rows, isa, 8, avx512::wide52, 8 x 3 at 100, 4 x 5 at 105, 1 x 8 at 180)
             }
             #[cfg(target_arch = "x86_64")]
@@ -61,7 +61,7 @@ impl Tiles for f64 {
 
 impl Tiles for u32 {
     fn tile(scheme: Scheme, isa: Isa, rows: usize) -> Tile<u32> {
-        let pairs = scheme.limbs() > 0;
+        let pairs = scheme.paired();
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni if pairs => {

@@ -160,6 +160,7 @@ fn widths(scheme: Scheme) -> [u32; 3] {
     match scheme {
         Scheme::Wide => [64, 64, 64],
         Scheme::Narrow => [64, 32, 64],
+        Scheme::Split => [64, 16, 64],
         Scheme::Wide52 => [64, 64, 52],
         // 20 + 20 bits and a fan-in below 2^12.
         Scheme::Float => [20, 20, 64],
@@ -331,7 +332,7 @@ fn arithmetic_follows_from_public_facts() {
     let many = ConvGeom { c_out: 8, ..g };
     assert_eq!(choose(&many, 53, known(true, false, false), Isa::Avx2), Scheme::Narrow);
     assert_eq!(choose(&many, 53, known(false, true, false), Isa::Avx2), Scheme::Wide);
-    assert_eq!(choose(&many, 53, known(true, false, false), best), Scheme::Wide);
+    assert_eq!(choose(&many, 53, known(true, false, false), best), Scheme::Split);
     assert_eq!(choose(&g, 53, known(true, false, false), Isa::Avx2), Scheme::Wide);
     let depthwise = ConvGeom { groups: 2, ..g };
     assert_eq!(choose(&depthwise, 16, known(true, true, true), best), Scheme::Word);
