@@ -11,7 +11,7 @@ use rayon::prelude::*;
 pub(super) fn local_conv(geom: &ConvGeom, x: &[u64], w: &[u64], ring: u8, weight_bits: u8) -> Result<Vec<u64>> {
     let [oh, ow] = geom.out_hw();
     let mut out = vec![0; geom.n * geom.c_out * oh * ow];
-    let known = Known { weights_half: weight_bits <= 16, ..Known::default() };
+    let known = Known { weight_bits, ..Known::default() };
     PackedConv::new(w, geom, ring, known).and_then(|w| w.run_on_threads(x, &mut out)).map_err(bug)?;
     Ok(out)
 }

@@ -14,7 +14,7 @@ use picc_ir::geom::ConvGeom;
 use picc_ir::op::OpDef;
 use picc_ir::ops::Conv;
 use picc_ir::{Fixed, Owner, Tensor, Ty};
-use picc_kernels::micro::{Isa, PackedConv, Scheme};
+use picc_kernels::micro::{Isa, Limbs, PackedConv, Scheme};
 use std::hint::black_box;
 
 type Run<'a> = (String, Kind, Box<dyn FnMut() + 'a>);
@@ -157,12 +157,17 @@ fn ours<'a, T: picc_kernels::micro::Element + Default>(
 fn wides<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let x: Vec<u64> = x.iter().map(|v| v.cast_unsigned()).collect();
     let w64: Vec<u64> = w.iter().map(|v| v.cast_unsigned()).collect();
-    ours(g, (&x, w), 64, &[
-            (Scheme::Wide, "mod 2^64"),
-            (Scheme::Narrow, "mod 2^64, 32-bit weights"),
-            (Scheme::Split, "mod 2^64, 16-bit weights"),
-            (Scheme::Wide52, "mod 2^52"),
-        ], runs);
+    let limbs = |ring, bits| Scheme::Limbs(Limbs::new(ring, bits, g.fan_in().div_ceil(2)).expect("narrow weights"));
+    let schemes = [
+        (Scheme::Wide, "mod 2^64"),
+        (limbs(64, 16), "mod 2^64, 16-bit weights"),
+        (limbs(64, 12), "mod 2^64, 12-bit weights"),
+        (limbs(64, 8), "mod 2^64, 8-bit weights"),
+        (limbs(48, 12), "mod 2^48, 12-bit weights"),
+        (limbs(37, 16), "mod 2^37, 16-bit weights"),
+        (Scheme::Wide52, "mod 2^52"),
+    ];
+    ours(g, (&x, w), 64, &schemes, runs);
     let small: Vec<i64> = x.iter().map(|v| v.cast_signed() >> 32).collect();
     ours(g, (&small, w), 64, &[(Scheme::Float, "sums below 2^51")], runs);
     let (a, b) = (x.clone(), w64.clone());
@@ -187,7 +192,7 @@ fn words<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let w32: Vec<u32> = w.iter().map(|&v| v as u32).collect();
     let schemes = [
         (Scheme::Word, "mod 2^32"),
-        (Scheme::Limbs, "mod 2^32, 16-bit weights"),
+        (Scheme::Limbs(Limbs::new(32, 16, 1).expect("narrow weights")), "mod 2^32, 16-bit weights"),
         (Scheme::Half, "mod 2^16 (or 16-bit factors)"),
     ];
     ours(g, (&x, w), 32, &schemes, runs);

@@ -5,6 +5,7 @@ use super::facts::facts;
 use crate::micro::{Known, PackedConv, PackedRight};
 use picc_ir::eval::{EvalError, Value, eval_op, run_ring};
 use picc_ir::geom::MatMulGeom;
+use picc_ir::mpc::node_cost::value_bits;
 use picc_ir::ops::{Conv, MatMul};
 use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Node, Op, Tensor, Ty, TypeError};
@@ -297,8 +298,7 @@ fn product(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fi
     let known = known(facts[a.index()], facts[b.index()], geom.inner);
     match (constant(constants, a), constant(constants, b)) {
         (None, Some(w)) if geom.batch == 1 => {
-            let known = Known { weights_half: known.values_half, values_half: known.weights_half, ..known };
-            let packed = PackedRight::new(&w.data, &geom, f.ring_bits, known).map_err(refused)?;
+            let packed = PackedRight::new(&w.data, &geom, f.ring_bits, known.swapped()).map_err(refused)?;
             Ok(Base::Right(a, Box::new(packed)))
         }
         (Some(w), None) if geom.batch == 1 => {
@@ -311,11 +311,11 @@ fn product(graph: &Graph, node: &Node, constants: &Constants, facts: &[Option<Fi
 }
 
 fn known(weights: Option<Fixed>, values: Option<Fixed>, fan_in: usize) -> Known {
-    let half = |f: Option<Fixed>| f.is_some_and(|f| f.lo >= i64::from(i16::MIN) && f.hi <= i64::from(i16::MAX));
+    let bits = |f: Option<Fixed>| f.map_or(64, value_bits);
     let most = |f: Option<Fixed>| f.map_or(u128::from(u64::MAX), |f| f.max_abs().into());
     let sum = most(weights).saturating_mul(most(values)).saturating_mul(fan_in as u128);
     let exact = sum.max(most(weights)).max(most(values)) < 1 << 51;
-    Known { weights_half: half(weights), values_half: half(values), sums_exact: exact }
+    Known { weight_bits: bits(weights), value_bits: bits(values), sums_exact: exact }
 }
 
 fn refused(e: crate::micro::ShapeError) -> TypeError {

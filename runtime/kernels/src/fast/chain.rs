@@ -1,6 +1,6 @@
 //! Elementwise operators that follow one another, applied to a stretch of a tensor while it is in the cache.
 
-use crate::micro::vectorized;
+use crate::micro::{Loops, vectorized};
 use picc_ir::eval::Shares;
 use picc_ir::{Id, Tensor};
 
@@ -82,18 +82,29 @@ pub(super) fn pattern(constant: &Tensor<i64>, shape: &[usize]) -> Option<Operand
 
 /// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Says whether every claim holds.
 pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], seed: u64, node: impl Fn(Id) -> &'a [i64]) -> bool {
-    let mut holds = true;
-    if links.is_empty() {
-        return holds;
-    }
-    vectorized(|| {
-        for (n, stretch) in data.chunks_mut(STRETCH).enumerate() {
-            for link in links {
-                holds &= link.apply(stretch, n * STRETCH, seed, &node);
+    links.is_empty() || vectorized(Chain { links, data, seed, node })
+}
+
+struct Chain<'a, F> {
+    links: &'a [Link],
+    data: &'a mut [i64],
+    seed: u64,
+    node: F,
+}
+
+impl<'a, F: Fn(Id) -> &'a [i64]> Loops for Chain<'_, F> {
+    type Out = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut holds = true;
+        for (n, stretch) in self.data.chunks_mut(STRETCH).enumerate() {
+            for link in self.links {
+                holds &= link.apply(stretch, n * STRETCH, self.seed, &self.node);
             }
         }
-    });
-    holds
+        holds
+    }
 }
 
 impl Link {

@@ -1,5 +1,6 @@
 //! How lanes multiply and add.
 
+use super::limbs::{Cut, Limbs};
 use super::space::Pool;
 
 /// A number in a lane of a vector.
@@ -8,6 +9,8 @@ pub(super) trait Lane: Copy + Send + Sync + 'static {
     /// The integer mod 2^64.
     fn from_u64(v: u64) -> Self;
     fn to_u64(self) -> u64;
+    /// The same of a signed integer, of the lanes that limbs are multiplied in.
+    fn signed(self) -> u64;
     /// This thread's buffers of such lanes.
     fn with_pool<R>(work: impl FnOnce(&Pool<Self>) -> R) -> R;
 }
@@ -32,6 +35,10 @@ impl Lane for u64 {
         self
     }
 
+    fn signed(self) -> u64 {
+        self
+    }
+
     pool!(u64);
 }
 
@@ -44,6 +51,10 @@ impl Lane for u32 {
 
     fn to_u64(self) -> u64 {
         self.into()
+    }
+
+    fn signed(self) -> u64 {
+        i64::from(self.cast_signed()).cast_unsigned()
     }
 
     pool!(u32);
@@ -64,6 +75,10 @@ impl Lane for f64 {
         (self + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits())
     }
 
+    fn signed(self) -> u64 {
+        self.to_u64()
+    }
+
     pool!(f64);
 }
 
@@ -74,78 +89,49 @@ const MAGIC: f64 = (3_u64 << 51) as f64;
 pub enum Scheme {
     /// u64 lanes, mod 2^64.
     Wide,
-    /// u64 lanes, signed weights of at most 32 bits; mod 2^64. Weights are stored as `w + 2^31`, which takes two 32-bit
-    /// products instead of three; `2^31` times the sum of the values is what sums start from.
-    Narrow,
-    /// u64 lanes, signed weights of at most 16 bits, values as limbs of 36 and 28 bits; mod 2^64. Products of limbs are below
-    /// 2^52, which is what one instruction multiplies and adds.
-    Split,
     /// u64 lanes, mod 2^52.
     Wide52,
     /// f64 lanes: the caller knows that no value or sum reaches 2^51.
     Float,
     /// u32 lanes, mod 2^32.
     Word,
-    /// 16-bit weights; values as two signed 16-bit limbs, two channels in a u32 lane; mod 2^32.
-    Limbs,
+    /// Values in limbs, weights of at most 16 bits; two channels in a u32 lane.
+    Limbs(Limbs),
     /// 16-bit weights and values, two channels in a u32 lane; mod 2^32 (and, for any values, mod 2^16).
     Half,
 }
 
-/// Bits of the lower limb of [`Scheme::Split`].
-pub(super) const SPLIT: u32 = 36;
-
 impl Scheme {
-    pub const ALL: [Scheme; 8] = [
-        Scheme::Wide,
-        Scheme::Narrow,
-        Scheme::Split,
-        Scheme::Wide52,
-        Scheme::Float,
-        Scheme::Word,
-        Scheme::Limbs,
-        Scheme::Half,
-    ];
-
     /// Bits of the ring in which results are right.
     #[must_use]
     pub fn ring_bits(self) -> u8 {
         match self {
-            Scheme::Wide | Scheme::Narrow | Scheme::Split => 64,
+            Scheme::Wide => 64,
             Scheme::Float => 51,
             Scheme::Wide52 => 52,
-            Scheme::Word | Scheme::Limbs | Scheme::Half => 32,
-        }
-    }
-
-    /// What is added to each weight.
-    pub(super) fn bias(self) -> u64 {
-        match self {
-            Scheme::Narrow => 1 << 31,
-            Scheme::Split => 1 << 15,
-            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => 0,
-        }
-    }
-
-    /// A weight as tiles read it, from any representative of it in a ring that holds it.
-    pub(super) fn weight(self, w: u64) -> u64 {
-        match self {
-            Scheme::Narrow => u64::from(w as u32 ^ 1 << 31),
-            Scheme::Split => u64::from(w as u16 ^ 1 << 15),
-            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Limbs | Scheme::Half => w,
+            Scheme::Word | Scheme::Half => 32,
+            Scheme::Limbs(limbs) => limbs.ring_bits(),
         }
     }
 
     /// Limbs of a value, each in a lane of its own.
     pub(super) fn limbs(self) -> usize {
         match self {
-            Scheme::Wide | Scheme::Narrow | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Half => 1,
-            Scheme::Split | Scheme::Limbs => 2,
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Half => 1,
+            Scheme::Limbs(limbs) => limbs.count(),
+        }
+    }
+
+    /// Where limb `limb` lies in a value.
+    pub(super) fn cut(self, limb: usize) -> Cut {
+        match self {
+            Scheme::Limbs(limbs) => limbs.cut(limb),
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word | Scheme::Half => Cut::LOW,
         }
     }
 
     /// A lane holds values of two channels.
     pub(super) fn paired(self) -> bool {
-        matches!(self, Scheme::Limbs | Scheme::Half)
+        matches!(self, Scheme::Limbs(_) | Scheme::Half)
     }
 }

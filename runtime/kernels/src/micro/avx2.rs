@@ -1,13 +1,11 @@
 //! Tiles for AVX2 and FMA: four 64-bit or eight 32-bit lanes.
 
-use super::arith::SPLIT;
 use super::tile::{Raw, Start};
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_add_epi64, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_fmadd_pd,
-    _mm256_loadu_pd, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_epu32, _mm256_mullo_epi32,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setzero_pd, _mm256_setzero_si256,
-    _mm256_shuffle_epi32, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_slli_epi64, _mm256_srli_epi64,
-    _mm256_storeu_pd, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32,
+    __m256i, _mm256_add_epi32, _mm256_add_epi64, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_mul_epu32, _mm256_mullo_epi32, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd,
+    _mm256_setzero_pd, _mm256_setzero_si256, _mm256_shuffle_epi32, _mm256_slli_epi32, _mm256_slli_epi64,
+    _mm256_srli_epi64, _mm256_storeu_pd, _mm256_storeu_si256,
 };
 
 macro_rules! tile {
@@ -18,12 +16,12 @@ macro_rules! tile {
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name<const MR: usize, const NV: usize>(t: &Raw<$L>) {
             let mut sums = [[$zero(); NV]; MR];
-            if t.start != Start::Zero {
+            if t.start == Start::UpperLimb {
                 for i in 0..MR {
                     for j in 0..NV {
                         // SAFETY: `c` has `MR * NV * $lanes` elements.
                         let $u = unsafe { $load(t.c.add((i * NV + j) * $lanes).cast::<$cast>()) };
-                        sums[i][j] = if t.start == Start::UpperLimb { $upper } else { $u };
+                        sums[i][j] = $upper;
                     }
                 }
             }
@@ -107,16 +105,11 @@ tile!(
 pub(super) unsafe fn wide<const MR: usize, const NV: usize>(t: &Raw<u64>) {
     let mut low = [[_mm256_setzero_si256(); NV]; MR];
     let mut cross = low;
-    if t.start != Start::Zero {
+    if t.start == Start::UpperLimb {
         for i in 0..MR {
             for j in 0..NV {
                 // SAFETY: `c` has `MR * NV * 4` elements.
-                let sum = unsafe { _mm256_loadu_si256(t.c.add((i * NV + j) * 4).cast()) };
-                low[i][j] = if t.start == Start::UpperLimb {
-                    _mm256_slli_epi64::<{ SPLIT.cast_signed() }>(sum)
-                } else {
-                    sum
-                };
+                low[i][j] = unsafe { _mm256_loadu_si256(t.c.add((i * NV + j) * 4).cast()) };
             }
         }
     }
@@ -146,67 +139,6 @@ pub(super) unsafe fn wide<const MR: usize, const NV: usize>(t: &Raw<u64>) {
             let sum = _mm256_add_epi64(low[i][j], _mm256_slli_epi64::<32>(both));
             // SAFETY: `c` has `MR * NV * 4` elements.
             unsafe { _mm256_storeu_si256(t.c.add((i * NV + j) * 4).cast(), sum) };
-        }
-    }
-}
-
-/// [`wide`] for factors `a` below 2^32: `a b = a b_lo + 2^32 a b_hi`, the upper halves of two vectors side by side.
-///
-/// # Safety
-/// The processor has the features, and the buffers are as [`Raw`] states, with vectors of 4; `NV` is even and at most 4.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn narrow<const MR: usize, const NV: usize>(t: &Raw<u64>) {
-    const { assert!(NV.is_multiple_of(2) && NV <= 4) };
-    let zero = _mm256_setzero_si256();
-    let mut low = [[zero; NV]; MR];
-    // Of vectors `2 j` and `2 j + 1`.
-    let mut high = [[zero; 2]; MR];
-    if t.start != Start::Zero {
-        for i in 0..MR {
-            for j in 0..NV {
-                // SAFETY: `c` has `MR * NV * 4` elements.
-                low[i][j] = unsafe { _mm256_loadu_si256(t.c.add((i * NV + j) * 4).cast()) };
-            }
-        }
-    }
-    let mut bases = [0; NV];
-    for j in 0..NV {
-        // SAFETY: `bases` has `NV` elements.
-        bases[j] = unsafe { *t.bases.add(j) } as usize;
-    }
-    for k in 0..t.taps {
-        // SAFETY: `offsets` has `taps` elements.
-        let offset = unsafe { *t.offsets.add(k) } as usize;
-        let mut b = [zero; NV];
-        for j in 0..NV {
-            // SAFETY: a vector at every base from every offset lies in the planes.
-            b[j] = unsafe { _mm256_loadu_si256(t.planes.add(offset + bases[j]).cast()) };
-        }
-        let mut upper = [zero; 2];
-        for j in 0..NV / 2 {
-            let [x, y] = [b[2 * j], b[2 * j + 1]].map(|v| _mm256_castsi256_ps(v));
-            upper[j] = _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(x, y));
-        }
-        for i in 0..MR {
-            // SAFETY: `a` has `taps * MR` elements.
-            let a = _mm256_set1_epi32(unsafe { *t.a.add(k * MR + i) } as i32);
-            for j in 0..NV {
-                low[i][j] = _mm256_add_epi64(low[i][j], _mm256_mul_epu32(a, b[j]));
-            }
-            for j in 0..NV / 2 {
-                high[i][j] = _mm256_add_epi32(high[i][j], _mm256_mullo_epi32(a, upper[j]));
-            }
-        }
-    }
-    for i in 0..MR {
-        for j in 0..NV {
-            let pair = high[i][j / 2];
-            let shifted =
-                if j % 2 == 0 { _mm256_unpacklo_epi32(zero, pair) } else { _mm256_unpackhi_epi32(zero, pair) };
-            // SAFETY: `c` has `MR * NV * 4` elements.
-            unsafe {
-                _mm256_storeu_si256(t.c.add((i * NV + j) * 4).cast(), _mm256_add_epi64(low[i][j], shifted));
-            }
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Tiles for AVX-512: eight 64-bit or sixteen 32-bit lanes, 24 accumulators of the 32 registers.
 
-use super::arith::SPLIT;
 use super::tile::{Raw, Start};
 use std::arch::asm;
 use std::arch::x86_64::{
     __m512d, __m512i, _mm512_dpwssd_epi32, _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_loadu_si512,
     _mm512_madd52lo_epu64, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_pd, _mm512_setzero_pd,
-    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_slli_epi64, _mm512_storeu_pd, _mm512_storeu_si512,
+    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_storeu_pd, _mm512_storeu_si512,
 };
 
 macro_rules! tile {
@@ -17,12 +16,12 @@ macro_rules! tile {
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name<const MR: usize, const NV: usize>(t: &Raw<$L>) {
             let mut sums = [[$zero(); NV]; MR];
-            if t.start != Start::Zero {
+            if t.start == Start::UpperLimb {
                 for i in 0..MR {
                     for j in 0..NV {
                         // SAFETY: `c` has `MR * NV * $lanes` elements.
                         let $u = unsafe { $load(t.c.add((i * NV + j) * $lanes).cast::<$cast>()) };
-                        sums[i][j] = if t.start == Start::UpperLimb { $upper } else { $u };
+                        sums[i][j] = $upper;
                     }
                 }
             }
@@ -147,24 +146,8 @@ two_fused!(wide52_two, "avx512f,avx512ifma", __m512i, |c, a, b| _mm512_madd52lo_
 two_fused!(vnni_two, "avx512f,avx512vnni", __m512i, |c, a, b| _mm512_dpwssd_epi32(c, a, b));
 two_fused!(float_two, "avx512f", __m512d, |c, a, b| _mm512_fmadd_pd(a, b, c));
 
-words!(
-    wide,
-    "avx512f,avx512dq",
-    u64,
-    8,
-    |u| _mm512_slli_epi64::<SPLIT>(u),
-    |s| _mm512_set1_epi64(s.cast_signed()),
-    wide_two
-);
-words!(
-    wide52,
-    "avx512f,avx512ifma",
-    u64,
-    8,
-    |u| _mm512_slli_epi64::<SPLIT>(u),
-    |s| _mm512_set1_epi64(s.cast_signed()),
-    wide52_two
-);
+words!(wide, "avx512f,avx512dq", u64, 8, |u| u, |s| _mm512_set1_epi64(s.cast_signed()), wide_two);
+words!(wide52, "avx512f,avx512ifma", u64, 8, |u| u, |s| _mm512_set1_epi64(s.cast_signed()), wide52_two);
 words!(word, "avx512f", u32, 16, |u| u, |s| _mm512_set1_epi32(s.cast_signed()), word_two);
 words!(
     half,

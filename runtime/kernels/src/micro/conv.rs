@@ -1,6 +1,6 @@
 //! Ring convolutions.
 
-use super::arith::{Lane, Scheme};
+use super::arith::Scheme;
 use super::choose::{Known, choose};
 use super::element::Element;
 use super::engine::Engine;
@@ -57,11 +57,9 @@ pub(super) type Vectors = Lanes<Vec<u64>, Vec<u32>, Vec<f64>>;
 
 pub(super) fn engine(geom: &ConvGeom, scheme: Scheme, isa: Isa) -> Engines {
     match scheme {
-        Scheme::Wide | Scheme::Narrow | Scheme::Split | Scheme::Wide52 => {
-            Lanes::Wide(Engine::new(geom, scheme, isa))
-        }
+        Scheme::Wide | Scheme::Wide52 => Lanes::Wide(Engine::new(geom, scheme, isa)),
         Scheme::Float => Lanes::Float(Engine::new(geom, scheme, isa)),
-        Scheme::Word | Scheme::Limbs | Scheme::Half => Lanes::Word(Engine::new(geom, scheme, isa)),
+        Scheme::Word | Scheme::Limbs(_) | Scheme::Half => Lanes::Word(Engine::new(geom, scheme, isa)),
     }
 }
 
@@ -147,8 +145,8 @@ impl PackedConv {
         let shift = self.shift;
         match (&self.engine, &self.weights) {
             (Lanes::Wide(e), Lanes::Wide(w)) => e.run(w, images, outs, |v| O::from_u64(v, shift)),
-            (Lanes::Word(e), Lanes::Word(w)) => e.run(w, images, outs, |v| O::from_u64(v.into(), shift)),
-            (Lanes::Float(e), Lanes::Float(w)) => e.run(w, images, outs, |v| O::from_u64(v.to_u64(), shift)),
+            (Lanes::Word(e), Lanes::Word(w)) => e.run(w, images, outs, |v| O::from_u64(v, shift)),
+            (Lanes::Float(e), Lanes::Float(w)) => e.run(w, images, outs, |v| O::from_u64(v, shift)),
             _ => {}
         }
         Ok(())
@@ -167,7 +165,7 @@ impl PackedConv {
 
     fn image_on_threads<X: Element, O: Element>(&self, x: &[X], out: &mut [O]) {
         fn one<L: Tiles, X: Element, O: Element>(e: &Engine<L>, w: &[L], x: &[X], out: &mut [O], shift: u32) {
-            e.run_on_threads(w, x, out, |v| O::from_u64(v.to_u64(), shift));
+            e.run_on_threads(w, x, out, |v| O::from_u64(v, shift));
         }
         match (&self.engine, &self.weights) {
             (Lanes::Wide(e), Lanes::Wide(w)) => one(e, w, x, out, self.shift),

@@ -3,44 +3,32 @@
 //! ```text
 //! for STRIPS strips of pixels            their vectors
 //!   1x1 kernels: a panel of what they read
-//!   for CHUNK blocks of output channels  sums [CHUNK, STRIPS, tile] stay in the cache
-//!     for runs of taps                   weights of one block and run stay in the first-level cache
-//!       for blocks, for strips: tile
-//!     sums -> output rows
+//!   for blocks of output channels        their weights stay in the cache
+//!     for strips                         sums stay in the first-level cache
+//!       for runs of taps: tile
+//!       sums -> output rows
 //! ```
 
 use super::ahead::Ahead;
 use super::arith::Scheme;
-use super::bias::{self, ChannelSums};
 use super::element::Element;
 use super::isa::{Isa, vectorized};
-use super::layout::Layout;
+use super::layout::{Fill, Layout};
 use super::panel::{Panel, Reads};
+use super::runs::Run;
 use super::select::Tiles;
 use super::source::{Group, Source, by_lane, pair};
 use super::space::Space;
-use super::tile::{Start, Tile};
+use super::sums::{Drains, Sums};
+use super::tile::Tile;
 use picc_ir::geom::ConvGeom;
 use std::ops::Range;
 
 const STRIPS: usize = 8;
-const CHUNK: usize = 8;
-/// Bytes of the weights of a block and a run of taps: half of a first-level cache.
-const RUN_BYTES: usize = 16 << 10;
 /// Blocks of output channels that make a panel worth its copy.
 const PANEL_BLOCKS: usize = 4;
 /// Small images are computed together until there are this many vectors.
 const VECTORS: usize = 48;
-
-/// Taps that are multiplied in one go.
-struct Run {
-    /// In the packed weights.
-    tap: usize,
-    /// In the offsets.
-    offset: usize,
-    taps: usize,
-    start: Start,
-}
 
 /// A product of one geometry in lanes `L`.
 pub(super) struct Engine<L> {
@@ -60,18 +48,7 @@ impl<L: Tiles> Engine<L> {
         let layout = Layout::new(geom, scheme, tile.lanes);
         let taps = layout.offsets.len() / limbs;
 
-        let longest = (RUN_BYTES / (tile.rows * size_of::<L>())).max(1);
-        let mut runs = Vec::new();
-        for limb in 0..limbs {
-            for tap in (0..taps).step_by(longest) {
-                let start = match (limb, tap) {
-                    (0, 0) => Start::Zero,
-                    (_, 0) => Start::UpperLimb,
-                    _ => Start::Sums,
-                };
-                runs.push(Run { tap, offset: limb * taps + tap, taps: longest.min(taps - tap), start });
-            }
-        }
+        let runs = Run::all(scheme, taps);
         Engine { geom: *geom, scheme, tile, layout, runs, taps }
     }
 
@@ -104,9 +81,10 @@ impl<L: Tiles> Engine<L> {
             for tap in 0..self.taps {
                 let (c, k) = (tap / area, tap % area);
                 packed[at + tap * rows] = if self.scheme.paired() {
-                    pair(w[2 * c * area + k], w.get((2 * c + 1) * area + k).copied(), 0)
+                    let half = |c: usize| w.get(c * area + k).map(|&w| w.to_u64() as u16);
+                    pair(half(2 * c).unwrap_or(0), half(2 * c + 1))
                 } else {
-                    L::from_u64(self.scheme.weight(w[tap].to_u64()))
+                    L::from_u64(w[tap].to_u64())
                 };
             }
         }
@@ -130,7 +108,7 @@ impl<L: Tiles> Engine<L> {
 
     fn fill<X: Element>(&self, x: &[X], planes: &mut [L]) {
         let (layout, scheme) = (&self.layout, self.scheme);
-        vectorized(|| by_lane!(scheme, |lane| layout.fill(&self.geom, x, scheme, lane, planes)));
+        by_lane!(scheme, |lane| vectorized(Fill { layout, geom: &self.geom, scheme, x, lane, planes }));
     }
 
     fn of_group<'a, X>(&self, image: &'a [X], group: usize) -> &'a [X] {
@@ -168,7 +146,7 @@ impl<L: Tiles> Engine<L> {
         packed: &[L],
         images: &[&[X]],
         outs: &mut [&mut [O]],
-        finish: impl Fn(L) -> O + Copy,
+        finish: impl Fn(u64) -> O + Copy,
     ) {
         let g = &self.geom;
         let [oh, ow] = g.out_hw();
@@ -191,7 +169,7 @@ impl<L: Tiles> Engine<L> {
         packed: &[L],
         image: &[X],
         out: &mut [O],
-        finish: impl Fn(L) -> O + Copy + Send + Sync,
+        finish: impl Fn(u64) -> O + Copy + Send + Sync,
     ) {
         use rayon::prelude::*;
         let [oh, ow] = self.geom.out_hw();
@@ -229,7 +207,7 @@ impl<L: Tiles> Engine<L> {
         source: Source<'_, L>,
         blocks: Range<usize>,
         outs: &mut [&mut [O]],
-        finish: impl Fn(L) -> O + Copy,
+        finish: impl Fn(u64) -> O + Copy,
     ) {
         let per_image = self.layout.bases.len();
         let vectors = per_image * outs.len();
@@ -238,52 +216,48 @@ impl<L: Tiles> Engine<L> {
         let one_tap = self.geom.kh * self.geom.kw == 1;
         let copied = matches!(source, Source::Images(_)) || (one_tap && blocks.len() >= PANEL_BLOCKS);
         let mut panel = copied.then(|| Panel::new(offsets.len(), &self.tile, most));
-        let sums_of = match source {
-            Source::Planes(planes) => ChannelSums::new(self.scheme, &self.layout, planes, self.tile.lanes),
-            Source::Images(_) => None,
-        };
         let at_once = panel.as_ref().map_or(most * nv, Panel::vectors);
-        let mut sums = Space::new(at_once / nv * CHUNK.min(blocks.len()) * self.tile.len());
+        let mut sums = Sums::new(&self.tile, &self.runs);
         let (mut places, mut bases) = (Vec::with_capacity(at_once), Vec::with_capacity(at_once));
-        let mut drains = Vec::with_capacity(at_once);
+        let mut drains = Drains::default();
+        let [oh, ow] = self.geom.out_hw();
+        let rows = self.tile.rows;
         for first in (0..vectors).step_by(at_once) {
             let end = vectors.min(first + at_once);
-            self.drains(first..end, &mut drains);
+            drains.fill(&self.layout, first..end, &self.tile);
             places.clear();
             places.extend((first..end.next_multiple_of(nv)).map(|v| {
                 // The last strip may lack vectors: it computes the last one again.
                 let v = v.min(vectors - 1);
                 (v / per_image, self.layout.bases[v % per_image] as usize)
             }));
-            if let Some(panel) = &mut panel {
-                panel.fill(source, offsets, &places, self.layout.image);
-            }
-            let (reads, corrections) = match (&panel, source) {
+            let reads = match (&mut panel, source) {
+                (Some(panel), _) => panel.fill(source, offsets, &places, self.layout.image),
                 (None, Source::Planes(planes)) => {
                     bases.clear();
                     bases.extend(places.iter().map(|(image, at)| (image * self.layout.image + at) as u32));
-                    (Reads { planes, offsets, bases: &bases }, Vec::new())
-                }
-                (Some(panel), Source::Planes(_)) => (panel.reads(places.len()), Vec::new()),
-                (Some(panel), Source::Images(_)) => {
-                    (panel.reads(places.len()), bias::of_panel(self.scheme, panel, places.len()))
+                    Reads { planes, offsets, bases: &bases }
                 }
                 (None, Source::Images(_)) => unreachable!("images are copied into a panel"),
             };
-            let corrections = sums_of.as_ref().map_or(corrections, |sums| sums.corrections(&places));
-            let ahead = self.ahead(source, end..vectors.min(end + at_once));
-            for chunk in blocks.clone().step_by(CHUNK) {
-                let ahead = if chunk + CHUNK < blocks.end { Ahead::nothing() } else { ahead.clone() };
-                let chunk = chunk..blocks.end.min(chunk + CHUNK);
-                self.tiles(packed, reads, chunk.clone(), ahead, &mut sums);
-                let strips = places.len() / nv;
-                vectorized(|| {
-                    for (block, sums) in chunk.zip(sums.chunks_exact(strips * self.tile.len())) {
-                        let first = (block - blocks.start) * self.tile.rows;
-                        let rows = self.tile.rows.min(self.rows() - block * self.tile.rows);
-                        self.store((sums, &corrections), &drains, first..first + rows, outs, finish);
+            let mut ahead = self.ahead(source, end..vectors.min(end + at_once));
+            ahead.spread(blocks.len() * (places.len() / nv));
+            for block in blocks.clone() {
+                let weights = &packed[block * self.taps * rows..][..self.taps * rows];
+                let from_first = (block - blocks.start) * rows;
+                let channels = from_first..from_first + rows.min(self.rows() - block * rows);
+                for (strip, bases) in reads.bases.chunks_exact(nv).enumerate() {
+                    ahead.fetch();
+                    for run in &self.runs {
+                        let a = &weights[run.tap * rows..][..run.taps * rows];
+                        let from = (reads.offsets, run.offset);
+                        self.tile.run(a, reads.planes, from, bases, sums.lanes(), run.start);
+                        if let Some(add) = run.add {
+                            sums.add(add);
+                        }
                     }
-                });
+                    sums.store(drains.of_strip(strip), (channels.clone(), oh * ow), outs, finish);
+                }
             }
         }
     }
@@ -308,96 +282,5 @@ impl<L: Tiles> Engine<L> {
                 Ahead::new(planes, self.layout.channel(), taps, of + pixels.start..of + pixels.end)
             }
         }
-    }
-
-    /// `sums [block, strip, tile]` of some blocks and strips; meanwhile fetches what later ones will read.
-    fn tiles(
-        &self,
-        packed: &[L],
-        Reads { planes, offsets, bases }: Reads<'_, L>,
-        blocks: Range<usize>,
-        mut ahead: Ahead,
-        sums: &mut [L],
-    ) {
-        let (rows, len, nv) = (self.tile.rows, self.tile.len(), self.tile.vectors);
-        let count = bases.len() / nv;
-        ahead.spread(blocks.len() * count * self.runs.len());
-        for run in &self.runs {
-            for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(count * len)) {
-                let a = &packed[(block * self.taps + run.tap) * rows..][..run.taps * rows];
-                for (bases, c) in bases.chunks_exact(nv).zip(sums.chunks_exact_mut(len)) {
-                    ahead.fetch();
-                    self.tile.run(a, planes, (offsets, run.offset), bases, c, run.start);
-                }
-            }
-        }
-    }
-
-    /// Which lanes of some vectors are which pixels.
-    fn drains(&self, vectors: Range<usize>, drains: &mut Vec<Drain>) {
-        let per_image = self.layout.bases.len();
-        let (nv, lanes) = (self.tile.vectors, self.tile.lanes);
-        drains.clear();
-        for (i, v) in vectors.enumerate() {
-            for s in self.layout.segments(v % per_image) {
-                let drain = Drain {
-                    image: v / per_image,
-                    out: s.out,
-                    strip: i / nv,
-                    lane: i % nv * lanes + s.lane,
-                    len: s.len,
-                };
-                match drains.last_mut() {
-                    Some(last) if last.goes_on_with(&drain) => last.len += drain.len,
-                    _ => drains.push(drain),
-                }
-            }
-        }
-    }
-
-    /// The sums of a block, `[strip, row, lane]`, to its output channels.
-    #[inline(always)]
-    fn store<O>(
-        &self,
-        (sums, corrections): (&[L], &[u64]),
-        drains: &[Drain],
-        channels: Range<usize>,
-        outs: &mut [&mut [O]],
-        finish: impl Fn(L) -> O + Copy,
-    ) {
-        let [oh, ow] = self.geom.out_hw();
-        let width = self.tile.pixels();
-        for (row, channel) in channels.enumerate() {
-            for d in drains {
-                let sums = &sums[d.strip * self.tile.len() + row * width + d.lane..][..d.len];
-                let out = &mut outs[d.image][channel * oh * ow + d.out..][..d.len];
-                if corrections.is_empty() {
-                    out.iter_mut().zip(sums).for_each(|(o, &sum)| *o = finish(sum));
-                    continue;
-                }
-                let corrections = &corrections[d.strip * width + d.lane..][..d.len];
-                for ((o, sum), correction) in out.iter_mut().zip(sums).zip(corrections) {
-                    *o = finish(L::from_u64(sum.to_u64().wrapping_sub(*correction)));
-                }
-            }
-        }
-    }
-}
-
-/// Neighbouring lanes of a strip that are neighbouring pixels of an output.
-struct Drain {
-    image: usize,
-    /// Pixel of the output plane.
-    out: usize,
-    strip: usize,
-    /// Lane of the strip.
-    lane: usize,
-    len: usize,
-}
-
-impl Drain {
-    fn goes_on_with(&self, next: &Drain) -> bool {
-        (self.image, self.strip) == (next.image, next.strip)
-            && (self.out + self.len, self.lane + self.len) == (next.out, next.lane)
     }
 }

@@ -55,9 +55,17 @@ fn detect() -> Isa {
     Isa::Portable
 }
 
-/// Runs `work` compiled for the best instruction set: the loops that are inlined into it use its vectors.
+/// Loops that are compiled for each instruction set. A trait and no closure, because only what is inlined uses the
+/// vectors: compilers leave long closures outside, but not methods with `#[inline(always)]`.
+pub(crate) trait Loops {
+    type Out;
+    /// `#[inline(always)]`, as all that it calls in loops.
+    fn run(self) -> Self::Out;
+}
+
+/// Runs loops compiled for the best instruction set.
 #[inline]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<W: Loops>(work: W) -> W::Out {
     #[cfg(target_arch = "x86_64")]
     match Isa::best() {
         // SAFETY: the processor has these features.
@@ -66,21 +74,21 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
         Isa::Avx2 => return unsafe { on_avx2(work) },
         Isa::Portable => {}
     }
-    work()
+    work.run()
 }
 
 /// # Safety
 /// The processor has the features.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn on_avx2<R>(work: impl FnOnce() -> R) -> R {
-    work()
+unsafe fn on_avx2<W: Loops>(work: W) -> W::Out {
+    work.run()
 }
 
 /// # Safety
 /// The processor has the features.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn on_avx512<R>(work: impl FnOnce() -> R) -> R {
-    work()
+unsafe fn on_avx512<W: Loops>(work: W) -> W::Out {
+    work.run()
 }

@@ -11,6 +11,8 @@
 //! Phases that no tap reads are left out. If nothing is padded, the planes are the input itself.
 
 use super::arith::{Lane, Scheme};
+use super::isa::Loops;
+use super::limbs::Cut;
 use super::tile::Offsets;
 use picc_ir::geom::ConvGeom;
 
@@ -38,7 +40,6 @@ pub(super) struct Layout {
     /// The pixels of vector `v` are `segments[ends[v - 1]..ends[v]]`.
     segments: Vec<Segment>,
     ends: Vec<usize>,
-    limbs: usize,
     /// Lanes of a channel (or pair), of all channels (one limb), and of a plane.
     channel: usize,
     limb: usize,
@@ -92,7 +93,6 @@ impl Layout {
             bases: Vec::with_capacity(vectors.len()),
             segments: Vec::new(),
             ends: Vec::with_capacity(vectors.len()),
-            limbs,
             channel,
             limb,
             plane,
@@ -119,66 +119,10 @@ impl Layout {
         self.channel
     }
 
-    /// Positions of the taps of the first channel (or pair) in its planes.
-    pub fn taps_of_channel(&self) -> Vec<u32> {
-        let all = self.offsets.as_slice();
-        // The lower limb comes last and lies first.
-        let limb = all.len() / self.limbs;
-        all[all.len() - limb..].iter().copied().take_while(|&tap| (tap as usize) < self.channel).collect()
-    }
-
-    /// The channels of each limb of an image, the upper one first.
-    pub fn limbs<'a, L>(&self, image: &'a [L]) -> impl Iterator<Item = &'a [L]> {
-        image[..self.limbs * self.limb].chunks_exact(self.limb).rev()
-    }
-
     /// Pixels of a vector.
     pub fn segments(&self, vector: usize) -> &[Segment] {
         let start = if vector == 0 { 0 } else { self.ends[vector - 1] };
         &self.segments[start..self.ends[vector]]
-    }
-
-    /// Lays out one group of an image; `lane` makes lane `limb` of one or two values (the second may be missing). What
-    /// lies after the last channel keeps what it was: only lanes that are no pixels read it.
-    #[inline(always)]
-    pub fn fill<X: Copy, L: Lane>(
-        &self,
-        g: &ConvGeom,
-        x: &[X],
-        scheme: Scheme,
-        lane: impl Fn(X, Option<X>, usize) -> L,
-        planes: &mut [L],
-    ) {
-        let area = g.h * g.w;
-        let per_lane = if scheme.paired() { 2 } else { 1 };
-        let gaps = g.pads != [0; 4] || g.stride != [1, 1];
-        for (c, pair) in x.chunks(per_lane * area).enumerate() {
-            let (first, second) = pair.split_at(area);
-            for limb in 0..scheme.limbs() {
-                let channel = &mut planes[limb * self.limb + c * self.channel..][..self.channel];
-                if gaps {
-                    channel.fill(L::ZERO);
-                }
-                for y in 0..g.h {
-                    let row = |of: &[X]| -> std::ops::Range<usize> {
-                        if of.is_empty() { 0..0 } else { y * g.w..(y + 1) * g.w }
-                    };
-                    let (a, b) = (&first[row(first)], &second[row(second)]);
-                    for x in 0..self.phases[1] {
-                        let Some((at, skip)) = self.line(g, y, x) else { continue };
-                        let line = &mut channel[at..];
-                        if b.is_empty() {
-                            put(line, a.iter().skip(skip).step_by(g.stride[1]), |&a| lane(a, None, limb));
-                        } else if g.stride[1] == 1 {
-                            put(line, a.iter().zip(b), |(&a, &b)| lane(a, Some(b), limb));
-                        } else {
-                            let both = a.iter().zip(b).skip(skip).step_by(g.stride[1]);
-                            put(line, both, |(&a, &b)| lane(a, Some(b), limb));
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// Where, within a channel, row `y` of horizontal phase `px` begins, and its first column.
@@ -189,6 +133,57 @@ impl Layout {
         let stride = g.stride[1];
         let skip = (px + stride - g.pads[1] % stride) % stride;
         Some((slot * self.plane + y / g.stride[0] * self.pitch + (g.pads[1] + skip) / stride, skip))
+    }
+}
+
+/// Lays out one group of an image; `lane` makes a lane of a limb of one or two values (the second may be missing). What
+/// lies after the last channel keeps what it was: only lanes that are no pixels read it.
+pub(super) struct Fill<'a, X, L, F> {
+    pub layout: &'a Layout,
+    pub geom: &'a ConvGeom,
+    pub scheme: Scheme,
+    pub x: &'a [X],
+    pub lane: F,
+    pub planes: &'a mut [L],
+}
+
+impl<X: Copy, L: Lane, F: Fn(X, Option<X>, Cut) -> L> Loops for Fill<'_, X, L, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Fill { layout, geom: g, scheme, x, lane, planes } = self;
+        let area = g.h * g.w;
+        let per_lane = if scheme.paired() { 2 } else { 1 };
+        let gaps = g.pads != [0; 4] || g.stride != [1, 1];
+        for (c, pair) in x.chunks(per_lane * area).enumerate() {
+            let (first, second) = pair.split_at(area);
+            for limb in 0..scheme.limbs() {
+                let cut = scheme.cut(limb);
+                let channel = &mut planes[limb * layout.limb + c * layout.channel..][..layout.channel];
+                if gaps {
+                    channel.fill(L::ZERO);
+                }
+                for y in 0..g.h {
+                    let row = |of: &[X]| -> std::ops::Range<usize> {
+                        if of.is_empty() { 0..0 } else { y * g.w..(y + 1) * g.w }
+                    };
+                    let (a, b) = (&first[row(first)], &second[row(second)]);
+                    for x in 0..layout.phases[1] {
+                        let Some((at, skip)) = layout.line(g, y, x) else { continue };
+                        let line = &mut channel[at..];
+                        if b.is_empty() {
+                            put(line, a.iter().skip(skip).step_by(g.stride[1]), |&a| lane(a, None, cut));
+                        } else if g.stride[1] == 1 {
+                            put(line, a.iter().zip(b), |(&a, &b)| lane(a, Some(b), cut));
+                        } else {
+                            let both = a.iter().zip(b).skip(skip).step_by(g.stride[1]);
+                            put(line, both, |(&a, &b)| lane(a, Some(b), cut));
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

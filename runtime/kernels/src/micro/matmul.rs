@@ -61,7 +61,7 @@ impl PackedRight {
         length("the batch", 1, geom.batch)?;
         length("the weights", geom.inner * geom.cols, w.len())?;
         // Here the values are the packed factor.
-        let known = Known { weights_half: known.values_half, values_half: known.weights_half, ..known };
+        let known = known.swapped();
         let isa = Isa::best();
         let engine = engine(&conv, choose(&conv, ring_bits, known, isa), isa);
         let planes = match &engine {
@@ -84,7 +84,7 @@ impl PackedRight {
         length("the product", self.geom.rows * self.geom.cols, out.len())?;
         fn one<L: Tiles, X: Element, O: Element>(e: &Engine<L>, planes: &[L], x: &[X], out: &mut [O], shift: u32) {
             let planes = Source::Planes(planes);
-            e.blocks_of(&e.pack(x), planes, e.all_blocks(), &mut [out], |v| O::from_u64(v.to_u64(), shift));
+            e.blocks_of(&e.pack(x), planes, e.all_blocks(), &mut [out], |v| O::from_u64(v, shift));
         }
         match (&self.engine, &self.planes) {
             (Lanes::Wide(e), Lanes::Wide(p)) => one(e, p, x, out, self.shift),

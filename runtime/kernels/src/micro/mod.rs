@@ -31,19 +31,21 @@ mod arith;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod bias;
 mod choose;
 mod conv;
 mod element;
 mod engine;
 mod isa;
 mod layout;
+mod limbs;
 mod matmul;
 mod panel;
 mod portable;
+mod runs;
 mod select;
 mod source;
 mod space;
+mod sums;
 mod tile;
 
 pub use arith::Scheme;
@@ -51,7 +53,8 @@ pub use choose::{Known, choose};
 pub use conv::{PackedConv, ShapeError};
 pub use element::Element;
 pub use isa::Isa;
-pub(crate) use isa::vectorized;
+pub(crate) use isa::{Loops, vectorized};
+pub use limbs::Limbs;
 pub use matmul::{PackedRight, matmul, matmul_on_threads};
 
 #[cfg(test)]

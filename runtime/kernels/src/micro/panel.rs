@@ -22,7 +22,6 @@ const BYTES: usize = 512 << 10;
 
 /// `[strip, tap, vector, lane]`.
 pub(super) struct Panel<L: Lane> {
-    taps: usize,
     vectors: usize,
     lanes: usize,
     offsets: Offsets,
@@ -38,7 +37,6 @@ impl<L: Lane> Panel<L> {
         let strips = (BYTES / (taps * width * size_of::<L>()).max(1)).clamp(1, most);
         let lane = |at: usize| u32::try_from(at).expect("panels below 2^32 lanes");
         Panel {
-            taps,
             vectors: tile.vectors,
             lanes: tile.lanes,
             offsets: Offsets::new((0..taps).map(|tap| lane(tap * width)).collect()),
@@ -55,28 +53,15 @@ impl<L: Lane> Panel<L> {
         self.bases.len()
     }
 
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
-
-    /// Lanes of a tap of a strip.
-    pub fn width(&self) -> usize {
-        self.vectors * self.lanes
-    }
-
-    /// `[tap, vector, lane]` each.
-    pub fn strips(&self) -> impl Iterator<Item = &[L]> {
-        self.data.chunks_exact(self.taps * self.width())
-    }
-
-    /// The reads of its first vectors.
-    pub fn reads(&self, vectors: usize) -> Reads<'_, L> {
-        Reads { planes: &self.data, offsets: &self.offsets, bases: &self.bases[..vectors] }
-    }
-
-    /// Copies what vectors at some pixels of some images read from some offsets.
-    pub fn fill(&mut self, source: Source<'_, L>, offsets: &Offsets, vectors: &[(usize, usize)], image_len: usize) {
-        let width = self.width();
+    /// Copies what vectors at some pixels of some images read from some offsets; the same reads, of the panel.
+    pub fn fill(
+        &mut self,
+        source: Source<'_, L>,
+        offsets: &Offsets,
+        vectors: &[(usize, usize)],
+        image_len: usize,
+    ) -> Reads<'_, L> {
+        let width = self.vectors * self.lanes;
         self.stretches.clear();
         for (v, &(image, at)) in vectors.iter().enumerate() {
             match self.stretches.last_mut() {
@@ -97,5 +82,6 @@ impl<L: Lane> Panel<L> {
                 }
             }
         }
+        Reads { planes: &self.data, offsets: &self.offsets, bases: &self.bases[..vectors.len()] }
     }
 }

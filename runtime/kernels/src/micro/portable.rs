@@ -1,6 +1,6 @@
 //! The portable twin of every tile.
 
-use super::arith::{Lane, SPLIT};
+use super::arith::Lane;
 use super::tile::{Raw, Start};
 
 /// Sum of the products of two pairs of signed 16-bit numbers.
@@ -31,7 +31,6 @@ macro_rules! portable {
                     for (s, &$u) in sums.iter_mut().zip(old) {
                         *s = match t.start {
                             Start::Zero => <$L as Lane>::ZERO,
-                            Start::Sums => $u,
                             Start::UpperLimb => $upper,
                         };
                     }
@@ -56,7 +55,7 @@ macro_rules! portable {
     };
 }
 
-portable!(wide, u64, 4, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u << SPLIT);
+portable!(wide, u64, 4, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u);
 portable!(float, f64, 4, |c, a, b| c + a * b, |u| u);
 portable!(word, u32, 8, |c, a, b| c.wrapping_add(a.wrapping_mul(b)), |u| u);
 portable!(half, u32, 8, |c, a, b| c.wrapping_add(pairs(a, b)), |u| u << 16);

@@ -27,16 +27,12 @@ impl Tiles for u64 {
     fn tile(scheme: Scheme, isa: Isa, rows: usize) -> Tile<u64> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni if matches!(scheme, Scheme::Wide52 | Scheme::Split) => {
+            Isa::Avx512Vnni if scheme == Scheme::Wide52 => {
                 tiles!(rows, isa, 8, avx512::wide52, 8 x 3 at 100, 4 x 5 at 105, 1 x 8 at 180)
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx512Vnni => {
                 tiles!(rows, isa, 8, avx512::wide, 8 x 3 at 100, 4 x 5 at 105, 1 x 8 at 180)
-            }
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 if scheme == Scheme::Narrow => {
-                tiles!(rows, isa, 4, avx2::narrow, 3 x 2 at 100, 2 x 2 at 115, 1 x 4 at 150)
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => tiles!(rows, isa, 4, avx2::wide, 4 x 1 at 100, 2 x 2 at 100, 1 x 4 at 130),

@@ -1,32 +1,29 @@
 //! Values of a product as tiles read them: lanes.
 
 use super::ahead::Ahead;
-use super::arith::{SPLIT, Scheme};
+use super::arith::{Lane, Scheme};
 use super::element::Element;
-use super::isa::vectorized;
+use super::isa::{Loops, vectorized};
+use super::limbs::Cut;
 use super::select::Tiles;
 
-/// Evaluates `$body` with `$lane` making lane `limb` of one or two values (the second may be missing), for `$scheme`: code
-/// of its own for each kind of lane.
+/// Evaluates `$body` with `$lane` making a lane of a limb of one or two values (the second may be missing), for `$scheme`:
+/// code of its own for each kind of lane.
 macro_rules! by_lane {
     ($scheme:expr, |$lane:ident| $body:expr) => {{
-        use $crate::micro::source::{limb_of, pair};
-        let scheme: Scheme = $scheme;
-        match (scheme.paired(), scheme.limbs()) {
-            (true, 1) => {
-                let $lane = |a, b, _| pair(a, b, 0);
+        use $crate::micro::{limbs::Cut, source::pair};
+        match $scheme {
+            Scheme::Limbs(limbs) if limbs.exact() > 0 => {
+                let $lane = |a: X, b: Option<X>, cut: Cut| pair(cut.of(a.to_u64()), b.map(|b| cut.of(b.to_u64())));
                 $body
             }
-            (true, _) => {
-                let $lane = pair;
+            Scheme::Limbs(_) | Scheme::Half => {
+                let word = |v: X, cut: Cut| cut.of_word(v.to_u64() as u32);
+                let $lane = |a: X, b: Option<X>, cut: Cut| pair(word(a, cut), b.map(|b| word(b, cut)));
                 $body
             }
-            (false, 1) => {
-                let $lane = |a: X, _: Option<X>, _| L::from_u64(a.to_u64());
-                $body
-            }
-            (false, _) => {
-                let $lane = |a: X, _: Option<X>, limb| limb_of(a, limb);
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word => {
+                let $lane = |a: X, _: Option<X>, _: Cut| L::from_u64(a.to_u64());
                 $body
             }
         }
@@ -35,21 +32,10 @@ macro_rules! by_lane {
 
 pub(super) use by_lane;
 
-/// 16-bit limb `limb` of two values in one lane: `v = low + 2^16 high` with signed 16-bit `low`, and `high` mod 2^16.
+/// Two 16-bit numbers in one lane.
 #[inline(always)]
-pub(super) fn pair<X: Element, L: Tiles>(a: X, b: Option<X>, limb: usize) -> L {
-    let half = |v: X| -> u32 {
-        let v = v.to_u64() as u32;
-        (if limb == 0 { v } else { v.wrapping_add(1 << 15) >> 16 }) & 0xffff
-    };
-    L::from_u64(u64::from(half(a) | b.map_or(0, half) << 16))
-}
-
-/// A limb of [`Scheme::Split`].
-#[inline(always)]
-pub(super) fn limb_of<X: Element, L: Tiles>(v: X, limb: usize) -> L {
-    let v = v.to_u64();
-    L::from_u64(if limb == 0 { v & ((1 << SPLIT) - 1) } else { v >> SPLIT })
+pub(super) fn pair<L: Lane>(a: u16, b: Option<u16>) -> L {
+    L::from_u64(u64::from(a) | u64::from(b.unwrap_or(0)) << 16)
 }
 
 /// Where tiles, or the panels that they read, find the values of one group of some images.
@@ -89,7 +75,7 @@ pub(super) struct Group<'a, X> {
 
 impl<X: Element, L: Tiles> Pixels<L> for Group<'_, X> {
     fn write(&self, stretches: &[Stretch], step: usize, panel: &mut [L]) {
-        vectorized(|| by_lane!(self.scheme, |lane| self.write_lanes(stretches, step, lane, panel)));
+        by_lane!(self.scheme, |lane| vectorized(Write { group: self, stretches, step, lane, panel }));
     }
 
     fn ahead(&self, image: usize, pixels: std::ops::Range<usize>) -> Ahead {
@@ -98,28 +84,34 @@ impl<X: Element, L: Tiles> Pixels<L> for Group<'_, X> {
     }
 }
 
-impl<X: Element> Group<'_, X> {
+struct Write<'a, 'b, X, L, F> {
+    group: &'a Group<'b, X>,
+    stretches: &'a [Stretch],
+    step: usize,
+    lane: F,
+    panel: &'a mut [L],
+}
+
+impl<X: Element, L, F: Fn(X, Option<X>, Cut) -> L> Loops for Write<'_, '_, X, L, F> {
+    type Out = ();
+
     #[inline(always)]
-    fn write_lanes<L>(
-        &self,
-        stretches: &[Stretch],
-        step: usize,
-        lane: impl Fn(X, Option<X>, usize) -> L,
-        panel: &mut [L],
-    ) {
-        let channels = self.images[0].len() / self.area;
-        let (limbs, per_lane) = (self.scheme.limbs(), if self.scheme.paired() { 2 } else { 1 });
+    fn run(self) {
+        let Write { group, stretches, step, lane, panel } = self;
+        let channels = group.images[0].len() / group.area;
+        let (limbs, per_lane) = (group.scheme.limbs(), if group.scheme.paired() { 2 } else { 1 });
         let mut tap = 0;
         for limb in (0..limbs).rev() {
+            let cut = group.scheme.cut(limb);
             for c in (0..channels).step_by(per_lane) {
                 for s in stretches {
                     let to = &mut panel[tap * step + s.to..][..s.len];
-                    let row = |c: usize| &self.images[s.image][c * self.area + s.at..][..s.len];
+                    let row = |c: usize| &group.images[s.image][c * group.area + s.at..][..s.len];
                     if per_lane == 2 && c + 1 < channels {
                         let values = row(c).iter().zip(row(c + 1));
-                        to.iter_mut().zip(values).for_each(|(to, (&a, &b))| *to = lane(a, Some(b), limb));
+                        to.iter_mut().zip(values).for_each(|(to, (&a, &b))| *to = lane(a, Some(b), cut));
                     } else {
-                        to.iter_mut().zip(row(c)).for_each(|(to, &a)| *to = lane(a, None, limb));
+                        to.iter_mut().zip(row(c)).for_each(|(to, &a)| *to = lane(a, None, cut));
                     }
                 }
                 tap += 1;

@@ -28,7 +28,7 @@ fn conv_u32_narrow(x: &[u32], w: &[i16], out: &mut [u32], geom: &ConvGeom) -> Re
     PackedConv::new(w, geom, 32, NARROW)?.run(x, out)
 }
 
-const NARROW: Known = Known { weights_half: true, values_half: false, sums_exact: false };
+const NARROW: Known = Known { weight_bits: 16, value_bits: 64, sums_exact: false };
 
 /// `left [batch, rows, inner] x right [batch, inner, cols]` mod 2^64.
 fn matmul_u64(left: &[u64], right: &[u64], out: &mut [u64], geom: &MatMulGeom) -> Result<(), ShapeError> {
@@ -159,15 +159,24 @@ fn geometries(r: &mut Random) -> Vec<ConvGeom> {
 fn widths(scheme: Scheme) -> [u32; 3] {
     match scheme {
         Scheme::Wide => [64, 64, 64],
-        Scheme::Narrow => [64, 32, 64],
-        Scheme::Split => [64, 16, 64],
         Scheme::Wide52 => [64, 64, 52],
         // 20 + 20 bits and a fan-in below 2^12.
         Scheme::Float => [20, 20, 64],
         Scheme::Word => [64, 64, 32],
-        Scheme::Limbs => [64, 16, 32],
+        Scheme::Limbs(_) => unreachable!("of the weights' and the ring's own widths"),
         Scheme::Half => [16, 16, 32],
     }
+}
+
+/// Every arithmetic with bits of values and weights for which it is exact, and of the ring.
+fn schemes(g: &ConvGeom) -> Vec<(Scheme, [u32; 3])> {
+    let plain = [Scheme::Wide, Scheme::Wide52, Scheme::Float, Scheme::Word, Scheme::Half];
+    let limbs = [(16, 32), (16, 33), (16, 37), (16, 64), (12, 45), (12, 64), (8, 48), (8, 64), (2, 64)];
+    let of = |(bits, ring): (u8, u8)| {
+        let pairs = g.fan_in().div_ceil(2);
+        (Scheme::Limbs(Limbs::new(ring, bits, pairs).expect("narrow weights")), [64, bits.into(), ring.into()])
+    };
+    plain.map(|scheme| (scheme, widths(scheme))).into_iter().chain(limbs.map(of)).collect()
 }
 
 fn reduced(v: &[i64], ring: u32) -> Vec<i64> {
@@ -178,8 +187,7 @@ fn reduced(v: &[i64], ring: u32) -> Vec<i64> {
 fn every_tile_is_the_definition() {
     let mut r = Random(1);
     for (n, g) in geometries(&mut r).iter().enumerate() {
-        for scheme in Scheme::ALL {
-            let [x_bits, w_bits, ring] = widths(scheme);
+        for (scheme, [x_bits, w_bits, ring]) in schemes(g) {
             for extreme in [false, true] {
                 let x = r.values(g.n * g.c_in * g.h * g.w, x_bits, extreme);
                 let w = r.values(g.c_out * g.fan_in(), w_bits, extreme);
@@ -229,7 +237,7 @@ fn typed_products_agree() {
         // Weights as elements of a ring, as protocols hold them.
         let (ring, mask) = (40, (1 << 40) - 1);
         let elements: Vec<u64> = unsigned(&wide).iter().map(|w| w & mask).collect();
-        let known = Known { weights_half: true, ..Known::default() };
+        let known = Known { weight_bits: 16, ..Known::default() };
         let mut out = vec![0u64; expected.len()];
         PackedConv::new(&elements, g, ring, known).expect("fits").run(&unsigned(&x), &mut out).expect("fits");
         assert!(out == unsigned(&expected).iter().map(|v| v & mask).collect::<Vec<_>>(), "{g:?}");
@@ -260,8 +268,8 @@ fn matrix_products_are_the_definition() {
                 let right = |k: usize| b[(row / rows * inner + k) * cols + col];
                 *o = (0..inner).fold(0, |s: i64, k| s.wrapping_add(a[row * inner + k].wrapping_mul(right(k))));
             }
-            let half = bits == 16;
-            let known = Known { weights_half: half, values_half: half, sums_exact: half };
+            let bits = bits as u8;
+            let known = Known { weight_bits: bits, value_bits: bits, sums_exact: bits == 16 };
             for ring in [5u8, 16, 30, 32, 33, 52, 53, 64] {
                 let expected = reduced(&expected, ring.into());
                 let mut out = vec![-1i64; expected.len()];
@@ -318,22 +326,31 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn arithmetic_follows_from_public_facts() {
     let g = geom([1, 2, 4, 4], [2, 3, 3], [1, 1], [0; 4], [1, 1], 1);
-    let known = |w, x, s| Known { weights_half: w, values_half: x, sums_exact: s };
+    let known = |weight_bits, value_bits, sums_exact| Known { weight_bits, value_bits, sums_exact };
+    let limbs = |ring, weights| Scheme::Limbs(Limbs::new(ring, weights, 9).expect("narrow weights"));
     let best = Isa::Avx512Vnni;
     assert_eq!(choose(&g, 16, Known::default(), best), Scheme::Half);
     assert_eq!(choose(&g, 32, Known::default(), best), Scheme::Word);
-    assert_eq!(choose(&g, 32, known(true, false, false), best), Scheme::Limbs);
-    assert_eq!(choose(&g, 32, known(true, false, false), Isa::Avx2), Scheme::Limbs);
-    assert_eq!(choose(&ConvGeom { kh: 1, kw: 1, ..g }, 32, known(true, false, false), Isa::Avx2), Scheme::Word);
-    assert_eq!(choose(&g, 32, known(true, true, false), best), Scheme::Half);
-    assert_eq!(choose(&g, 33, known(true, true, true), best), Scheme::Wide52);
-    assert_eq!(choose(&g, 33, known(true, true, true), Isa::Avx2), Scheme::Float);
-    assert_eq!(choose(&g, 53, known(true, false, false), best), Scheme::Wide);
-    let many = ConvGeom { c_out: 8, ..g };
-    assert_eq!(choose(&many, 53, known(true, false, false), Isa::Avx2), Scheme::Narrow);
-    assert_eq!(choose(&many, 53, known(false, true, false), Isa::Avx2), Scheme::Wide);
-    assert_eq!(choose(&many, 53, known(true, false, false), best), Scheme::Split);
-    assert_eq!(choose(&g, 53, known(true, false, false), Isa::Avx2), Scheme::Wide);
+    assert_eq!(choose(&g, 32, known(16, 64, false), best), limbs(32, 16));
+    assert_eq!(choose(&g, 32, known(17, 64, false), best), Scheme::Word);
+    assert_eq!(choose(&g, 32, known(16, 64, false), Isa::Avx2), limbs(32, 16));
+    assert_eq!(choose(&g, 32, known(16, 16, false), best), Scheme::Half);
+    assert_eq!(choose(&g, 33, known(17, 17, true), best), Scheme::Wide52);
+    assert_eq!(choose(&g, 33, known(17, 17, true), Isa::Avx2), Scheme::Float);
+    assert_eq!(choose(&g, 53, known(17, 64, false), best), Scheme::Wide);
     let depthwise = ConvGeom { groups: 2, ..g };
-    assert_eq!(choose(&depthwise, 16, known(true, true, true), best), Scheme::Word);
+    assert_eq!(choose(&depthwise, 16, known(16, 16, true), best), Scheme::Word);
+    assert_eq!(choose(&depthwise, 53, known(16, 64, false), best), Scheme::Wide);
+}
+
+#[test]
+fn limbs_are_as_few_as_sums_allow() {
+    let exact = |ring, weights, pairs| Limbs::new(ring, weights, pairs).map(|limbs| (limbs.count(), limbs.run()));
+    assert_eq!(exact(64, 17, 1), None);
+    assert_eq!(exact(32, 16, 1000).map(|(count, _)| count), Some(2));
+    // 5 bits below the upper 32; sums of 2^11 pairs stay below 2^31.
+    assert_eq!(exact(37, 16, 288), Some((3, 2047)));
+    assert_eq!(exact(64, 8, 128), Some((4, 255)));
+    // Three limbs of 11 bits, added up every 31 pairs, cost less than four of 8.
+    assert_eq!(exact(64, 16, 288), Some((5, 31)));
 }

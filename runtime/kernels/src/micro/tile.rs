@@ -12,8 +12,6 @@ use super::isa::Isa;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Zero,
-    /// The sums so far.
-    Sums,
     /// The sums so far were those of the upper 16-bit limb.
     UpperLimb,
 }
