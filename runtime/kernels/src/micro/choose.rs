@@ -43,7 +43,7 @@ pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme 
     }
     if let Some(limbs) = Limbs::new(ring_bits, known.weight_bits, channels.div_ceil(2) * geom.kh * geom.kw)
         && paired
-        && limbs_win(limbs, geom, ring_bits, isa)
+        && limbs_win(limbs, geom, ring_bits, known.sums_exact, isa)
     {
         return Scheme::Limbs(limbs);
     }
@@ -55,8 +55,18 @@ pub fn choose(geom: &ConvGeom, ring_bits: u8, known: Known, isa: Isa) -> Scheme 
     }
 }
 
-fn limbs_win(limbs: Limbs, geom: &ConvGeom, ring_bits: u8, isa: Isa) -> bool {
-    let _ = (limbs, ring_bits);
-    // A 1x1 kernel does not make up for cutting values into limbs unless products and sums are one instruction.
-    isa == Isa::Avx512Vnni || (isa == Isa::Avx2 && geom.kh * geom.kw > 1)
+fn limbs_win(limbs: Limbs, geom: &ConvGeom, ring_bits: u8, sums_exact: bool, isa: Isa) -> bool {
+    // A 1x1 kernel, or few output channels, may not make up for cutting values into limbs.
+    let windows = geom.kh * geom.kw > 1;
+    let many = geom.c_out / geom.groups.max(1) >= 8;
+    let count = limbs.count();
+    match (isa, ring_bits) {
+        (Isa::Portable, _) => false,
+        (Isa::Avx2, 0..=32) => windows,
+        (Isa::Avx512 | Isa::Avx512Vnni, 0..=32) => true,
+        (Isa::Avx2, _) => many && (count <= 4 || !sums_exact),
+        (Isa::Avx512, _) => many && !sums_exact,
+        (Isa::Avx512Vnni, 33..=52) => many && (count == 3 || (count == 4 && windows)),
+        (Isa::Avx512Vnni, _) => many && !sums_exact,
+    }
 }

@@ -338,9 +338,38 @@ fn arithmetic_follows_from_public_facts() {
     assert_eq!(choose(&g, 33, known(17, 17, true), best), Scheme::Wide52);
     assert_eq!(choose(&g, 33, known(17, 17, true), Isa::Avx2), Scheme::Float);
     assert_eq!(choose(&g, 53, known(17, 64, false), best), Scheme::Wide);
+    let many = ConvGeom { c_out: 8, ..g };
+    let one_tap = ConvGeom { kh: 1, kw: 1, ..many };
+    assert_eq!(choose(&one_tap, 32, known(16, 64, false), Isa::Avx2), Scheme::Word);
+    assert_eq!(choose(&many, 64, known(16, 64, false), best), limbs(64, 16));
+    assert_eq!(choose(&many, 64, known(16, 64, false), Isa::Portable), Scheme::Wide);
+    assert_eq!(choose(&g, 64, known(16, 64, false), best), Scheme::Wide);
+    assert_eq!(choose(&many, 37, known(16, 64, true), Isa::Avx2), limbs(37, 16));
+    assert_eq!(choose(&many, 52, known(12, 64, false), best), limbs(52, 12));
+    assert_eq!(choose(&one_tap, 52, known(12, 64, false), best), Scheme::Wide52);
+    assert_eq!(choose(&many, 64, known(8, 64, true), best), Scheme::Float);
     let depthwise = ConvGeom { groups: 2, ..g };
     assert_eq!(choose(&depthwise, 16, known(16, 16, true), best), Scheme::Word);
     assert_eq!(choose(&depthwise, 53, known(16, 64, false), best), Scheme::Wide);
+}
+
+/// Every exact digit, and every weight, as large as it can be with one sign.
+#[test]
+fn the_longest_sums_do_not_wrap() {
+    for (ring, weight_bits) in [(37u8, 16u8), (64, 16), (64, 12), (64, 8), (48, 12), (45, 12)] {
+        let g = geom([1, 300, 3, 20], [9, 3, 3], [1, 1], [1; 4], [1, 1], 1);
+        let limbs = Limbs::new(ring, weight_bits, g.fan_in().div_ceil(2)).expect("narrow weights");
+        let halves = (0..limbs.exact()).fold(0u64, |sum, i| sum | 1 << (limbs.shift(i + 1) - 1));
+        let x = vec![halves.wrapping_neg().cast_signed(); g.c_in * g.h * g.w];
+        let w = vec![-1i64 << (weight_bits - 1); g.c_out * g.fan_in()];
+        let expected = reduced(&definition(&x, &w, &g), ring.into());
+        for isa in Isa::available() {
+            let conv = PackedConv::with(&w, &g, ring, Scheme::Limbs(limbs), isa).expect("a convolution");
+            let mut out = vec![-1i64; expected.len()];
+            conv.run(&x, &mut out).expect("lengths fit");
+            assert!(out == expected, "ring {ring}, weights of {weight_bits} bits, {isa:?}");
+        }
+    }
 }
 
 #[test]
