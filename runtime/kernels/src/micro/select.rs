@@ -49,7 +49,7 @@ impl Tiles for f64 {
                 tiles!(rows, isa, 8, avx512::float, 8 x 3 at 100, 4 x 5 at 105, 1 x 8 at 180)
             }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => tiles!(rows, isa, 4, avx2::float, 4 x 3 at 100, 1 x 8 at 180),
+            Isa::Avx2 => tiles!(rows, isa, 4, avx2::float, 6 x 2 at 100, 4 x 2 at 115, 1 x 8 at 180),
             _ => tiles!(rows, Isa::Portable, 4, portable::float, 4 x 1 at 100, 1 x 4 at 110),
         }
     }
@@ -72,7 +72,7 @@ impl Tiles for u32 {
                 tiles!(rows, isa, 16, avx512::word, 8 x 3 at 100, 4 x 5 at 105, 1 x 8 at 180)
             }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 if pairs => tiles!(rows, isa, 8, avx2::half, 4 x 2 at 100, 1 x 8 at 180),
+            Isa::Avx2 if pairs => tiles!(rows, isa, 8, avx2::half, 6 x 2 at 100, 4 x 2 at 104, 1 x 8 at 180),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => tiles!(rows, isa, 8, avx2::word, 4 x 2 at 100, 1 x 8 at 180),
             _ if pairs => tiles!(rows, Isa::Portable, 8, portable::half, 4 x 1 at 100, 1 x 4 at 110),
