@@ -20,7 +20,10 @@ pub(super) struct Reads<'a, L> {
 /// Bytes of a panel that a second-level cache holds besides the weights.
 const BYTES: usize = 512 << 10;
 
-/// `[strip, tap, vector, lane]`.
+/// Bytes between strips, which would otherwise often lie a multiple of 4096 bytes apart, in one set of the cache.
+const APART: usize = 256;
+
+/// `[strip, tap, vector, lane]`, and a gap behind each strip.
 pub(super) struct Panel<L: Lane> {
     vectors: usize,
     lanes: usize,
@@ -35,16 +38,17 @@ impl<L: Lane> Panel<L> {
     pub fn new(taps: usize, tile: &Tile<L>, most: usize) -> Panel<L> {
         let width = tile.pixels();
         let strips = (BYTES / (taps * width * size_of::<L>()).max(1)).clamp(1, most);
+        let strip = taps * width + APART / size_of::<L>();
         let lane = |at: usize| u32::try_from(at).expect("panels below 2^32 lanes");
         Panel {
             vectors: tile.vectors,
             lanes: tile.lanes,
             offsets: Offsets::new((0..taps).map(|tap| lane(tap * width)).collect()),
             bases: (0..strips * tile.vectors)
-                .map(|v| lane(v / tile.vectors * taps * width + v % tile.vectors * tile.lanes))
+                .map(|v| lane(v / tile.vectors * strip + v % tile.vectors * tile.lanes))
                 .collect(),
             stretches: Vec::new(),
-            data: Space::new(strips * taps * width),
+            data: Space::new(strips * strip),
         }
     }
 
