@@ -216,30 +216,20 @@ fn words<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
 fn floats<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], runs: &mut Vec<Run<'a>>) {
     let x: Vec<f64> = x.iter().map(|v| (v >> 24) as f64).collect();
     let w: Vec<f64> = w.iter().map(|&v| v as f64).collect();
-    let (a, b) = (x.clone(), w.clone());
-    runs.push((
-        "f64 dgemm (matrixmultiply), im2col".into(),
-        Kind::Float,
-        Box::new(move || drop(black_box(dgemm(g, &b, &im2col(g, &a, |v| *v))))),
-    ));
-    let (a, b) = (x.clone(), w.clone());
-    runs.push((
-        "f64 gemm (gemm), im2col".into(),
-        Kind::Float,
-        Box::new(move || drop(black_box(gemm(g, &b, &im2col(g, &a, |v| *v))))),
-    ));
-    let (a, b) = (im2col(g, &x, |v| *v), w.clone());
-    runs.push((
-        "f64 gemm (gemm), the product alone".into(),
-        Kind::Part,
-        Box::new(move || drop(black_box(gemm(g, &b, &a)))),
-    ));
-    let unfolded = im2col(g, &x, |v| *v);
-    runs.push((
-        "f64 dgemm (matrixmultiply), the product alone".into(),
-        Kind::Part,
-        Box::new(move || drop(black_box(dgemm(g, &w, &unfolded)))),
-    ));
+    // A 1x1 kernel needs no windows.
+    let windows = g.kh * g.kw > 1;
+    let (kind, alone) = if windows { (Kind::Part, ", windows unfolded before") } else { (Kind::Float, "") };
+    type Product = fn(&ConvGeom, &[f64], &[f64]) -> Vec<f64>;
+    for (name, product) in [("dgemm (matrixmultiply)", dgemm as Product), ("gemm (gemm)", gemm)] {
+        if windows {
+            let (x, w) = (x.clone(), w.clone());
+            let run = move || drop(black_box(product(g, &w, &im2col(g, &x, |v| *v))));
+            runs.push((format!("f64 {name}, im2col"), Kind::Float, Box::new(run)));
+        }
+        let (unfolded, w) = (im2col(g, &x, |v| *v), w.clone());
+        let run = move || drop(black_box(product(g, &w, &unfolded)));
+        runs.push((format!("f64 {name}{alone}"), kind, Box::new(run)));
+    }
 }
 
 /// Values in limbs of so many bits, one f64 product each, and their sum in the ring.
@@ -249,8 +239,8 @@ fn limbs<'a>(g: &'a ConvGeom, x: &[i64], w: &[i64], bits: &'a [u32], runs: &mut 
     let run = move || {
         let (mut sums, mut from) = (vec![0u64; g.c_out * g.h * g.w], 0);
         for &bits in bits {
-            let limb: Vec<f64> = x.iter().map(|v| (v.cast_unsigned() >> from & ((1 << bits) - 1)) as f64).collect();
-            let product = gemm(g, &w, &im2col(g, &limb, |v| *v));
+            let limb = |v: &i64| (v.cast_unsigned() >> from & ((1 << bits) - 1)) as f64;
+            let product = gemm(g, &w, &im2col(g, &x, limb));
             sums.iter_mut().zip(&product).for_each(|(s, &p)| {
                 *s = s.wrapping_add((p as i64).cast_unsigned() << from);
             });

@@ -9,7 +9,6 @@
 //!       sums -> output rows
 //! ```
 
-use super::ahead::Ahead;
 use super::arith::Scheme;
 use super::element::Element;
 use super::isa::{Isa, vectorized};
@@ -240,14 +239,11 @@ impl<L: Tiles> Engine<L> {
                 }
                 (None, Source::Images(_)) => unreachable!("images are copied into a panel"),
             };
-            let mut ahead = self.ahead(source, end..vectors.min(end + at_once));
-            ahead.spread(blocks.len() * (places.len() / nv));
             for block in blocks.clone() {
                 let weights = &packed[block * self.taps * rows..][..self.taps * rows];
                 let from_first = (block - blocks.start) * rows;
                 let channels = from_first..from_first + rows.min(self.rows() - block * rows);
                 for (strip, bases) in reads.bases.chunks_exact(nv).enumerate() {
-                    ahead.fetch();
                     for run in &self.runs {
                         let a = &weights[run.tap * rows..][..run.taps * rows];
                         let from = (reads.offsets, run.offset);
@@ -258,28 +254,6 @@ impl<L: Tiles> Engine<L> {
                     }
                     sums.store(drains.of_strip(strip), (channels.clone(), oh * ow), outs, finish);
                 }
-            }
-        }
-    }
-
-    /// What some vectors of a 1x1 kernel read. Taps of a larger kernel read what others of them have read.
-    fn ahead(&self, source: Source<'_, L>, vectors: Range<usize>) -> Ahead {
-        let per_image = self.layout.bases.len();
-        if vectors.is_empty() || self.geom.kh * self.geom.kw != 1 {
-            return Ahead::nothing();
-        }
-        let (image, last) = (vectors.start / per_image, vectors.end - 1);
-        if image != last / per_image {
-            return Ahead::nothing();
-        }
-        let at = |v: usize| self.layout.bases[v % per_image] as usize;
-        let pixels = at(vectors.start)..at(last) + self.tile.lanes;
-        match source {
-            Source::Images(images) => images.ahead(image, pixels),
-            Source::Planes(planes) => {
-                let of = image * self.layout.image;
-                let taps = self.layout.offsets.len();
-                Ahead::new(planes, self.layout.channel(), taps, of + pixels.start..of + pixels.end)
             }
         }
     }

@@ -114,11 +114,6 @@ impl Layout {
         layout
     }
 
-    /// Lanes from channel to channel (or pair).
-    pub fn channel(&self) -> usize {
-        self.channel
-    }
-
     /// Pixels of a vector.
     pub fn segments(&self, vector: usize) -> &[Segment] {
         let start = if vector == 0 { 0 } else { self.ends[vector - 1] };

@@ -1,6 +1,5 @@
 //! Values of a product as tiles read them: lanes.
 
-use super::ahead::Ahead;
 use super::arith::{Lane, Scheme};
 use super::element::Element;
 use super::isa::{Loops, vectorized};
@@ -62,8 +61,6 @@ pub(super) struct Stretch {
 pub(super) trait Pixels<L> {
     /// Writes all lanes of some stretches, tap after tap, `step` lanes apart.
     fn write(&self, stretches: &[Stretch], step: usize, panel: &mut [L]);
-    /// Fetches pixels of one image that are needed soon.
-    fn ahead(&self, image: usize, pixels: std::ops::Range<usize>) -> Ahead;
 }
 
 /// One group of some images, `[channel, pixel]` each.
@@ -76,11 +73,6 @@ pub(super) struct Group<'a, X> {
 impl<X: Element, L: Tiles> Pixels<L> for Group<'_, X> {
     fn write(&self, stretches: &[Stretch], step: usize, panel: &mut [L]) {
         by_lane!(self.scheme, |lane| vectorized(Write { group: self, stretches, step, lane, panel }));
-    }
-
-    fn ahead(&self, image: usize, pixels: std::ops::Range<usize>) -> Ahead {
-        let image = self.images[image];
-        Ahead::new(image, self.area, image.len() / self.area, pixels)
     }
 }
 
