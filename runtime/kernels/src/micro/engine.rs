@@ -1,7 +1,7 @@
 //! The loops around the tiles.
 //!
 //! ```text
-//! for STRIPS strips of pixels            their vectors
+//! for SPAN bytes of pixels, in strips     their vectors
 //!   1x1 kernels: a panel of what they read
 //!   for blocks of output channels        their weights stay in the cache
 //!     for strips                         sums stay in the first-level cache
@@ -23,7 +23,8 @@ use super::tile::Tile;
 use picc_ir::geom::ConvGeom;
 use std::ops::Range;
 
-const STRIPS: usize = 8;
+/// Bytes of a tap that are read together: short pieces of memory come slowly.
+const SPAN: usize = 1536;
 /// Blocks of output channels that make a panel worth its copy.
 const PANEL_BLOCKS: usize = 4;
 /// Small images are computed together until there are this many vectors.
@@ -211,7 +212,8 @@ impl<L: Tiles> Engine<L> {
         let per_image = self.layout.bases.len();
         let vectors = per_image * outs.len();
         let nv = self.tile.vectors;
-        let (offsets, most) = (&self.layout.offsets, STRIPS.min(vectors.div_ceil(nv)));
+        let offsets = &self.layout.offsets;
+        let most = (SPAN / (self.tile.pixels() * size_of::<L>())).clamp(1, vectors.div_ceil(nv));
         let one_tap = self.geom.kh * self.geom.kw == 1;
         let copied = matches!(source, Source::Images(_)) || (one_tap && blocks.len() >= PANEL_BLOCKS);
         let mut panel = copied.then(|| Panel::new(offsets.len(), &self.tile, most));
