@@ -20,12 +20,13 @@ pub(super) struct Reads<'a, L> {
 /// Bytes of a panel that a second-level cache holds besides the weights.
 const BYTES: usize = 512 << 10;
 
-/// Bytes between strips, which would otherwise often lie a multiple of 4096 bytes apart, in one set of the cache.
-const APART: usize = 256;
+/// Bytes between taps, which would otherwise often lie a power of two apart, in few sets of the cache.
+const APART: usize = 64;
 
-/// `[strip, tap, vector, lane]`, and a gap behind each strip.
+/// `[tap, vector, lane]` of the vectors of some strips, and a gap behind each tap.
 pub(super) struct Panel<L: Lane> {
-    vectors: usize,
+    /// Lanes from tap to tap.
+    line: usize,
     lanes: usize,
     offsets: Offsets,
     bases: Vec<u32>,
@@ -38,17 +39,15 @@ impl<L: Lane> Panel<L> {
     pub fn new(taps: usize, tile: &Tile<L>, most: usize) -> Panel<L> {
         let width = tile.pixels();
         let strips = (BYTES / (taps * width * size_of::<L>()).max(1)).clamp(1, most);
-        let strip = taps * width + APART / size_of::<L>();
+        let line = strips * width + APART / size_of::<L>();
         let lane = |at: usize| u32::try_from(at).expect("panels below 2^32 lanes");
         Panel {
-            vectors: tile.vectors,
+            line,
             lanes: tile.lanes,
-            offsets: Offsets::new((0..taps).map(|tap| lane(tap * width)).collect()),
-            bases: (0..strips * tile.vectors)
-                .map(|v| lane(v / tile.vectors * strip + v % tile.vectors * tile.lanes))
-                .collect(),
+            offsets: Offsets::new((0..taps).map(|tap| lane(tap * line)).collect()),
+            bases: (0..strips * tile.vectors).map(|v| lane(v * tile.lanes)).collect(),
             stretches: Vec::new(),
-            data: Space::new(strips * strip),
+            data: Space::new(taps * line),
         }
     }
 
@@ -65,23 +64,22 @@ impl<L: Lane> Panel<L> {
         vectors: &[(usize, usize)],
         image_len: usize,
     ) -> Reads<'_, L> {
-        let width = self.vectors * self.lanes;
         self.stretches.clear();
         for (v, &(image, at)) in vectors.iter().enumerate() {
             match self.stretches.last_mut() {
-                Some(s) if v % self.vectors > 0 && s.image == image && s.at + s.len == at => s.len += self.lanes,
+                Some(s) if s.image == image && s.at + s.len == at => s.len += self.lanes,
                 _ => {
                     self.stretches.push(Stretch { image, at, to: self.bases[v] as usize, len: self.lanes });
                 }
             }
         }
         match source {
-            Source::Images(images) => images.write(&self.stretches, width, &mut self.data),
+            Source::Images(images) => images.write(&self.stretches, self.line, &mut self.data),
             Source::Planes(planes) => {
                 for (tap, &offset) in offsets.as_slice().iter().enumerate() {
                     for s in &self.stretches {
                         let from = &planes[s.image * image_len + offset as usize + s.at..][..s.len];
-                        self.data[tap * width + s.to..][..s.len].copy_from_slice(from);
+                        self.data[tap * self.line + s.to..][..s.len].copy_from_slice(from);
                     }
                 }
             }
