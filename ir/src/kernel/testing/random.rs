@@ -133,6 +133,26 @@ impl Draw {
             self.kernel.steps.push(Step::Nest(nest));
         }
         self.full.push(buffer);
+        if cut.is_none() && self.r.rarely(2) {
+            self.follower(&loops, buffer, &Affine::new(offset, &strides));
+        }
+    }
+
+    /// A nest over the same loops that loads what one before it has stored, mostly point by point.
+    fn follower(&mut self, loops: &[u32], stored: u32, at: &Affine) {
+        let Buffer { lane, len, .. } = self.kernel.buffers[stored as usize];
+        let access = self.target();
+        let buffer = self.buffer(access, len);
+        let mut block = Block::default();
+        let from = if self.r.rarely(4) { self.inside(loops, len) } else { at.clone() };
+        block.push(Inst::Load { buffer: stored, index: Index::Affine(from) }, lane);
+        self.arithmetic(&mut block);
+        let a = self.value(&mut block, self.kernel.buffers[buffer as usize].lane);
+        let (offset, strides) = self.permuted(loops);
+        let to = if self.r.rarely(3) { Affine::new(offset, &strides) } else { at.clone() };
+        block.insts.push(Inst::Store { buffer, index: Index::Affine(to), a });
+        self.kernel.steps.push(Step::Nest(Nest { loops: loops.into(), finish: block.insts, ..Nest::default() }));
+        self.full.push(buffer);
     }
 
     /// Offset and strides that store a box in some order of its axes, each forwards or backwards.

@@ -57,7 +57,7 @@ use picc_ir::kernel::{Access, Kernel, Step, Verified};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
-use steps::{Entry, Frame, StepShape, shapes};
+use steps::{Entry, Frame, Together, all_together};
 
 /// Why kernels could not be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +172,7 @@ pub struct CompiledKernel {
     slots: Vec<Slot>,
     tables: Vec<Vec<u32>>,
     sites: Vec<Site>,
-    steps: Vec<StepShape>,
+    steps: Vec<Together>,
     /// Words of scratch, and where each scratch buffer begins in it.
     scratch_words: usize,
     scratch_at: Vec<usize>,
@@ -198,7 +198,7 @@ impl CompiledKernel {
             memory: Arc::clone(memory),
             offset,
             sites: sites.collect(),
-            steps: shapes(kernel),
+            steps: all_together(kernel),
             tables: kernel.tables.clone(),
             slots,
             scratch_words,
@@ -216,7 +216,7 @@ impl CompiledKernel {
     ///
     /// Long nests and products run on the threads of the current rayon pool; the result is the same on any number.
     pub fn run_in(&self, buffers: &mut [BufferRef<'_>], scratch: &mut Scratch) -> Result<(), RunError> {
-        self.run_with(buffers, scratch, |step| step.parts(rayon::current_num_threads()))
+        self.run_with(buffers, scratch, |steps| steps.parts(rayon::current_num_threads()))
     }
 
     /// [`CompiledKernel::run_in`] with every nest in so many parts, however short it is (for tests).
@@ -226,14 +226,14 @@ impl CompiledKernel {
         scratch: &mut Scratch,
         parts: usize,
     ) -> Result<(), RunError> {
-        self.run_with(buffers, scratch, |step| parts.min(step.turns))
+        self.run_with(buffers, scratch, |steps| parts.min(steps.turns))
     }
 
     fn run_with(
         &self,
         buffers: &mut [BufferRef<'_>],
         scratch: &mut Scratch,
-        parts: impl Fn(&StepShape) -> usize,
+        parts: impl Fn(&Together) -> usize,
     ) -> Result<(), RunError> {
         let expected = self.slots.len() - self.scratch_at.len();
         if buffers.len() != expected {
@@ -262,13 +262,13 @@ impl CompiledKernel {
         // by the calling convention of `Entry`.
         let entry: Entry = unsafe { std::mem::transmute::<*const u8, Entry>(self.memory.at(self.offset)) };
         // SAFETY: the kernel is verified: every access of the code is inside a buffer of the kernel's lane and length, every
-        // table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what another one
-        // loads or stores. Each pointer comes from a slice of exactly that lane and length (hence aligned), or from scratch
+        // table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what another one,
+        // of this nest or of one that it runs together with, loads or stores. Each pointer comes from a slice of exactly that lane and length (hence aligned), or from scratch
         // of at least that length; those written come from mutable slices, which Rust keeps apart from all others for the
         // duration of this call. Tables and sites live in `self`; `steps` are those of the kernel.
         let frame = unsafe { Frame::new(entry, &pointers, &tables, &self.sites) };
-        for (number, step) in self.steps.iter().enumerate() {
-            frame.step(number, step, parts(step));
+        for together in &self.steps {
+            frame.run(together, parts(together));
         }
         Ok(())
     }

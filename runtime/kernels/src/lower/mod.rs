@@ -14,6 +14,7 @@ mod cost;
 mod memory;
 mod nest;
 mod plan;
+mod together;
 mod value;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use nest::Turns;
 use picc_ir::kernel::{Lane, Step, Verified, View};
 use plan::Plan;
 use std::collections::BTreeMap;
+pub(crate) use together::steps;
 
 /// Why no code was made of a kernel: a limit of the code generator, or a bug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,14 +101,6 @@ pub(crate) fn function(kernel: &Verified, isa: &Isa) -> Function {
     b.ins().return_(&[]);
     b.finalize(isa.target().frontend_config());
     function
-}
-
-/// For each step how many turns it has that may run side by side; 1: it runs as a whole.
-pub(crate) fn turns(kernel: &Verified) -> impl Iterator<Item = usize> {
-    kernel.steps.iter().map(|step| match step {
-        Step::Nest(n) => usize::try_from(Plan::new(kernel, n).turns()).unwrap_or(1),
-        Step::Call { .. } => 1,
-    })
 }
 
 /// Entry `at` of an array of pointers.

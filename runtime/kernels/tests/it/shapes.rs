@@ -313,3 +313,45 @@ fn planes_that_crowd_a_set() {
     }
     check(kernels);
 }
+
+/// Images with a border of zeros, twice their values, and sums of neighbours of what was stored before: nests that take
+/// turns by image, and more than a cache holds.
+#[test]
+fn steps_that_take_turns() {
+    let mut kernels = Vec::new();
+    for lane in LANES {
+        for (images, h, w) in [(2u32, 3u32, 5u32), (24, 40, 40), (7, 64, 33)] {
+            let (ph, pw) = (i64::from(h) + 2, i64::from(w) + 2);
+            let plane = ph * pw;
+            let nest = |loops: [u32; 3], finish: Vec<Inst>| {
+                Step::Nest(Nest { loops: loops[..].into(), finish, ..Nest::default() })
+            };
+            let zero = |offset: i64, strides: [i64; 3]| {
+                vec![Inst::Const { lane, value: 0 }, store(1, at(offset, &strides), 0)]
+            };
+            let inside = [plane, pw, 1];
+            let twice = vec![
+                load(0, at(0, &[i64::from(h * w), i64::from(w), 1])),
+                binary(BinaryOp::Add, 0, 0),
+                store(1, at(pw + 1, &inside), 1),
+            ];
+            let mut neighbours = vec![load(1, at(1, &inside)), load(1, at(2 * pw + 1, &inside))];
+            neighbours.push(binary(BinaryOp::Add, 0, 1));
+            neighbours.push(store(2, at(0, &[i64::from(h * w), i64::from(w), 1]), 2));
+            let steps = vec![
+                nest([images, h, w], twice),
+                nest([images, 2, pw as u32], zero(0, [plane, plane - pw, 1])),
+                nest([images, h, 2], zero(pw, [plane, pw, pw - 1])),
+                nest([images, h, w], neighbours),
+            ];
+            let points = (images * h * w) as usize;
+            let buffers = vec![
+                buffer("x", lane, points, Access::Read),
+                buffer("y", lane, (i64::from(images) * plane) as usize, Access::Write),
+                buffer("z", lane, points, Access::Write),
+            ];
+            kernels.push((format!("{lane:?} {images} {h} {w}"), Kernel { buffers, tables: vec![], steps }));
+        }
+    }
+    check(kernels);
+}
