@@ -15,8 +15,8 @@ const GRAIN: u64 = 1 << 19;
 /// Parts for each thread, so that one that has other work does not keep all waiting.
 const PARTS: usize = 2;
 
-/// Bytes that steps touch before the next of those that run together follows: they stay in a second-level cache.
-const SLICE: u64 = 128 << 10;
+/// Bytes that steps touch before the next of those that run together follows: they stay in a first-level cache.
+const SLICE: u64 = 32 << 10;
 
 /// Neighbouring steps that run together, as [`lower::StepTurns`] says; mostly one.
 #[derive(Clone, Debug)]
