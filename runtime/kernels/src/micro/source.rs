@@ -92,12 +92,13 @@ impl<X: Element, L, F: Fn(X, Option<X>, Cut) -> L> Loops for Write<'_, '_, X, L,
         let Write { group, stretches, step, lane, panel } = self;
         let channels = group.images[0].len() / group.area;
         let (limbs, per_lane) = (group.scheme.limbs(), if group.scheme.paired() { 2 } else { 1 });
-        let mut tap = 0;
-        for limb in (0..limbs).rev() {
-            let cut = group.scheme.cut(limb);
-            for c in (0..channels).step_by(per_lane) {
+        let taps = channels.div_ceil(per_lane);
+        for (tap, c) in (0..channels).step_by(per_lane).enumerate() {
+            for limb in 0..limbs {
+                let cut = group.scheme.cut(limb);
+                let line = &mut panel[((limbs - 1 - limb) * taps + tap) * step..];
                 for s in stretches {
-                    let to = &mut panel[tap * step + s.to..][..s.len];
+                    let to = &mut line[s.to..][..s.len];
                     let row = |c: usize| &group.images[s.image][c * group.area + s.at..][..s.len];
                     if per_lane == 2 && c + 1 < channels {
                         let values = row(c).iter().zip(row(c + 1));
@@ -106,7 +107,6 @@ impl<X: Element, L, F: Fn(X, Option<X>, Cut) -> L> Loops for Write<'_, '_, X, L,
                         to.iter_mut().zip(row(c)).for_each(|(to, &a)| *to = lane(a, None, cut));
                     }
                 }
-                tap += 1;
             }
         }
     }
