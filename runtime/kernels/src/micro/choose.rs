@@ -66,7 +66,7 @@ fn limbs_win(limbs: Limbs, geom: &ConvGeom, ring_bits: u8, sums_exact: bool, isa
         (Isa::Avx512 | Isa::Avx512Vnni, 0..=32) => true,
         (Isa::Avx2, _) => many && (!sums_exact || (windows && count == 3)),
         (Isa::Avx512, _) => many && !sums_exact,
-        (Isa::Avx512Vnni, 33..=52) => many && windows && count <= 4,
+        (Isa::Avx512Vnni, 33..=52) => many && (count == 3 || (count == 4 && windows)),
         (Isa::Avx512Vnni, _) => many && !sums_exact,
     }
 }

@@ -346,7 +346,8 @@ fn arithmetic_follows_from_public_facts() {
     assert_eq!(choose(&g, 64, known(16, 64, false), best), Scheme::Wide);
     assert_eq!(choose(&many, 37, known(16, 64, true), Isa::Avx2), limbs(37, 16));
     assert_eq!(choose(&many, 52, known(12, 64, false), best), limbs(52, 12));
-    assert_eq!(choose(&one_tap, 37, known(16, 64, false), best), Scheme::Wide52);
+    assert_eq!(choose(&one_tap, 37, known(16, 64, false), best), limbs(37, 16));
+    assert_eq!(choose(&one_tap, 52, known(12, 64, false), best), Scheme::Wide52);
     assert_eq!(choose(&one_tap, 37, known(16, 64, true), Isa::Avx2), Scheme::Float);
     assert_eq!(choose(&many, 64, known(8, 64, true), best), Scheme::Float);
     let depthwise = ConvGeom { groups: 2, ..g };
