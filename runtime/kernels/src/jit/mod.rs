@@ -266,8 +266,8 @@ impl CompiledKernel {
         let entry: Entry = unsafe { std::mem::transmute::<*const u8, Entry>(self.memory.at(self.offset)) };
         // SAFETY: the kernel is verified: every access of the code is inside a buffer of the kernel's lane and length, every
         // table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what another one,
-        // of this nest or of one that it runs together with, loads or stores. Each pointer comes from a slice of exactly that lane and length (hence aligned), or from scratch
-        // of at least that length; those written come from mutable slices, which Rust keeps apart from all others for the
+        // of this nest or of one that it runs together with, loads or stores. Each pointer comes from a slice of exactly that
+        // lane and length (hence aligned), or from scratch of at least that length; those written come from mutable slices, which Rust keeps apart from all others for the
         // duration of this call. Tables and sites live in `self`; `steps` are those of the kernel.
         let frame = unsafe { Frame::new(entry, &pointers, &tables, &self.sites) };
         for together in &self.steps {

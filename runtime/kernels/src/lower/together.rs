@@ -130,7 +130,8 @@ mod tests {
     use super::*;
     use picc_ir::kernel::{text::parse, verify::verify};
 
-    /// Of a kernel with a buffer `b0` to read, and `b1` and `b2` to write, which are zero before nests with the given loops and code.
+    /// Of a kernel with a buffer `b0` to read, and `b1` and `b2` to write, which are zero before nests with the given
+    /// loops and code.
     fn with_previous(nests: &[(&str, &str)]) -> Vec<bool> {
         let mut text = String::from("kernel {\n  b0: u32[4096] read \"x\"\n  b1: u32[4096] write \"y\"\n");
         text.push_str("  b2: u32[4096] write \"z\"\n");

@@ -60,7 +60,7 @@ impl Lane for u32 {
     pool!(u32);
 }
 
-/// A signed integer of magnitude at most 2^51: with 1.5 * 2^52 added it is the low bits of its own f64, which converts
+/// A signed integer of magnitude below 2^51: with 1.5 * 2^52 added it is the low bits of its own f64, which converts
 /// both ways in two instructions of any vector unit.
 impl Lane for f64 {
     const ZERO: f64 = 0.0;
@@ -130,8 +130,11 @@ impl Scheme {
         }
     }
 
-    /// A lane holds values of two channels.
-    pub(super) fn paired(self) -> bool {
-        matches!(self, Scheme::Limbs(_) | Scheme::Half)
+    /// Channels whose values share a lane.
+    pub(super) fn per_lane(self) -> usize {
+        match self {
+            Scheme::Limbs(_) | Scheme::Half => 2,
+            Scheme::Wide | Scheme::Wide52 | Scheme::Float | Scheme::Word => 1,
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::choose::{Known, choose};
 use super::element::Element;
 use super::engine::Engine;
 use super::isa::Isa;
+use super::limbs::MOST_LANES;
 use super::select::Tiles;
 use picc_ir::geom::ConvGeom;
 
@@ -33,10 +34,9 @@ pub(super) fn check(g: &ConvGeom) -> Result<(), ShapeError> {
         let w = g.w.checked_add(g.pads[1])?.checked_add(g.pads[3])?;
         let grouped = g.groups > 0 && g.c_in.is_multiple_of(g.groups) && g.c_out.is_multiple_of(g.groups);
         let nonempty = g.n > 0 && g.c_in > 0 && g.c_out > 0 && g.h > 0 && g.w > 0;
-        // Up to six limbs of a pair of channels.
         let lanes =
             g.n.checked_mul(g.c_in)?
-                .checked_mul(4)?
+                .checked_mul(MOST_LANES)?
                 .checked_mul(h.checked_add(64)?)?
                 .checked_mul(w.checked_add(64)?)?;
         let out = g.n.checked_mul(g.c_out)?.checked_mul(h)?.checked_mul(w)?;

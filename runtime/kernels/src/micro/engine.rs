@@ -80,7 +80,7 @@ impl<L: Tiles> Engine<L> {
             let at = group * self.group() + row / rows * self.taps * rows + row % rows;
             for tap in 0..self.taps {
                 let (c, k) = (tap / area, tap % area);
-                packed[at + tap * rows] = if self.scheme.paired() {
+                packed[at + tap * rows] = if self.scheme.per_lane() == 2 {
                     let half = |c: usize| w.get(c * area + k).map(|&w| w.to_u64() as u16);
                     pair(half(2 * c).unwrap_or(0), half(2 * c + 1))
                 } else {
@@ -215,9 +215,14 @@ impl<L: Tiles> Engine<L> {
         let offsets = &self.layout.offsets;
         let most = (SPAN / (self.tile.pixels() * size_of::<L>())).clamp(1, vectors.div_ceil(nv));
         let one_tap = self.geom.kh * self.geom.kw == 1;
-        let copied = matches!(source, Source::Images(_)) || (one_tap && blocks.len() >= PANEL_BLOCKS);
-        let mut panel = copied.then(|| Panel::new(offsets.len(), &self.tile, most));
-        let at_once = panel.as_ref().map_or(most * nv, Panel::vectors);
+        let mut read = match source {
+            Source::Planes(planes) if !one_tap || blocks.len() < PANEL_BLOCKS => Read::There(planes),
+            Source::Planes(_) | Source::Images(_) => Read::Panel(Panel::new(offsets.len(), &self.tile, most)),
+        };
+        let at_once = match &read {
+            Read::There(_) => most * nv,
+            Read::Panel(panel) => panel.vectors(),
+        };
         let mut sums = Sums::new(&self.tile, &self.runs);
         let (mut places, mut bases) = (Vec::with_capacity(at_once), Vec::with_capacity(at_once));
         let mut drains = Drains::default();
@@ -232,14 +237,13 @@ impl<L: Tiles> Engine<L> {
                 let v = v.min(vectors - 1);
                 (v / per_image, self.layout.bases[v % per_image] as usize)
             }));
-            let reads = match (&mut panel, source) {
-                (Some(panel), _) => panel.fill(source, offsets, &places, self.layout.image),
-                (None, Source::Planes(planes)) => {
+            let reads = match &mut read {
+                Read::Panel(panel) => panel.fill(source, offsets, &places, self.layout.image),
+                Read::There(planes) => {
                     bases.clear();
                     bases.extend(places.iter().map(|(image, at)| (image * self.layout.image + at) as u32));
                     Reads { planes, offsets, bases: &bases }
                 }
-                (None, Source::Images(_)) => unreachable!("images are copied into a panel"),
             };
             for block in blocks.clone() {
                 let weights = &packed[block * self.taps * rows..][..self.taps * rows];
@@ -259,4 +263,10 @@ impl<L: Tiles> Engine<L> {
             }
         }
     }
+}
+
+/// Where tiles read values: in planes, or in a copy of some of them.
+enum Read<'a, L: Tiles> {
+    There(&'a [L]),
+    Panel(Panel<L>),
 }

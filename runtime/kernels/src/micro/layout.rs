@@ -70,7 +70,7 @@ impl Layout {
         let plane = rows * pitch;
         let channel = plane * used;
         let per_group = g.c_in / g.groups;
-        let channels = if scheme.paired() { per_group.div_ceil(2) } else { per_group };
+        let channels = per_group.div_ceil(scheme.per_lane());
         let limb = channel * channels;
         let mut offsets = Vec::with_capacity(limbs * channels * g.kh * g.kw);
         for part in (0..limbs).rev() {
@@ -108,9 +108,8 @@ impl Layout {
         let last = layout.bases.iter().copied().max().unwrap_or(0) as usize;
         let own = limbs * limb;
         layout.image = own.max(layout.offsets.max() + last + lanes);
-        let as_it_is = g.stride == [1, 1] && g.pads == [0; 4];
-        layout.in_place = limbs == 1 && !scheme.paired() && as_it_is && layout.image == own;
-        layout.pixels = g.kh * g.kw == 1 && as_it_is && last + lanes <= g.h * g.w;
+        layout.in_place = limbs == 1 && scheme.per_lane() == 1 && as_it_is(g) && layout.image == own;
+        layout.pixels = g.kh * g.kw == 1 && as_it_is(g) && last + lanes <= g.h * g.w;
         layout
     }
 
@@ -131,6 +130,11 @@ impl Layout {
     }
 }
 
+/// Channels of the planes are those of the input, without gaps.
+fn as_it_is(g: &ConvGeom) -> bool {
+    g.stride == [1, 1] && g.pads == [0; 4]
+}
+
 /// Lays out one group of an image; `lane` makes a lane of a limb of one or two values (the second may be missing). What
 /// lies after the last channel keeps what it was: only lanes that are no pixels read it.
 pub(super) struct Fill<'a, X, L, F> {
@@ -149,14 +153,13 @@ impl<X: Copy, L: Lane, F: Fn(X, Option<X>, Cut) -> L> Loops for Fill<'_, X, L, F
     fn run(self) {
         let Fill { layout, geom: g, scheme, x, lane, planes } = self;
         let area = g.h * g.w;
-        let per_lane = if scheme.paired() { 2 } else { 1 };
-        let gaps = g.pads != [0; 4] || g.stride != [1, 1];
+        let per_lane = scheme.per_lane();
         for (c, pair) in x.chunks(per_lane * area).enumerate() {
             let (first, second) = pair.split_at(area);
             for limb in 0..scheme.limbs() {
                 let cut = scheme.cut(limb);
                 let channel = &mut planes[limb * layout.limb + c * layout.channel..][..layout.channel];
-                if gaps {
+                if !as_it_is(g) {
                     channel.fill(L::ZERO);
                 }
                 for y in 0..g.h {

@@ -18,6 +18,12 @@ pub struct Limbs {
     weight_bits: u8,
 }
 
+/// More exact limbs never pay: four of 8 bits do 32 bits beside 16-bit weights, and 255 pairs at a time.
+const MOST_EXACT: u8 = 4;
+
+/// Lanes of all limbs of a value, at most: a pair shares them.
+pub(super) const MOST_LANES: usize = (MOST_EXACT as usize + 2).div_ceil(2);
+
 /// What adding up sums in 64 bits costs, in products of the same lanes.
 const ADD: usize = 12;
 
@@ -35,7 +41,7 @@ impl Limbs {
             return Some(Limbs { exact: 0, bits: 0, weight_bits });
         }
         let of = |exact: u8| Limbs { exact, bits: lower.div_ceil(exact), weight_bits };
-        let possible = (1..=lower).map(of).filter(|limbs| limbs.bits <= 16 && limbs.run() > 0);
+        let possible = (1..=lower.min(MOST_EXACT)).map(of).filter(|limbs| limbs.bits <= 16 && limbs.run() > 0);
         possible.min_by_key(|limbs| usize::from(limbs.exact) * (pairs + ADD * pairs.div_ceil(limbs.run())))
     }
 

@@ -40,6 +40,7 @@ impl<L: Lane> Panel<L> {
         let width = tile.pixels();
         let strips = (BYTES / (taps * width * size_of::<L>()).max(1)).clamp(1, most);
         let line = strips * width + APART / size_of::<L>();
+        // Shapes are refused (`conv::check`) from about 2^18 taps on, and so many have one strip.
         let lane = |at: usize| u32::try_from(at).expect("panels below 2^32 lanes");
         Panel {
             line,

@@ -57,7 +57,7 @@ impl Tiles for f64 {
 
 impl Tiles for u32 {
     fn tile(scheme: Scheme, isa: Isa, rows: usize) -> Tile<u32> {
-        let pairs = scheme.paired();
+        let pairs = scheme.per_lane() == 2;
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni if pairs => {

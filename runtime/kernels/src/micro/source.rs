@@ -91,7 +91,7 @@ impl<X: Element, L, F: Fn(X, Option<X>, Cut) -> L> Loops for Write<'_, '_, X, L,
     fn run(self) {
         let Write { group, stretches, step, lane, panel } = self;
         let channels = group.images[0].len() / group.area;
-        let (limbs, per_lane) = (group.scheme.limbs(), if group.scheme.paired() { 2 } else { 1 });
+        let (limbs, per_lane) = (group.scheme.limbs(), group.scheme.per_lane());
         let taps = channels.div_ceil(per_lane);
         for (tap, c) in (0..channels).step_by(per_lane).enumerate() {
             for limb in 0..limbs {
