@@ -1,18 +1,20 @@
-//! Sampling. Private randomness is ChaCha seeded by the operating system; public polynomials come from a seed by
+//! Sampling. Private randomness is ChaCha20 seeded by the operating system; public polynomials come from a seed by
 //! keyed BLAKE3 in its extendable-output mode.
 
 use super::ring::{Ntt, Poly, Ring};
 use crate::crypto::xof::{CHUNK, Xof};
+use chacha20::ChaCha20Rng;
 use picc_ir::mpc::rlwe::params::CBD_K;
-use rand::{Rng, SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
-use zeroize::Zeroize;
+use rand::{Rng, SeedableRng, TryRng, rngs::SysRng};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Words that are drawn from the generator at once.
 const DRAWN: usize = 64;
 
-/// A cryptographic generator. No `Debug`, no `Clone`; words not used yet are wiped when dropped.
+/// ChaCha20 (RFC 8439, with a counter of 64 bits and nonce 0) under a seed as its key. No `Debug`, no `Clone`. Wiped when
+/// dropped: the words not used yet here, the key and its last output by the crate.
 pub struct Csprng {
-    rng: StdRng,
+    rng: ChaCha20Rng,
     words: [u64; DRAWN],
     /// The first word not used yet.
     at: usize,
@@ -23,6 +25,8 @@ impl Drop for Csprng {
         self.words.zeroize();
     }
 }
+
+impl ZeroizeOnDrop for Csprng where ChaCha20Rng: ZeroizeOnDrop {}
 
 impl Csprng {
     /// Seeded by the operating system.
@@ -37,7 +41,7 @@ impl Csprng {
     /// Reproducible: for tests, and for children of another generator.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Csprng {
-        Csprng { rng: StdRng::from_seed(seed), words: [0; DRAWN], at: DRAWN }
+        Csprng { rng: ChaCha20Rng::from_seed(seed), words: [0; DRAWN], at: DRAWN }
     }
 
     pub fn seed(&mut self) -> [u8; 32] {
@@ -130,6 +134,16 @@ pub fn uniform(ring: &Ring, seed: &[u8; 32], index: u64) -> Poly<Ntt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first words under the key of zeros: the keystream of the RFC's reference, in any implementation.
+    #[test]
+    fn the_generator_is_chacha20_and_is_wiped() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<ChaCha20Rng>();
+        is_wiped::<Csprng>();
+        let mut rng = Csprng::from_seed([0; 32]);
+        assert_eq!([rng.next_u64(), rng.next_u64()], [0x903d_f1a0_ade0_b876, 0x28bd_8653_e56a_5d40]);
+    }
 
     #[test]
     fn moments_are_those_claimed() {
