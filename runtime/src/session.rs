@@ -19,6 +19,7 @@
 
 use crate::bits::BitVec;
 use crate::channel::{Channel, Kind};
+use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash, Rng};
 use crate::error::Result;
 use crate::ot::base::KeyPair;
@@ -87,20 +88,21 @@ impl Session {
         extension_sender.extend(1, their_message, &mut q)?;
         let masked = BitVec::from_bytes(their_choices, wide.len());
         let delta = extension_sender.delta().block();
-        let keys = |(i, q): (usize, &Block)| {
-            let zero = *q ^ (delta & Block::mask(masked.get(i)));
-            KeyPair([hash.hash_one(zero), hash.hash_one(zero ^ delta)])
-        };
-        let key_pairs: Vec<KeyPair> = q.iter().enumerate().map(keys).collect();
-        hash.hash_blocks(&mut t);
+        for (i, q) in q.iter_mut().enumerate() {
+            *q ^= delta & Block::mask(masked.get(i));
+        }
+        let mut one = q.clone();
+        hash.hash_both(Tiles::of_setup(me), delta, &mut q, &mut one);
+        let key_pairs: Vec<KeyPair> = q.iter().zip(one.iter()).map(|(q, one)| KeyPair([*q, *one])).collect();
+        hash.hash_blocks(Tiles::of_setup(me.other()), &mut t);
 
         let own = extension_receiver.grow(&key_pairs);
         let peer = if own.is_empty() { Vec::new() } else { channel.exchange(Kind::BaseOt, &own, own.len())? };
         extension_sender.grow(&t, &peer)?;
         Ok(Session {
             channel,
-            cot_sender: CotSender::new(extension_sender),
-            cot_receiver: CotReceiver::new(extension_receiver),
+            cot_sender: CotSender::new(extension_sender, me),
+            cot_receiver: CotReceiver::new(extension_receiver, me.other()),
             hash,
             rng,
             params: *params,
@@ -157,21 +159,18 @@ mod tests {
     use super::*;
     use crate::channel::memory_pair;
     use crate::error::Error;
+    use crate::ot::Taken;
     use crate::testing::{run_both, test_pair_with};
     use picc_ir::cost::CotCounts;
     use std::time::Duration;
 
     /// Takes `n` correlations on both sides, checks the relation, and returns the receiver's half.
-    fn check(
-        sender: &mut Session,
-        receiver: &mut Session,
-        width: u32,
-        n: u64,
-    ) -> (Zeroizing<Vec<Block>>, Vec<BitVec>) {
+    fn check(sender: &mut Session, receiver: &mut Session, width: u32, n: u64) -> (Taken, Vec<BitVec>) {
         let n = n as usize;
         let q = sender.cot_sender.take_wide(width, n).unwrap();
         let (t, c) = receiver.cot_receiver.take_wide(width, n).unwrap();
         assert_eq!((q.len(), t.len(), c.len()), (n, n, width as usize));
+        assert_eq!(q.tiles().number(), t.tiles().number(), "both parties number tiles alike");
         let offsets = sender.cot_sender.offsets();
         for i in 0..n {
             let choice: usize = c.iter().enumerate().map(|(bit, c)| usize::from(c.get(i)) << bit).sum();
@@ -292,7 +291,11 @@ mod tests {
     fn both_parties_hash_alike_and_sessions_differ() {
         let (a, b) = test_pair_with(7, SetupParams { softspoken_k: 1 });
         let (c, _) = test_pair_with(8, SetupParams { softspoken_k: 1 });
-        let [x, y, z] = [&a, &b, &c].map(|s| s.hash.hash_one(Block(1)).0);
+        let [x, y, z] = [&a, &b, &c].map(|s| {
+            let mut x = [Block(1)];
+            s.hash.hash_blocks(Tiles::of_setup(Party::Client), &mut x);
+            x[0].0
+        });
         assert_eq!(x, y);
         assert_ne!(x, z);
     }

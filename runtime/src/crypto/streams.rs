@@ -4,6 +4,7 @@ use super::block::Block;
 use super::simd::{Cipher, RoundKeys};
 use aes::Aes128Enc;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use zeroize::ZeroizeOnDrop;
 
 /// Blocks that the cipher works on at once.
 const WIDE: usize = 32;
@@ -12,6 +13,13 @@ const WIDE: usize = 32;
 pub(crate) enum StreamKey {
     Portable(Aes128Enc),
     Vector(Cipher, RoundKeys),
+}
+
+impl ZeroizeOnDrop for StreamKey
+where
+    Aes128Enc: ZeroizeOnDrop,
+    RoundKeys: ZeroizeOnDrop,
+{
 }
 
 impl StreamKey {
@@ -23,6 +31,18 @@ impl StreamKey {
         match vector {
             Some(vector) => StreamKey::Vector(vector, vector.expand(key)),
             None => StreamKey::Portable(Aes128Enc::new(&Array(key.to_bytes()))),
+        }
+    }
+
+    /// The key `AES(number)`.
+    pub(crate) fn derived(&self, number: u64) -> StreamKey {
+        match self {
+            StreamKey::Vector(vector, keys) => StreamKey::Vector(*vector, vector.derive(keys, number)),
+            StreamKey::Portable(cipher) => {
+                let mut key = [Block::ZERO];
+                stream(cipher, Block::ZERO, number, &mut key);
+                StreamKey::with(None, key[0])
+            }
         }
     }
 
@@ -222,6 +242,7 @@ mod tests {
                 let offset = rng.block();
                 let mut x = blocks(n, &mut rng);
                 let mut y = x.clone();
+                let (a, b) = (a.derived(n as u64), b.derived(n as u64));
                 if n <= 64 {
                     assert_eq!(a.mmo_bits(offset, &x), b.mmo_bits(offset, &x));
                 }

@@ -20,4 +20,4 @@ pub mod pool;
 pub mod puncture;
 pub mod softspoken;
 
-pub use pool::{CotReceiver, CotSender};
+pub use pool::{CotReceiver, CotSender, Taken};

@@ -7,32 +7,66 @@ use super::code::{MAX_KEYS, offsets};
 use super::softspoken::{ExtensionReceiver, ExtensionSender};
 use crate::bits::BitVec;
 use crate::crypto::Block;
+use crate::crypto::hash::Tiles;
 use crate::error::{Error, Result};
+use picc_ir::Party;
 use picc_ir::cost::CotCounts;
+use std::ops::{Deref, DerefMut};
 use zeroize::{Zeroize, Zeroizing};
 
 const WIDTHS: usize = CotCounts::WIDEST as usize;
+
+/// Blocks of correlations that were taken together. Wiped when dropped.
+pub struct Taken {
+    blocks: Zeroizing<Vec<Block>>,
+    tiles: Tiles,
+}
+
+impl Taken {
+    /// The tiles in which they are hashed; the same at both parties.
+    #[allow(dead_code, reason = "for the protocols of this crate")]
+    pub(crate) fn tiles(&self) -> Tiles {
+        self.tiles
+    }
+}
+
+impl Deref for Taken {
+    type Target = [Block];
+
+    fn deref(&self) -> &[Block] {
+        &self.blocks
+    }
+}
+
+impl DerefMut for Taken {
+    fn deref_mut(&mut self) -> &mut [Block] {
+        &mut self.blocks
+    }
+}
 
 /// The sender's half: `q_i`, under one `delta` for the session.
 pub struct CotSender {
     extension: ExtensionSender,
     offsets: Zeroizing<[Block; MAX_KEYS]>,
     ready: [Vec<Block>; WIDTHS],
+    numbers: Numbers,
 }
 
 /// The receiver's half: `c_i` and `t_i = q_i xor offset(c_i)`.
 pub struct CotReceiver {
     extension: ExtensionReceiver,
     ready: [Vec<Block>; WIDTHS],
+    numbers: Numbers,
     /// For each width its choices, bit by bit.
     choices: [Vec<BitVec>; WIDTHS],
 }
 
 impl CotSender {
+    /// `sender` is this party.
     #[must_use]
-    pub fn new(extension: ExtensionSender) -> CotSender {
+    pub fn new(extension: ExtensionSender, sender: Party) -> CotSender {
         let offsets = Zeroizing::new(offsets(extension.delta()));
-        CotSender { extension, offsets, ready: Default::default() }
+        CotSender { extension, offsets, ready: Default::default(), numbers: Numbers::new(sender) }
     }
 
     /// The correlation between `q_i` and the receiver's other message at width 1; it must not leave the party.
@@ -53,13 +87,14 @@ impl CotSender {
     }
 
     /// Moves `n` correlations of width 1 out. More than were reserved is a bug of the program's demand.
-    pub fn take(&mut self, n: usize) -> Result<Zeroizing<Vec<Block>>> {
+    pub fn take(&mut self, n: usize) -> Result<Taken> {
         self.take_wide(1, n)
     }
 
     /// Moves `n` correlations of any width out. More than were reserved is a bug of the program's demand.
-    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<Zeroizing<Vec<Block>>> {
-        take_blocks(&mut self.ready[width as usize - 1], width, n)
+    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<Taken> {
+        let blocks = take_blocks(&mut self.ready[width as usize - 1], width, n)?;
+        Ok(Taken { blocks, tiles: self.numbers.next(width, n) })
     }
 
     /// Makes room for more correlations.
@@ -77,9 +112,11 @@ impl CotSender {
 }
 
 impl CotReceiver {
+    /// `sender` is the other party.
     #[must_use]
-    pub fn new(extension: ExtensionReceiver) -> CotReceiver {
-        CotReceiver { extension, ready: Default::default(), choices: Default::default() }
+    pub fn new(extension: ExtensionReceiver, sender: Party) -> CotReceiver {
+        let numbers = Numbers::new(sender);
+        CotReceiver { extension, ready: Default::default(), numbers, choices: Default::default() }
     }
 
     #[must_use]
@@ -88,16 +125,17 @@ impl CotReceiver {
     }
 
     /// Moves `n` correlations of width 1 out: `t_i` and `c_i`. More than were reserved is a bug of the program's demand.
-    pub fn take(&mut self, n: usize) -> Result<(Zeroizing<Vec<Block>>, BitVec)> {
+    pub fn take(&mut self, n: usize) -> Result<(Taken, BitVec)> {
         let (t, mut c) = self.take_wide(1, n)?;
         Ok((t, c.pop().unwrap_or_default()))
     }
 
     /// Moves `n` correlations of any width out: `t_i` and the bits of `c_i`. More than were reserved is a bug of the
     /// program's demand.
-    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<(Zeroizing<Vec<Block>>, Vec<BitVec>)> {
+    pub fn take_wide(&mut self, width: u32, n: usize) -> Result<(Taken, Vec<BitVec>)> {
         let ready = &mut self.ready[width as usize - 1];
-        let t = take_blocks(ready, width, n)?;
+        let blocks = take_blocks(ready, width, n)?;
+        let t = Taken { blocks, tiles: self.numbers.next(width, n) };
         let left = ready.len();
         let take = |bits: &mut BitVec| {
             let taken = bits.slice(left, n);
@@ -124,6 +162,26 @@ impl CotReceiver {
         choices.resize(width as usize, BitVec::default());
         choices.iter_mut().zip(&new).for_each(|(bits, new)| bits.append(new));
         message
+    }
+}
+
+/// How many correlations of each width have been taken.
+struct Numbers {
+    sender: Party,
+    taken: [u64; WIDTHS],
+}
+
+impl Numbers {
+    fn new(sender: Party) -> Numbers {
+        Numbers { sender, taken: [0; WIDTHS] }
+    }
+
+    /// The tiles of the next `n`.
+    fn next(&mut self, width: u32, n: usize) -> Tiles {
+        let taken = &mut self.taken[width as usize - 1];
+        let first = *taken;
+        *taken += n as u64;
+        Tiles::new(self.sender, width, first)
     }
 }
 

@@ -12,20 +12,20 @@ use super::low_mask;
 use super::pack::{pack, unpack};
 use crate::bits::BitVec;
 use crate::channel::Kind;
+use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
+use crate::ot::Taken;
 use crate::session::Session;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-/// Elements that one thread works on at once.
+/// Elements that one thread works on at once: whole tiles of the hash.
 const CHUNK: usize = 1 << 10;
-/// Elements that are hashed at once.
-const HASHES: usize = 128;
 
 /// The receiver after its choice: holds `t` and `y` until the message comes.
 pub(super) struct Choice {
-    t: Zeroizing<Vec<Block>>,
+    t: Taken,
     y: BitVec,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn offer(session: &mut Session, values: &[(&[u64], u8)]) -> Result<Ve
     });
     let mut shares = Vec::new();
     let mut message = Vec::new();
-    let (zero, one) = pads(&session.hash, &q, delta);
+    let (zero, one) = pads(&session.hash, q.tiles(), &q, delta);
     for (lane, &(v, width)) in values.iter().enumerate() {
         let mask = low_mask(width.into());
         let own = zero.iter().map(|pad| half(*pad, lane).wrapping_neg() & mask).collect();
@@ -73,8 +73,8 @@ pub(super) fn accept(session: &mut Session, choice: Choice, widths: &[u8]) -> Re
     let n = t.len();
     let len = |width: u8| (n * width as usize).div_ceil(8);
     let message = session.channel.recv(Kind::OtMessage, widths.iter().copied().map(len).sum())?;
-    let hash = &session.hash;
-    t.par_chunks_mut(CHUNK).for_each(|t| hash.hash_blocks(t));
+    let (hash, tiles) = (&session.hash, t.tiles());
+    t.par_chunks_mut(CHUNK).enumerate().for_each(|(i, t)| hash.hash_blocks(tiles.after(i * CHUNK), t));
     let mut rest = message.as_slice();
     let mut shares = Vec::new();
     for (lane, &width) in widths.iter().enumerate() {
@@ -91,13 +91,10 @@ pub(super) fn accept(session: &mut Session, choice: Choice, widths: &[u8]) -> Re
 }
 
 /// `H(q)` and `H(q + delta)`.
-fn pads(hash: &CrHash, q: &[Block], delta: Block) -> (Zeroizing<Vec<Block>>, Zeroizing<Vec<Block>>) {
+fn pads(hash: &CrHash, tiles: Tiles, q: &[Block], delta: Block) -> (Zeroizing<Vec<Block>>, Zeroizing<Vec<Block>>) {
     let (mut zero, mut one) = (Zeroizing::new(q.to_vec()), Zeroizing::new(q.to_vec()));
-    zero.par_chunks_mut(CHUNK).zip(one.par_chunks_mut(CHUNK)).for_each(|(zero, one)| {
-        for (zero, one) in zero.chunks_mut(HASHES).zip(one.chunks_mut(HASHES)) {
-            hash.hash_blocks(zero);
-            hash.hash_blocks_offset(delta, one);
-        }
+    zero.par_chunks_mut(CHUNK).zip(one.par_chunks_mut(CHUNK)).enumerate().for_each(|(i, (zero, one))| {
+        hash.hash_both(tiles.after(i * CHUNK), delta, zero, one);
     });
     (zero, one)
 }

@@ -47,14 +47,15 @@ use super::pack::{BitReader, BitWriter, pack, unpack};
 use super::planes::{Group, LANES, Planes, bits_at, transpose};
 use crate::bits::BitVec;
 use crate::channel::Kind;
+use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
+use crate::ot::Taken;
 use crate::ot::code::MAX_KEYS;
 use crate::session::Session;
 use picc_ir::cost::CotCounts;
 use picc_ir::mpc::cost::Comparison;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 /// A digit: its number, its position in the integer, its width, and how many of that width come before it.
 struct Digit {
@@ -121,7 +122,7 @@ fn send_group(
     hash: &CrHash,
     offsets: &[Block],
     plan: &Comparison,
-    q: &ByWidth<Zeroizing<Vec<Block>>>,
+    q: &ByWidth<Taken>,
     choices: &[u64],
     x: &[u64],
     group: Group<'_>,
@@ -139,7 +140,7 @@ fn send_group(
             // The opened choice is public: it may be an address.
             *base = *q ^ offsets[of(*d) as usize];
         }
-        let pads = pads(hash, &offsets[..1 << width], &base[..lanes]);
+        let pads = pads(hash, q.tiles().after(at), &offsets[..1 << width], &base[..lanes]);
         let all = low_mask(1 << width);
         for e in 0..lanes {
             let value = of(x[e]);
@@ -161,20 +162,32 @@ fn send_group(
 }
 
 /// Bit `v`, and bit `MAX_KEYS + v`, of each entry: the first and the second bit of `H(base + offsets[v])`.
-fn pads(hash: &CrHash, offsets: &[Block], base: &[Block]) -> [u64; LANES] {
-    let mut bits = [0; LANES];
-    for (v, offset) in offsets.iter().enumerate() {
-        [bits[v], bits[MAX_KEYS + v]] = hash.hash_bits(*offset, base);
+fn pads(hash: &CrHash, tiles: Tiles, offsets: &[Block], base: &[Block]) -> [u64; LANES] {
+    let keys = offsets.len();
+    let mut pads = [0; LANES];
+    for (i, (base, pads)) in base.chunks(tiles.ots()).zip(pads.chunks_mut(tiles.ots())).enumerate() {
+        let hash = hash.tile(tiles.after(i * tiles.ots()));
+        // All keys of an element, one after the other, for as many elements as make 64 points.
+        let mut points = [Block::ZERO; LANES];
+        for (base, pads) in base.chunks(LANES / keys).zip(pads.chunks_mut(LANES / keys)) {
+            for (points, base) in points.chunks_mut(keys).zip(base) {
+                points.iter_mut().zip(offsets).for_each(|(p, offset)| *p = *base ^ *offset);
+            }
+            let bits = hash.hash_bits(Block::ZERO, &points[..keys * base.len()]);
+            for (e, pads) in pads.iter_mut().enumerate().take(base.len()) {
+                let [first, second] = bits.map(|bits| bits >> (keys * e) & low_mask(keys as u32));
+                *pads = first | second << MAX_KEYS;
+            }
+        }
     }
-    transpose(&mut bits);
-    bits
+    pads
 }
 
 /// The receiver after its choices, with digits of `y`, waiting for the message.
 pub(super) struct Leaves<'a> {
     y: &'a [u64],
     plan: &'a Comparison,
-    taken: ByWidth<(Zeroizing<Vec<Block>>, Vec<BitVec>)>,
+    taken: ByWidth<(Taken, Vec<BitVec>)>,
 }
 
 /// The receiver's side, with digits of `y`; see [`send`].
@@ -212,7 +225,7 @@ impl Leaves<'_> {
         shares.par_groups().for_each(|group| {
             for digit in digits(plan) {
                 let ((t, _), at) = taken.of(group.first, group.lanes, &digit);
-                let [gt, eq] = hash.hash_bits(Block::ZERO, &t[at..at + group.lanes]);
+                let [[gt, eq]] = hash.hash_bits(t.tiles().after(at), [Block::ZERO], &t[at..at + group.lanes]);
                 let j = digit.number;
                 group.words[j] = gt;
                 group.words[equal + j] = if j == 0 { 0 } else { eq };

@@ -14,12 +14,13 @@ use super::low_mask;
 use super::pack::{BitReader, BitWriter};
 use crate::bits::BitVec;
 use crate::channel::Kind;
+use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash, Prg};
 use crate::error::Result;
+use crate::ot::Taken;
 use crate::session::Session;
 use picc_ir::mpc::cost::ProductShape;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 /// Which products are formed: the shape of [`ProductShape`], scalar by scalar.
 pub(super) trait Rows: Sync {
@@ -31,7 +32,7 @@ pub(super) trait Rows: Sync {
 
 /// The receiver between its two messages.
 pub(super) struct Scalars {
-    t: Zeroizing<Vec<Block>>,
+    t: Taken,
     bits: BitVec,
 }
 
@@ -74,18 +75,20 @@ pub(super) fn receive(
         let bytes = shape.scalar_bytes(part.row) as usize;
         let count = part.scalars as usize;
         let message = session.channel.recv(Kind::OtMessage, count * bytes)?;
+        let tiles = t.tiles().after(position * m);
         let t = &mut t[position * m..(position + count) * m];
         let hash = &session.hash;
         let work = t.par_chunks_mut(m).zip(message.par_chunks(bytes)).enumerate();
         add_in_parallel(work, count, out, |(s, (t, message)), out| {
-            hash.hash_blocks(t);
+            let tiles = tiles.after(s * m);
+            hash.hash_blocks(tiles, t);
             let mut input = BitReader::new(message);
             let targets = targets(rows, part.run, part.first as usize + s);
             let mut pads = vec![0; targets.len()];
             for (k, seed) in t.iter().enumerate() {
                 let width = u32::from(shape.ring) - k as u32;
                 let bit = u64::from(bits.get((position + s) * m + k)).wrapping_neg();
-                expand(*seed, &mut pads);
+                expand(*seed, tiles.after(k), &mut pads);
                 for ((_, target), pad) in targets.iter().zip(&pads) {
                     let share = pad.wrapping_add(input.get(width) & bit);
                     out[*target] = out[*target].wrapping_add(share << k);
@@ -132,18 +135,20 @@ pub(super) fn answer(
         let bytes = shape.scalar_bytes(part.row) as usize;
         let count = part.scalars as usize;
         let mut message = vec![0; count * bytes];
+        let tiles = q.tiles().after(position * m);
         let q = &mut q[position * m..(position + count) * m];
         let hash = &session.hash;
         let work = q.par_chunks_mut(m).zip(message.par_chunks_mut(bytes)).enumerate();
         add_in_parallel(work, count, out, |(s, (q, message)), out| {
-            let (zero, one) = both_pads(hash, q, delta, |k| choices.get((position + s) * m + k));
+            let tiles = tiles.after(s * m);
+            let (zero, one) = both_pads(hash, tiles, q, delta, |k| choices.get((position + s) * m + k));
             let mut output = BitWriter::new(message);
             let targets = targets(rows, part.run, part.first as usize + s);
             let (mut zero_pads, mut one_pads) = (vec![0; targets.len()], vec![0; targets.len()]);
             for k in 0..m {
                 let width = u32::from(shape.ring) - k as u32;
-                expand(zero[k], &mut zero_pads);
-                expand(one[k], &mut one_pads);
+                expand(zero[k], tiles.after(k), &mut zero_pads);
+                expand(one[k], tiles.after(k), &mut one_pads);
                 for (i, (value, target)) in targets.iter().enumerate() {
                     // The top bit of two's complement counts negative.
                     let v = if k + 1 == m { values[*value].wrapping_neg() } else { values[*value] };
@@ -163,22 +168,27 @@ pub(super) fn answer(
 }
 
 /// `H(q + d delta)` and `H(q + (1 + d) delta)` with the masked choices d.
-fn both_pads(hash: &CrHash, q: &mut [Block], delta: Block, d: impl Fn(usize) -> bool) -> (Vec<Block>, Vec<Block>) {
+fn both_pads(
+    hash: &CrHash,
+    tiles: Tiles,
+    q: &mut [Block],
+    delta: Block,
+    d: impl Fn(usize) -> bool,
+) -> (Vec<Block>, Vec<Block>) {
     for (k, q) in q.iter_mut().enumerate() {
         *q ^= delta & Block::mask(d(k));
     }
     let (mut zero, mut one) = (q.to_vec(), q.to_vec());
-    hash.hash_blocks(&mut zero);
-    hash.hash_blocks_offset(delta, &mut one);
+    hash.hash_both(tiles, delta, &mut zero, &mut one);
     (zero, one)
 }
 
-/// The pads of one row.
-fn expand(seed: Block, pads: &mut [u64]) {
+/// The pads of one row, whose correlation is the first of `tiles`.
+fn expand(seed: Block, tiles: Tiles, pads: &mut [u64]) {
     match pads {
         [one] => *one = seed.low(),
         [one, two] => (*one, *two) = (seed.low(), Block(seed.0 >> 64).low()),
-        many => Prg::new(seed).fill_u64(many),
+        many => Prg::salted(seed, tiles.number()).fill_u64(many),
     }
 }
 

@@ -29,9 +29,9 @@ use super::planes::{Group, Planes, bits_at};
 use crate::bits::BitVec;
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
+use crate::ot::Taken;
 use crate::session::Session;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 /// Words that a party keeps of a pair: a, b, b', ab, ab'.
 pub(super) const PAIR: usize = 5;
@@ -49,9 +49,9 @@ pub(super) fn pairs(session: &mut Session, n: usize, count: usize) -> Result<Pla
         for (k, triple) in words.as_chunks_mut::<PAIR>().0.iter_mut().enumerate() {
             let start = position(first, lanes, count, k);
             let range = start..start + lanes;
-            let [u, u2] = hash.hash_bits(Block::ZERO, &q[range.clone()]);
-            let [w, w2] = hash.hash_bits(delta, &q[range.clone()]);
-            let [h, h2] = hash.hash_bits(Block::ZERO, &t[range]);
+            let [[u, u2], [w, w2]] =
+                hash.hash_bits(q.tiles().after(start), [Block::ZERO, delta], &q[range.clone()]);
+            let [[h, h2]] = hash.hash_bits(t.tiles().after(start), [Block::ZERO], &t[range]);
             let a = bits_at(c.words(), start, lanes);
             let (b, b2) = (u ^ w, u2 ^ w2);
             *triple = [a, b, b2, (a & b) ^ u ^ h, (a & b2) ^ u2 ^ h2];
@@ -63,7 +63,7 @@ pub(super) fn pairs(session: &mut Session, n: usize, count: usize) -> Result<Pla
 /// `count` singles for each of `n` elements at the OT sender: [`SINGLE`] planes each, and the message for the receiver.
 pub(super) fn offer_singles(session: &mut Session, n: usize, count: usize) -> Result<(Planes, Vec<u8>)> {
     let q = session.cot_sender.take_wide(2, n * count)?;
-    let offsets = session.cot_sender.offsets();
+    let offsets: [Block; 4] = std::array::from_fn(|v| session.cot_sender.offsets()[v]);
     let hash = &session.hash;
     let mut triples = Planes::zeros(n, SINGLE * count);
     let mut corrections = Planes::zeros(n, count);
@@ -71,8 +71,8 @@ pub(super) fn offer_singles(session: &mut Session, n: usize, count: usize) -> Re
         let out = triples.words.as_chunks_mut::<SINGLE>().0.iter_mut().zip(corrections.words);
         for (k, (triple, correction)) in out.enumerate() {
             let start = position(triples.first, triples.lanes, count, k);
-            let q = &q[start..start + triples.lanes];
-            let [p0, p1, p2, p3] = std::array::from_fn(|v| hash.hash_bits(offsets[v], q)[0]);
+            let pads = hash.hash_bits(q.tiles().after(start), offsets, &q[start..start + triples.lanes]);
+            let [p0, p1, p2, p3] = pads.map(|[first, _]| first);
             let (a, b) = (p0 ^ p2, p0 ^ p1);
             *correction = p0 ^ p1 ^ p2 ^ p3;
             *triple = [a, b, p0 ^ (a & b)];
@@ -85,7 +85,7 @@ pub(super) fn offer_singles(session: &mut Session, n: usize, count: usize) -> Re
 pub(super) struct Singles {
     n: usize,
     count: usize,
-    t: Zeroizing<Vec<Block>>,
+    t: Taken,
     choices: Vec<BitVec>,
 }
 
@@ -111,7 +111,8 @@ impl Singles {
             for (k, triple) in words.as_chunks_mut::<SINGLE>().0.iter_mut().enumerate() {
                 let start = position(first, lanes, self.count, k);
                 let [a, b] = [0, 1].map(|bit| bits_at(self.choices[bit].words(), start, lanes));
-                let [p, _] = hash.hash_bits(Block::ZERO, &self.t[start..start + lanes]);
+                let tiles = self.t.tiles().after(start);
+                let [[p, _]] = hash.hash_bits(tiles, [Block::ZERO], &self.t[start..start + lanes]);
                 *triple = [a, b, p ^ (a & b & !corrections[k])];
             }
         });

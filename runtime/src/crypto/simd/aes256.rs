@@ -27,6 +27,11 @@ impl Vaes {
         unsafe { round_keys::expand(key) }
     }
 
+    pub(super) fn derive(self, keys: &RoundKeys, number: u64) -> RoundKeys {
+        // SAFETY: `self` proves the features.
+        unsafe { round_keys::derive(keys, number) }
+    }
+
     /// `out[i] = AES(counter + i)`.
     pub(super) fn stream(self, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
         // SAFETY: `self` proves the features.

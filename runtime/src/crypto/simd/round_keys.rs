@@ -3,7 +3,8 @@
 use super::x86::load128;
 use crate::crypto::Block;
 use std::arch::x86_64::{
-    __m128i, _mm_aeskeygenassist_si128, _mm_shuffle_epi32, _mm_slli_si128, _mm_storeu_si128, _mm_xor_si128,
+    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_set_epi64x, _mm_shuffle_epi32,
+    _mm_slli_si128, _mm_storeu_si128, _mm_xor_si128,
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -22,9 +23,24 @@ impl RoundKeys {
 
 #[target_feature(enable = "aes")]
 pub(super) fn expand(key: Block) -> RoundKeys {
+    expand128(load128(&key))
+}
+
+/// The round keys of `AES(number)`.
+#[target_feature(enable = "aes")]
+pub(super) fn derive(keys: &RoundKeys, number: u64) -> RoundKeys {
+    let mut state = _mm_xor_si128(_mm_set_epi64x(0, number.cast_signed()), load128(&keys.0[0]));
+    for key in &keys.0[1..10] {
+        state = _mm_aesenc_si128(state, load128(key));
+    }
+    expand128(_mm_aesenclast_si128(state, load128(&keys.0[10])))
+}
+
+#[inline]
+#[target_feature(enable = "aes")]
+fn expand128(mut k: __m128i) -> RoundKeys {
     let mut keys = RoundKeys([Block::ZERO; 11]);
-    let mut k = load128(&key);
-    keys.0[0] = key;
+    store128(&mut keys.0[0], k);
     macro_rules! round {
         ($i:literal, $constant:literal) => {
             let word = _mm_shuffle_epi32::<0xff>(_mm_aeskeygenassist_si128::<$constant>(k));

@@ -54,6 +54,15 @@ impl Cipher {
         }
     }
 
+    /// The round keys of `AES(number)`.
+    pub(crate) fn derive(self, keys: &RoundKeys, number: u64) -> RoundKeys {
+        match self {
+            Cipher::Wide(wide) => wide.derive(keys, number),
+            Cipher::Vaes(vaes) => vaes.derive(keys, number),
+            Cipher::AesNi(aes) => aes.derive(keys, number),
+        }
+    }
+
     /// `out[i] = AES(counter + i)`.
     pub(crate) fn stream(self, keys: &RoundKeys, counter: u64, out: &mut [Block]) {
         match self {
