@@ -41,6 +41,33 @@ impl Default for SetupParams {
     }
 }
 
+/// What both parties call the session: the hash of their first messages, which hold the program's digest, the parameters
+/// and a fresh nonce of each. It is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    /// Of the two hellos.
+    #[must_use]
+    pub fn of(client: &[u8], server: &[u8]) -> SessionId {
+        let mut h = blake3::Hasher::new_derive_key("picc 2026 session");
+        for hello in [client, server] {
+            h.update(&(hello.len() as u64).to_le_bytes()).update(hello);
+        }
+        SessionId(*h.finalize().as_bytes())
+    }
+
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Of the base OTs in which `receiver` chooses.
+    fn base_label(&self, receiver: Party) -> Vec<u8> {
+        [&self.0, receiver.name().as_bytes()].concat()
+    }
+}
+
 /// One party's side of a run.
 pub struct Session {
     pub channel: Channel,
@@ -54,24 +81,24 @@ pub struct Session {
 
 impl Session {
     /// Runs base OTs and puncturing in both directions. Traffic: [`cot::setup_traffic`].
-    pub fn setup(mut channel: Channel, params: &SetupParams, mut rng: Rng) -> Result<Session> {
+    pub fn setup(mut channel: Channel, id: &SessionId, params: &SetupParams, mut rng: Rng) -> Result<Session> {
         let k = params.softspoken_k;
         check_field_bits(k)?;
         let me = channel.party();
         // Base OTs run against the direction of the COTs that they bootstrap.
-        let (own_label, peer_label) = (me.name(), me.other().name());
+        let (own_label, peer_label) = (id.base_label(me), id.base_label(me.other()));
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
         let (first, wide) = choices.split_at(ROW);
-        let receiver = base::Receiver::new(own_label, first, &mut rng);
+        let receiver = base::Receiver::new(&own_label, first, &mut rng);
         let sender = base::Sender::new(&mut rng);
 
         let own = [receiver.message(), &sender.message()].concat();
         let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
         let (points, point) = peer.split_at(ROW * base::RECEIVER_BYTES);
-        let key_pairs = sender.finish(peer_label, points)?;
-        let chosen = receiver.finish(own_label, point)?;
-        let hash = CrHash::new(session_key(me, &own, &peer));
+        let key_pairs = sender.finish(&peer_label, points)?;
+        let chosen = receiver.finish(&own_label, point)?;
+        let hash = CrHash::new(session_key(id, me, &own, &peer));
 
         let (mut extension_sender, mut extension_receiver) =
             (ExtensionSender::new(k, delta)?, ExtensionReceiver::new(k)?);
@@ -143,14 +170,14 @@ impl Session {
 }
 
 /// Both sides' first messages are fresh and uniform, so their hash is a key that nobody knew before the session.
-fn session_key(me: Party, own: &[u8], peer: &[u8]) -> Block {
+fn session_key(id: &SessionId, me: Party, own: &[u8], peer: &[u8]) -> Block {
     let (client, server) = match me {
         Party::Client => (own, peer),
         Party::Server => (peer, own),
     };
     let mut key = [0; 16];
     let mut h = blake3::Hasher::new_derive_key("picc 2026 session hash key");
-    h.update(client).update(server).finalize_xof().fill(&mut key);
+    h.update(&id.0).update(client).update(server).finalize_xof().fill(&mut key);
     Block::from_bytes(key)
 }
 
@@ -160,7 +187,7 @@ mod tests {
     use crate::channel::memory_pair;
     use crate::error::Error;
     use crate::ot::Taken;
-    use crate::testing::{run_both, test_pair_with};
+    use crate::testing::{run_both, test_id, test_pair_with};
     use picc_ir::cost::CotCounts;
     use std::time::Duration;
 
@@ -300,11 +327,42 @@ mod tests {
         assert_ne!(x, z);
     }
 
+    /// The setup of two parties with the same seeds each time.
+    fn setup_as(client: SessionId, server: SessionId) -> (Session, Session) {
+        let (c, s) = memory_pair(Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            let setup = |channel, id, seed| {
+                Session::setup(channel, &id, &SetupParams::default(), Rng::from_seed(seed)).unwrap()
+            };
+            let server = scope.spawn(move || setup(s, server, 1));
+            (setup(c, client, 2), server.join().unwrap())
+        })
+    }
+
+    #[test]
+    fn base_ots_belong_to_their_session() {
+        let demand = client_sends(128);
+        let ids = [SessionId::of(b"client", b"server"), SessionId::of(b"client", b"another")];
+        let first = |client: usize, server: usize| {
+            let (mut client, mut server) = setup_as(ids[client], ids[server]);
+            run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
+            let q = client.cot_sender.take(128).unwrap();
+            let (t, c) = server.cot_receiver.take(128).unwrap();
+            let delta = client.cot_sender.delta();
+            let holds = |i: usize| q[i].0 == (t[i] ^ delta & Block::mask(c.get(i))).0;
+            ((0..128).filter(|i| holds(*i)).count(), t[0].0)
+        };
+        let [same, other, replayed] = [first(0, 0), first(1, 1), first(0, 1)];
+        assert_eq!((same.0, other.0), (128, 128));
+        assert_ne!(same.1, other.1, "the same seeds in another session give other keys");
+        assert_eq!(replayed.0, 0, "messages of another session correlate with nothing");
+    }
+
     #[test]
     fn an_unknown_field_size_is_refused() {
         let (client, _server) = memory_pair(Duration::from_secs(1));
         let params = SetupParams { softspoken_k: 3 };
-        assert!(matches!(Session::setup(client, &params, Rng::from_seed(0)), Err(Error::Program(_))));
+        assert!(matches!(Session::setup(client, &test_id(), &params, Rng::from_seed(0)), Err(Error::Program(_))));
     }
 
     #[test]
@@ -312,7 +370,7 @@ mod tests {
         for message in [vec![0xff; cot::BASE_OT_PAYLOAD as usize], vec![0; 5]] {
             let (client, mut server) = memory_pair(Duration::from_secs(1));
             server.send(Kind::BaseOt, &message).unwrap();
-            let result = Session::setup(client, &SetupParams::default(), Rng::from_seed(0));
+            let result = Session::setup(client, &test_id(), &SetupParams::default(), Rng::from_seed(0));
             assert!(matches!(result, Err(Error::Peer(_))));
         }
     }

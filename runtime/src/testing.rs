@@ -5,11 +5,17 @@
 
 use crate::channel::memory_pair;
 use crate::crypto::Rng;
-use crate::session::{Session, SetupParams};
+use crate::session::{Session, SessionId, SetupParams};
 use std::time::Duration;
 
 /// How long a party waits for the other before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The name of a session without a handshake.
+#[must_use]
+pub fn test_id() -> SessionId {
+    SessionId::of(&[], &[])
+}
 
 /// A connected client and server with the default parameters.
 #[must_use]
@@ -24,8 +30,11 @@ pub fn test_pair_with(seed: u64, params: SetupParams) -> (Session, Session) {
     let (client, server) = memory_pair(PATIENCE);
     let mut seeds = Rng::from_seed(seed);
     let (client_rng, server_rng) = (seeds.fork(), seeds.fork());
-    let (client, server) =
-        in_threads(|| Session::setup(client, &params, client_rng), || Session::setup(server, &params, server_rng));
+    let id = test_id();
+    let (client, server) = in_threads(
+        || Session::setup(client, &id, &params, client_rng),
+        || Session::setup(server, &id, &params, server_rng),
+    );
     match (client, server) {
         (Ok(client), Ok(server)) => (client, server),
         (Err(e), _) => panic!("setup of the client: {e}"),

@@ -67,18 +67,18 @@ impl ServerModel {
 }
 
 /// Handshake and setup of either party.
-fn open(exe: &Executable, mut channel: Channel, rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
+fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
     let watch = Stopwatch::start(&channel);
     let party = channel.party();
     channel.start_node();
-    handshake(&mut channel, &exe.agreement()).map_err(|e| match e {
+    let id = handshake(&mut channel, &exe.agreement(), &mut rng).map_err(|e| match e {
         Error::Handshake(_) => e,
         e => e.at_node("handshake", party),
     })?;
     record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
     let watch = Stopwatch::start(&channel);
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
-    let mut session = Session::setup(channel, &params, rng).map_err(|e| e.at_node("setup", party))?;
+    let mut session = Session::setup(channel, &id, &params, rng).map_err(|e| e.at_node("setup", party))?;
     record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
     let watch = Stopwatch::start(&session.channel);
     let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at_node("setup", party))?;

@@ -60,7 +60,7 @@ impl Sender {
     }
 
     /// Both keys of each OT, from the receiver's message. `label` is the same on both sides and unique to the batch.
-    pub fn finish(self, label: &str, message: &[u8]) -> Result<Vec<KeyPair>> {
+    pub fn finish(self, label: &[u8], message: &[u8]) -> Result<Vec<KeyPair>> {
         message
             .as_chunks::<RECEIVER_BYTES>()
             .0
@@ -81,7 +81,7 @@ impl Sender {
 
 impl Receiver {
     #[must_use]
-    pub fn new(label: &str, choices: &[bool], rng: &mut Rng) -> Receiver {
+    pub fn new(label: &[u8], choices: &[bool], rng: &mut Rng) -> Receiver {
         let secrets = Zeroizing::new(choices.iter().map(|_| random_scalar(rng)).collect::<Vec<Scalar>>());
         let draws: Vec<[u8; 64]> = choices
             .iter()
@@ -123,7 +123,7 @@ impl Receiver {
     }
 
     /// The chosen key of each OT, from the sender's message.
-    pub fn finish(self, label: &str, message: &[u8]) -> Result<Zeroizing<Vec<Block>>> {
+    pub fn finish(self, label: &[u8], message: &[u8]) -> Result<Zeroizing<Vec<Block>>> {
         let public = decode(message)?;
         let keys = self
             .secrets
@@ -155,22 +155,22 @@ fn decode(bytes: &[u8]) -> Result<RistrettoPoint> {
 }
 
 /// A hasher for one use in one slot of one OT of one batch.
-fn oracle(context: &str, label: &str, i: usize, slot: usize) -> blake3::Hasher {
+fn oracle(context: &str, label: &[u8], i: usize, slot: usize) -> blake3::Hasher {
     let mut h = blake3::Hasher::new_derive_key(context);
     h.update(&(label.len() as u64).to_le_bytes());
-    h.update(label.as_bytes());
+    h.update(label);
     h.update(&(i as u64).to_le_bytes());
     h.update(&[u8::from(slot == 1)]);
     h
 }
 
-fn hash_to_point(label: &str, i: usize, slot: usize, point: &[u8]) -> RistrettoPoint {
+fn hash_to_point(label: &[u8], i: usize, slot: usize, point: &[u8]) -> RistrettoPoint {
     let mut wide = [0; 64];
     oracle("picc 2026 base OT point", label, i, slot).update(point).finalize_xof().fill(&mut wide);
     RistrettoPoint::from_uniform_bytes(&wide)
 }
 
-fn derive_key(label: &str, i: usize, slot: usize, sender: &[u8], shared: &RistrettoPoint) -> Block {
+fn derive_key(label: &[u8], i: usize, slot: usize, sender: &[u8], shared: &RistrettoPoint) -> Block {
     let mut key = [0; 16];
     let mut h = oracle("picc 2026 base OT key", label, i, slot);
     h.update(sender).update(shared.compress().as_bytes()).finalize_xof().fill(&mut key);
@@ -183,10 +183,10 @@ mod tests {
 
     fn run(choices: &[bool], seed: u64) -> (Vec<KeyPair>, Zeroizing<Vec<Block>>) {
         let sender = Sender::new(&mut Rng::from_seed(seed));
-        let receiver = Receiver::new("test", choices, &mut Rng::from_seed(seed + 1));
+        let receiver = Receiver::new(b"test", choices, &mut Rng::from_seed(seed + 1));
         let a = sender.message();
-        let keys = sender.finish("test", receiver.message()).unwrap();
-        (keys, receiver.finish("test", &a).unwrap())
+        let keys = sender.finish(b"test", receiver.message()).unwrap();
+        (keys, receiver.finish(b"test", &a).unwrap())
     }
 
     #[test]
@@ -208,12 +208,12 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         let bad_points = [[0xff; 32], [0; 32]];
         for bad in bad_points {
-            let receiver = Receiver::new("test", &[true, false], &mut rng);
-            assert!(matches!(receiver.finish("test", &bad), Err(Error::Peer(_))));
-            let receiver = Receiver::new("test", &[true, false], &mut rng);
+            let receiver = Receiver::new(b"test", &[true, false], &mut rng);
+            assert!(matches!(receiver.finish(b"test", &bad), Err(Error::Peer(_))));
+            let receiver = Receiver::new(b"test", &[true, false], &mut rng);
             let mut message = receiver.message().to_vec();
             message[64..96].copy_from_slice(&bad);
-            assert!(matches!(Sender::new(&mut rng).finish("test", &message), Err(Error::Peer(_))));
+            assert!(matches!(Sender::new(&mut rng).finish(b"test", &message), Err(Error::Peer(_))));
         }
     }
 
@@ -221,9 +221,9 @@ mod tests {
     fn another_label_gives_other_keys() {
         let mut rng = Rng::from_seed(2);
         let sender = Sender::new(&mut rng);
-        let receiver = Receiver::new("a", &[false], &mut rng);
+        let receiver = Receiver::new(b"a", &[false], &mut rng);
         let message = sender.message();
-        let keys = sender.finish("b", receiver.message()).unwrap();
-        assert_ne!(keys[0].0[0].0, receiver.finish("a", &message).unwrap()[0].0);
+        let keys = sender.finish(b"b", receiver.message()).unwrap();
+        assert_ne!(keys[0].0[0].0, receiver.finish(b"a", &message).unwrap()[0].0);
     }
 }
