@@ -197,6 +197,17 @@ fn once_serves_one_session_and_ends() {
     assert!(server.child.wait().unwrap().success());
 }
 
+/// Weights, inputs and shares do not reach the disk of a party that crashes.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_party_leaves_no_core_dump() {
+    let files = Files::new(Linear::Rlwe);
+    let server = Server::start(&files, "");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "soft and hard limit");
+}
+
 #[test]
 fn the_reference_counts_right_answers() {
     let files = Files::new(Linear::Rlwe);

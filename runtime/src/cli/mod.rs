@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod calibrate;
+mod memory;
 mod private;
 mod reference;
 mod serve;
@@ -20,6 +21,9 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
+    if let Err(e) = memory::keep_private() {
+        eprintln!("pirun: warning: a crash may leave secrets in a core dump: {e}");
+    }
     // A server outlives whoever read what it prints.
     if !matches!(command, Command::Serve(_)) {
         sigpipe::reset();
