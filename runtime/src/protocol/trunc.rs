@@ -118,6 +118,27 @@ mod tests {
         }
     }
 
+    /// The functionality of SECURITY.md: with r the low bits of the client's share, the result is `ceil((x - r) / 2^s)`.
+    #[test]
+    fn the_client_knows_the_coin_of_a_local_truncation() {
+        let ring = 7;
+        for shift in 0..ring {
+            for (x, client) in (0..1u64 << ring).flat_map(|x| (0..1u64 << ring).map(move |c| (x, c))) {
+                let server = x.wrapping_sub(client) & low_mask(ring.into());
+                let [c, s] = [(Party::Client, client), (Party::Server, server)]
+                    .map(|(party, share)| trunc_local(party, &[share], ring, shift)[0]);
+                let r = client & low_mask(shift.into());
+                let rounded = x.wrapping_sub(r).wrapping_add(low_mask(shift.into())).cast_signed() >> shift;
+                let mask = low_mask((ring - shift).into());
+                assert_eq!(
+                    c.wrapping_add(s) & mask,
+                    rounded.cast_unsigned() & mask,
+                    "{x} by {shift} bits, coin {r}"
+                );
+            }
+        }
+    }
+
     fn signed_difference(a: u64, b: u64, ring: u8) -> i64 {
         super::super::signed(a.wrapping_sub(b), ring)
     }
