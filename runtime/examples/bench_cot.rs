@@ -7,6 +7,7 @@ use picc_ir::{
     mpc::cot,
 };
 use picc_runtime::Result;
+use picc_runtime::crypto::hash::Tiles;
 use picc_runtime::crypto::{Block, CrHash};
 use picc_runtime::session::{Session, SetupParams};
 use picc_runtime::testing::{run_both, test_pair_with};
@@ -68,8 +69,8 @@ fn bench_hash() {
     let mut blocks = vec![Block::ZERO; 1 << 14];
     let hash = CrHash::new(Block(1));
     let start = Instant::now();
-    for _ in 0..1000 {
-        hash.hash_blocks(&mut blocks);
+    for i in 0..1000 {
+        hash.hash_blocks(Tiles::new(Party::Client, 1, i << 14), &mut blocks);
     }
     let rate = (1000 * blocks.len()) as f64 / start.elapsed().as_secs_f64();
     println!("hash: {:.1} M blocks/s, one thread ({:x})", rate / 1e6, blocks[0].low());

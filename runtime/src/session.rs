@@ -89,8 +89,9 @@ impl Session {
         let (own_label, peer_label) = (id.base_label(me), id.base_label(me.other()));
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
-        let (first, wide) = choices.split_at(ROW);
-        let receiver = base::Receiver::new(&own_label, first, &mut rng);
+        let first = Zeroizing::new(choices.slice(0, ROW));
+        let wide = Zeroizing::new(choices.slice(ROW, choices.len() - ROW));
+        let receiver = base::Receiver::new(&own_label, &first, &mut rng);
         let sender = base::Sender::new(&mut rng);
 
         let own = [receiver.message(), &sender.message()].concat();
@@ -105,7 +106,7 @@ impl Session {
         let corrections = extension_receiver.grow(&key_pairs);
         let mut t = Zeroizing::new(vec![Block::ZERO; wide.len()]);
         let (c, message) = extension_receiver.extend(1, &mut t);
-        let masked: BitVec = wide.iter().enumerate().map(|(i, choice)| c[0].get(i) ^ choice).collect();
+        let masked = c[0].xor(&wide);
         let own = [&corrections[..], &message, &masked.to_bytes()].concat();
         let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
         let (their_corrections, rest) = peer.split_at(corrections.len());
@@ -116,7 +117,7 @@ impl Session {
         let masked = BitVec::from_bytes(their_choices, wide.len());
         let delta = extension_sender.delta().block();
         for (i, q) in q.iter_mut().enumerate() {
-            *q ^= delta & Block::mask(masked.get(i));
+            *q ^= delta & masked.bit(i).block();
         }
         let mut one = q.clone();
         hash.hash_both(Tiles::of_setup(me), delta, &mut q, &mut one);
@@ -349,7 +350,7 @@ mod tests {
             let q = client.cot_sender.take(128).unwrap();
             let (t, c) = server.cot_receiver.take(128).unwrap();
             let delta = client.cot_sender.delta();
-            let holds = |i: usize| q[i].0 == (t[i] ^ delta & Block::mask(c.get(i))).0;
+            let holds = |i: usize| q[i].0 == (t[i] ^ (delta & c.bit(i).block())).0;
             ((0..128).filter(|i| holds(*i)).count(), t[0].0)
         };
         let [same, other, replayed] = [first(0, 0), first(1, 1), first(0, 1)];

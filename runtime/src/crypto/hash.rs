@@ -55,7 +55,7 @@ pub struct Tiles {
 impl Tiles {
     /// Of OTs that `sender` sends, of which `first` have been taken.
     #[must_use]
-    pub(crate) fn new(sender: Party, width: u32, first: u64) -> Tiles {
+    pub fn new(sender: Party, width: u32, first: u64) -> Tiles {
         Tiles { sender, width, first }
     }
 
@@ -100,14 +100,14 @@ impl CrHash {
     }
 
     /// Replaces every block by its hash.
-    pub(crate) fn hash_blocks(&self, tiles: Tiles, blocks: &mut [Block]) {
+    pub fn hash_blocks(&self, tiles: Tiles, blocks: &mut [Block]) {
         for (i, blocks) in blocks.chunks_mut(tiles.ots()).enumerate() {
             self.tile(tiles.after(i * tiles.ots())).hash_blocks(Block::ZERO, blocks);
         }
     }
 
     /// Replaces every block x of `zero` by `H(x)`, and of `one`, which has as many, by `H(x xor offset)`.
-    pub(crate) fn hash_both(&self, tiles: Tiles, offset: Block, zero: &mut [Block], one: &mut [Block]) {
+    pub fn hash_both(&self, tiles: Tiles, offset: Block, zero: &mut [Block], one: &mut [Block]) {
         let tiled = zero.chunks_mut(tiles.ots()).zip(one.chunks_mut(tiles.ots()));
         for (i, (zero, one)) in tiled.enumerate() {
             let hash = self.tile(tiles.after(i * tiles.ots()));
