@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use picc_ir::Party;
 
 /// Of the messages on the wire. Any change to a protocol's bytes raises it.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 const MAGIC: [u8; 4] = *b"picc";
 const SIZE: usize = picc_ir::cost::HELLO_BYTES as usize;
