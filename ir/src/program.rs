@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub const MAGIC: [u8; 4] = *b"PICC";
 
 /// Version of the format; a reader takes no other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Largest program that is read.
 pub const MAX_BYTES: usize = 256 << 20;

@@ -2,6 +2,7 @@
 
 use picc_ir::cost::Cost;
 use picc_ir::mpc::node_cost::{linear_plan, node_cost};
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{ConvOt, ConvPre, ConvRlwe, MatMulOt, MatMulPre, MatMulRlwe, cot};
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, MatMul};
@@ -16,12 +17,14 @@ pub(crate) enum Layer<'a> {
 
 impl Layer<'_> {
     /// Under RLWE, if there are parameters for this ring and these weights.
-    pub fn rlwe(&self, args: [&Ty; 2], weight_bits: u8) -> Result<Option<Op>, TypeError> {
+    pub fn rlwe(&self, args: [&Ty; 2], weight_bits: u8, hiding: Hiding) -> Result<Option<Op>, TypeError> {
         let op: Op = match *self {
-            Layer::Conv(conv) => ConvRlwe { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits }.into(),
+            Layer::Conv(conv) => {
+                ConvRlwe { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits, hiding }.into()
+            }
             Layer::MatMul { weights_left } => {
                 let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
-                MatMulRlwe { geom, weight_bits, weights_left }.into()
+                MatMulRlwe { geom, weight_bits, weights_left, hiding }.into()
             }
         };
         Ok(linear_plan(&op, &args).is_ok().then_some(op))

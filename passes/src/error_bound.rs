@@ -1,20 +1,26 @@
 //! How far a program may be from the reference interpreter, in units of the last place.
 //!
-//! The only inexact protocol is the truncation on shares, which is off by at most one unit. The bound follows that
-//! unit through the rest of the program with the actual weights:
+//! Two protocols are inexact: the truncation on shares, and layers under RLWE with full-range masks; each is off by at most
+//! one unit. The bound follows these units through the rest of the program with the actual weights:
 //!
 //! | node | worst case | variance |
 //! |---|---|---|
-//! | truncation by `s` | `ceil(e / 2^s) + 1` | `v / 4^s + 1/2` |
+//! | truncation by `s` | `ceil(e / 2^s + 1/2)` | `v / 4^s + 1/2` |
 //! | linear layer | `e * max L1(filter)` | `v * max L2(filter)^2` |
+//! | its coin under full-range masks | `+ 1` | `+ 1/4` |
 //! | sum | `e + e'` | `v + v'` |
 //! | relu, max, pooling | `max e` | `max v` |
 //! | relu, pooling without the low k bits | `max e + 2^k - 1`, for each level of a tournament | unbounded |
 //!
 //! The worst case adds up every unit with the worst sign. The variance takes errors as independent: the share of one
-//! party is uniform, so the carry of a truncation is a coin that no other truncation sees.
+//! party is uniform, so the carry of a truncation is a coin that no other truncation sees; so is the carry of a mask.
+//!
+//! Truncation on shares gives a value strictly within one of `(x + d) / 2^s`, where `d` is the error before, and the reference
+//! rounds `x / 2^s`, off by at most a half: both differ by less than `|d| / 2^s + 3/2`, and by a whole number.
 
 use crate::error::{CompileError, Result};
+use picc_ir::eval::Shares;
+use picc_ir::mpc::rlwe::COIN_RATE;
 use picc_ir::op::Op;
 use picc_ir::ty::wrap;
 use picc_ir::weights::RingWeights;
@@ -106,15 +112,15 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             }
             Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::ConvPre(_) if !joined().is_zero() => {
                 let (l1, l2) = norms(&*weight(graph, weights, node.args[1])?, 0);
-                at(0).scaled(l1, l2)
+                at(0).scaled(l1, l2).plus(coin(&node.op))
             }
             Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MatMulPre(_) if !joined().is_zero() => {
                 let left = graph.ty(node.args[0]).owner == Owner::Server;
                 let w = weight(graph, weights, node.args[usize::from(!left)])?;
                 let (l1, l2) = norms(&w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
-                joined().scaled(l1, l2)
+                joined().scaled(l1, l2).plus(coin(&node.op))
             }
-            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => Error::default(),
+            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => coin(&node.op),
             Op::ConvPre(_) | Op::MatMulPre(_) => Error::default(),
             Op::Mul(_) | Op::MulOt(_) => product(at(0), at(1), magnitude(0), magnitude(1)),
             Op::SquareOt(_) => product(at(0), at(0), magnitude(0), magnitude(0)),
@@ -127,7 +133,9 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
             Op::ReluRescaleOt(r) if r.shift > 0 => shifted(at(0), r.shift),
             Op::ReluRescaleOt(_) => joined(),
             Op::TruncReduceLocal(t) => {
-                shifted(at(0), t.shift).plus(Error { worst: 1.0, variance: TRUNCATION_VARIANCE })
+                let scale = f64::from(t.shift).exp2();
+                let variance = at(0).variance / (scale * scale) + TRUNCATION_VARIANCE;
+                Error { worst: (at(0).worst / scale + 0.5).ceil(), variance }
             }
             Op::ArgMax(m) => index(at(0), graph, node.args[0], m.axis),
             Op::ArgMaxOt(m) => index(at(0), graph, node.args[0], m.axis),
@@ -147,6 +155,11 @@ fn window(skip_low: u8, levels: u64) -> Error {
         return Error::default();
     }
     Error { worst: levels as f64 * (f64::from(skip_low).exp2() - 1.0), variance: 1e100 }
+}
+
+/// What a layer under full-range masks adds: -1, 0 or 1, not 0 with at most this probability.
+fn coin(op: &Op) -> Error {
+    if Shares::tosses(op) { Error { worst: 1.0, variance: COIN_RATE } } else { Error::default() }
 }
 
 fn shifted(e: Error, shift: u8) -> Error {
@@ -274,6 +287,7 @@ mod tests {
                     let v = picc_ir::op::OpDef::eval_ring(&exact, &args, &tys).unwrap();
                     v.map(|&v| v + carry())
                 }
+                op if Shares::tosses(op) => op.eval_ring(&args, &tys).unwrap().map(|&v| v + carry()),
                 op => op.eval_ring(&args, &tys).unwrap(),
             };
             let ring = node.ty.as_fixed().map_or(64, |f| f.ring_bits);

@@ -3,7 +3,7 @@
 //! Both parties run in this process, each in a thread of its own, and each thread's CPU time is read.
 
 use picc_ir::geom::{ConvGeom, MatMulGeom};
-use picc_ir::mpc::rlwe::{Layer, LinearPlan, WeightLayout};
+use picc_ir::mpc::rlwe::{Hiding, Layer, LinearPlan, WeightLayout};
 use picc_runtime::Result;
 use picc_runtime::channel::memory_pair;
 use picc_runtime::crypto::rlwe::Csprng;
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         "layer", "MB", "client", "server", "load", "MB held", "lazy srv"
     );
     for (name, layer) in layers {
-        let plan = LinearPlan::search(&layer, 37, 12).expect("an eligible layer");
+        let plan = LinearPlan::search(&layer, 37, 12, Hiding::FullRange).expect("an eligible layer");
         let mut rng = Csprng::from_seed([1; 32]);
         let [inputs, weights, _] = layer.lens();
         let weights: Vec<i64> = (0..weights).map(|_| (rng.next_u64() as i64) >> 52).collect();

@@ -3,7 +3,7 @@
 use super::args::{Inspect, PartyArg};
 use super::compile::deployment;
 use super::kernels::{Form, Kernels, kernels};
-use super::{Failure, explain, report, table};
+use super::{Failure, explain, hiding, report, table};
 use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
@@ -28,6 +28,8 @@ struct Report<'a> {
     rows: Vec<table::Row>,
     inference: picc_ir::cost::Traffic,
     setup: picc_ir::cost::Traffic,
+    /// How the weights of layers under ring LWE are hidden.
+    hidden: hiding::Hidden,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernels: Option<Kernels>,
 }
@@ -69,6 +71,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         rows: table::rows(&program, &cost, prediction),
         inference: cost.inference(),
         setup: cost.setup,
+        hidden: hiding::hidden(&program).map_err(|e| bad(e.to_string()))?,
         kernels: shown
             .map(|party| kernels(&program, party, &Form::Kir))
             .transpose()
@@ -87,6 +90,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         print!("\n{}", kernels.text());
     } else {
         print!("\n{}", table::summary(&program, prediction).map_err(|e| bad(e.to_string()))?);
+        print!("\n{}", report.hidden.text());
     }
     Ok(())
 }

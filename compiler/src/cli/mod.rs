@@ -5,6 +5,7 @@ mod calibration;
 mod compile;
 mod explain;
 mod files;
+mod hiding;
 mod inspect;
 mod kernels;
 mod labels;

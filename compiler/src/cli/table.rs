@@ -102,7 +102,7 @@ pub fn summary(program: &Program, prediction: Option<&Prediction>) -> Result<Str
 }
 
 /// Text columns left, numbers right.
-fn aligned(lines: &[Vec<String>]) -> String {
+pub fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let cell = |line: &[String], i: usize| line.get(i).map_or(0, |c| c.chars().count());
     let width: Vec<usize> = (0..columns).map(|i| lines.iter().map(|l| cell(l, i)).max().unwrap_or(0)).collect();

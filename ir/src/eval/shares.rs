@@ -1,10 +1,14 @@
 //! The interpreter with the errors that a private run makes.
 //!
-//! Two protocols are not exact: the local truncation, and comparisons that leave out low bits ([`crate::mpc::ReluOt`]).
-//! What they lose depends on the shares of their argument alone, and these are uniform. So each element is shared anew
-//! with a pseudo-random share, both shares go through what the two parties compute on them, and the result has exactly
+//! Three protocols are not exact: the local truncation, comparisons that leave out low bits ([`crate::mpc::ReluOt`]), and
+//! ring LWE under full-range masks ([`crate::mpc::rlwe::Hiding`]).
+//! What the first two lose depends on the shares of their argument alone, and these are uniform. So each element is shared
+//! anew with a pseudo-random share, both shares go through what the two parties compute on them, and the result has exactly
 //! the distribution of a private run. A rounding model would be biased where it matters: windows make values near zero
 //! smaller on average, truncations do not.
+//!
+//! The coin of a masked layer comes from rounding errors of the response, which are nobody's input: -1 and 1 are drawn
+//! with probability 1/8 each, half of [`crate::mpc::rlwe::COIN_RATE`], the most that any layer has. Signs are as likely.
 //!
 //! The generator is keyed by seed and node: two graphs that differ in one node make the same choices elsewhere.
 
@@ -13,6 +17,7 @@ use crate::graph::{Graph, Id};
 use crate::mpc::MaxPoolOt;
 use crate::mpc::cost::{LinePlan, PoolPlan};
 use crate::mpc::node_cost::windows;
+use crate::mpc::rlwe::Hiding;
 use crate::op::Op;
 use crate::tensor::Tensor;
 use crate::ty::{Fixed, Ty, TypeError, wrap};
@@ -38,7 +43,8 @@ pub fn run_shares(
             if let Some(value) = source(node, inputs, weights)? {
                 return Ok(value);
             }
-            let noisy = Shares::new(seed, id).protocol(&node.op, args, tys).map_err(|error| failed(node, error))?;
+            let noisy = Shares::new(seed, id).protocol(&node.op, args, tys, &node.ty);
+            let noisy = noisy.map_err(|error| failed(node, error))?;
             match noisy {
                 Some(value) => Ok(value),
                 None => eval_op(&node.op, args, tys, &node.ty).map_err(|error| failed(node, error)),
@@ -66,10 +72,16 @@ impl Shares {
         Shares(mix(seed ^ mix(u64::from(node.0) + 1)))
     }
 
+    /// Word `i`.
+    #[inline(always)]
+    fn draw(self, i: u64) -> u64 {
+        mix(self.0.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
     /// Sharing `i` of `x` in a ring of `ring` bits.
     #[inline(always)]
     fn split(self, i: u64, x: i64, ring: u8) -> [u64; 2] {
-        let own = mix(self.0.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let own = self.draw(i);
         [own & mask(ring), x.cast_unsigned().wrapping_sub(own) & mask(ring)]
     }
 
@@ -81,6 +93,17 @@ impl Shares {
             let [client, server] = self.split(i, *x, ring);
             let server = server.wrapping_add(mask(shift)) & mask(ring);
             *x = wrap((client >> shift).wrapping_add(server >> shift).cast_signed(), ring - shift);
+        }
+    }
+
+    /// Adds the coins of a layer under full-range masks to such elements, modulo the ring.
+    #[inline(always)]
+    pub fn coins(self, first: usize, x: &mut [i64], ring: u8) {
+        for (i, x) in (first as u64..).zip(x) {
+            // Three bits: 0 is one more, 1 is one less.
+            let draw = self.draw(i) >> 61;
+            let coin = i64::from(draw == 0) - i64::from(draw == 1);
+            *x = wrap(x.wrapping_add(coin), ring);
         }
     }
 
@@ -100,11 +123,28 @@ impl Shares {
         if wrap(high, ring - skip_low) < 0 { 0 } else { x }
     }
 
+    /// Whether a layer's shares may miss its result by one.
+    #[must_use]
+    pub fn tosses(op: &Op) -> bool {
+        match op {
+            Op::ConvRlwe(op) => op.hiding == Hiding::FullRange,
+            Op::MatMulRlwe(op) => op.hiding == Hiding::FullRange,
+            _ => false,
+        }
+    }
+
     /// The result of a protocol that makes errors; `None` for all others.
     ///
     /// # Errors
     /// If the arguments do not fit the operator.
-    pub fn protocol(self, op: &Op, args: &[&Value], tys: &[&Ty]) -> Result<Option<Value>, TypeError> {
+    pub fn protocol(self, op: &Op, args: &[&Value], tys: &[&Ty], ty: &Ty) -> Result<Option<Value>, TypeError> {
+        if let (true, Some(f)) = (Shares::tosses(op), ty.as_fixed()) {
+            let mut value = eval_op(op, args, tys, ty)?;
+            if let Value::Ring(x) = &mut value {
+                self.coins(0, &mut x.data, f.ring_bits);
+            }
+            return Ok(Some(value));
+        }
         let (Some(x), Some(f)) = (args.first().and_then(|v| v.as_ring()), tys.first().and_then(|t| t.as_fixed()))
         else {
             return Ok(None);
@@ -234,6 +274,41 @@ mod tests {
             let kept = noisy.iter().filter(|v| **v != 0).count() as f64 / n as f64;
             let expected = if x <= 0 { 0.0 } else { ((x + 1) as f64 / 64.0).min(1.0) };
             assert!((kept - expected).abs() < 0.02, "{x}: {kept}, expected {expected}");
+        }
+    }
+
+    /// As often as the budgets admit, and without a bias.
+    #[test]
+    fn a_masked_layer_is_off_by_one_at_most_and_a_flooded_one_not_at_all() {
+        use crate::geom::MatMulGeom;
+        use crate::mpc::MatMulRlwe;
+        use crate::mpc::rlwe::{COIN_RATE, Hiding};
+        use crate::ops::Weight;
+        let n = 20_000;
+        let run = |hiding: Hiding| {
+            let mut g = Graph::default();
+            let f = Fixed { ring_bits: 16, frac_bits: 0, lo: -100, hi: 100 };
+            let input = Input { name: "x".into(), ty: Ty::fixed(&[1, 1], f, Owner::Client) };
+            let x = g.add(input, &[], "x").unwrap();
+            let x = g.add(Share {}, &[x], "x").unwrap();
+            let f = Fixed { lo: -3, hi: 3, ..f };
+            let w = Weight { name: "w".into(), ty: Ty::fixed(&[1, n], f, Owner::Server) };
+            let w = g.add(w, &[], "w").unwrap();
+            let geom = MatMulGeom { batch: 1, rows: 1, inner: 1, cols: n };
+            let op = MatMulRlwe { geom, weight_bits: 3, weights_left: false, hiding };
+            let y = g.add(op, &[x, w], "y").unwrap();
+            g.outputs.push(("y".into(), y));
+            let inputs = BTreeMap::from([("x".to_owned(), Tensor::full(&[1, 1], 7))]);
+            let weights = RingWeights::from([("w".to_owned(), Tensor::full(&[1, n], 3))]);
+            let out = run_shares(&g, &inputs, &weights, 4, &mut |_, _| ()).unwrap();
+            out[0].1.as_ring().unwrap().data.iter().map(|v| v - 21).collect::<Vec<i64>>()
+        };
+        assert!(run(Hiding::Flood).iter().all(|c| *c == 0));
+        let coins = run(Hiding::FullRange);
+        assert!(coins.iter().all(|c| c.abs() <= 1));
+        for side in [-1, 1] {
+            let rate = coins.iter().filter(|c| **c == side).count() as f64 / n as f64;
+            assert!((rate - COIN_RATE / 2.0).abs() < 0.01, "{side}: {rate}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::geom::ConvGeom;
 use crate::mpc::operands::{geometry_is, shared, weights};
+use crate::mpc::rlwe::Hiding;
 use crate::op::{Arity, OpDef};
 use crate::ops::Conv;
 use crate::tensor::Tensor;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct ConvRlwe {
     pub geom: ConvGeom,
     pub weight_bits: u8,
+    pub hiding: Hiding,
 }
 
 impl OpDef for ConvRlwe {
@@ -30,6 +32,7 @@ impl OpDef for ConvRlwe {
         conv.infer(args)
     }
 
+    /// Without the coins of [`Hiding::FullRange`], which [`crate::eval::run_shares`] draws.
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Conv::of(&self.geom).eval_ring(args, tys)
     }

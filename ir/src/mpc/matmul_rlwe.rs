@@ -2,6 +2,7 @@
 
 use crate::geom::MatMulGeom;
 use crate::mpc::operands::{geometry_is, shared, weights};
+use crate::mpc::rlwe::Hiding;
 use crate::op::{Arity, OpDef};
 use crate::ops::MatMul;
 use crate::tensor::Tensor;
@@ -15,6 +16,7 @@ pub struct MatMulRlwe {
     pub weight_bits: u8,
     /// The weights are the left factor.
     pub weights_left: bool,
+    pub hiding: Hiding,
 }
 
 impl OpDef for MatMulRlwe {
@@ -32,6 +34,7 @@ impl OpDef for MatMulRlwe {
         MatMul {}.infer(args)
     }
 
+    /// Without the coins of [`Hiding::FullRange`], which [`crate::eval::run_shares`] draws.
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         MatMul {}.eval_ring(args, tys)
     }

@@ -7,11 +7,10 @@
 
 use crate::Party;
 use crate::cost::Cost;
-use crate::geom::MatMulGeom;
+use crate::geom::{ConvGeom, MatMulGeom};
 use crate::mpc::cost;
 use crate::mpc::cost::AxisWindows;
-use crate::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
-use crate::mpc::{ConvPre, ConvRlwe};
+use crate::mpc::rlwe::{ConvPlan, Hiding, LinearPlan, MatMulPlan, WeightLayout};
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
@@ -181,7 +180,7 @@ pub fn planned_cost(op: &Op, args: &[&Ty], plan: &LinearPlan) -> Result<Cost, Ty
 ///
 /// With the weights on the left, `W x` is computed as the transpose of `x^T W^T`.
 pub fn linear_plan(op: &Op, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
-    let product = |geom: MatMulGeom, weight_bits: u8, weights_left: bool| -> Result<_, TypeError> {
+    let product = |geom: MatMulGeom, weight_bits: u8, weights_left: bool, hiding: Hiding| -> Result<_, TypeError> {
         let ring_bits = ring(args[usize::from(weights_left)])?.ring_bits.into();
         let MatMulGeom { batch, rows, inner, cols } = geom;
         let (geom, layout) = if weights_left {
@@ -189,15 +188,18 @@ pub fn linear_plan(op: &Op, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeErro
         } else {
             (geom, WeightLayout::InnerCols)
         };
-        Ok(MatMulPlan::new(geom, layout, ring_bits, weight_bits.into()).map(|p| p.linear))
+        Ok(MatMulPlan::new(geom, layout, ring_bits, weight_bits.into(), hiding).map(|p| p.linear))
     };
+    let conv = |geom: ConvGeom, weight_bits: u8, hiding: Hiding| -> Result<_, TypeError> {
+        let ring_bits = ring(args[0])?.ring_bits;
+        Ok(ConvPlan::new(geom, ring_bits.into(), weight_bits.into(), hiding).map(|p| p.linear))
+    };
+    // What is prepared before the input is known is exact in every program.
     let plan = match op {
-        Op::ConvRlwe(ConvRlwe { geom, weight_bits }) | Op::ConvPre(ConvPre { geom, weight_bits }) => {
-            let ring_bits = ring(args[0])?.ring_bits;
-            ConvPlan::new(*geom, ring_bits.into(), (*weight_bits).into()).map(|p| p.linear)
-        }
-        Op::MatMulRlwe(op) => product(op.geom, op.weight_bits, op.weights_left)?,
-        Op::MatMulPre(op) => product(op.geom, op.weight_bits, op.weights_left)?,
+        Op::ConvRlwe(op) => conv(op.geom, op.weight_bits, op.hiding)?,
+        Op::ConvPre(op) => conv(op.geom, op.weight_bits, Hiding::Flood)?,
+        Op::MatMulRlwe(op) => product(op.geom, op.weight_bits, op.weights_left, op.hiding)?,
+        Op::MatMulPre(op) => product(op.geom, op.weight_bits, op.weights_left, Hiding::Flood)?,
         _ => return Ok(None),
     };
     plan.map(Some).map_err(|e| TypeError::new(e.to_string()))

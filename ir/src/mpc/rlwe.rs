@@ -20,8 +20,11 @@
 //!   the `G` on the diagonal are the outputs; all-zero weight polynomials are skipped. The search decides `G`.
 //! * **Matrix products** are 1x1 convolutions: rows are pixels, inner dimension is channels, batch is groups.
 //!
-//! Adversary: semi-honest. Rounds: two. Leakage: none beyond the shapes, see [`noise`] for the flooding argument.
+//! Adversary: semi-honest. Rounds: two. Leakage: none beyond the shapes, see [`noise`] for the two ways to hide weights
+//! and [`figure`] for what they leave.
 
+pub mod figure;
+mod hiding;
 pub mod layer;
 pub mod noise;
 pub mod params;
@@ -29,6 +32,7 @@ mod plan;
 mod search;
 pub mod tiling;
 
+pub use hiding::{COIN_RATE, Hiding};
 pub use layer::{Layer, WeightLayout};
 pub use noise::Budget;
 pub use params::{PARAM_SETS, ParamSet};

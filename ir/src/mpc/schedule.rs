@@ -16,7 +16,7 @@ use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Stored, Traffic};
 use crate::graph::{Graph, Id};
 use crate::mpc::cot;
 use crate::mpc::node_cost::{COT_BUDGET, Part, linear_plan, part_cost, parts, planned_cost};
-use crate::mpc::rlwe::{self, LinearPlan, PARAM_SETS, ParamSet};
+use crate::mpc::rlwe::{self, LinearPlan, PARAM_SETS, ParamSet, figure};
 use crate::op::Op;
 use crate::program::Program;
 use crate::ty::{Ty, TypeError};
@@ -52,9 +52,15 @@ impl Schedule {
         let used = |set: &&ParamSet| self.plans.values().any(|p| p.budget.set.name == set.name);
         PARAM_SETS.iter().filter(used).collect()
     }
+
+    /// How well the layers under ring LWE hide their weights, in one inference.
+    #[must_use]
+    pub fn figure(&self) -> figure::Total {
+        figure::total(self.plans.values().map(|p| &**p))
+    }
 }
 
-/// Plans and orders a graph.
+/// Plans and orders a graph; refuses one whose ring LWE layers together do not hide the weights well enough.
 pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
     let mut schedule = Schedule::default();
     let mut known: BTreeMap<(&Op, Option<u8>), Arc<LinearPlan>> = BTreeMap::new();
@@ -87,6 +93,7 @@ pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
             reserve(&mut schedule.steps, &mut open, step);
         }
     }
+    figure::check(&schedule.figure())?;
     Ok(schedule)
 }
 

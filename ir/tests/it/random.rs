@@ -2,6 +2,7 @@
 
 use crate::support::Seeded;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt, MulOt,
     ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Reveal, Share, SquareOt, TruncReduceFaithful, TruncReduceLocal,
@@ -80,6 +81,7 @@ impl Draw<'_> {
         let rank = x.len();
         let axis = self.n(0, rank.max(1) - 1);
         let keep = self.flag();
+        let hiding = if self.flag() { Hiding::FullRange } else { Hiding::Flood };
         let last = self.flag();
         let two = |d: &mut Self, lo, hi| [d.n(lo, hi), d.n(lo, hi)];
         let (kernel, stride, dilation) = (two(self, 1, 3), two(self, 1, 2), two(self, 1, 2));
@@ -160,11 +162,11 @@ impl Draw<'_> {
             34 => Dequantize {}.into(),
             35 | 36 => Share {}.into(),
             37 => Reveal { to: self.party() }.into(),
-            38 => ConvRlwe { geom, weight_bits: self.bits(12) }.into(),
+            38 => ConvRlwe { geom, weight_bits: self.bits(12), hiding }.into(),
             39 if last => ConvPre { geom, weight_bits: self.bits(12) }.into(),
             39 => ConvOt { geom, weight_bits: self.bits(12), receiver: self.party() }.into(),
             40 if last => MatMulPre { geom: product, weight_bits: self.bits(12), weights_left: keep }.into(),
-            40 => MatMulRlwe { geom: product, weight_bits: self.bits(12), weights_left: keep }.into(),
+            40 => MatMulRlwe { geom: product, weight_bits: self.bits(12), weights_left: keep, hiding }.into(),
             41 => {
                 MatMulOt { geom: product, weight_bits: self.bits(12), weights_left: keep, receiver: self.party() }
                     .into()

@@ -1,5 +1,6 @@
 //! A seeded generator and short names for what the tests build.
 
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{ConvRlwe, ReluOt, Reveal, Share, TruncReduceFaithful};
 use picc_ir::ops::{Conv, Dequantize, Input, Softmax, Weight};
 use picc_ir::{Fixed, Graph, Owner, Party, Tensor, Ty};
@@ -55,7 +56,9 @@ pub fn secure_graph() -> Graph {
     let w = g.add(Weight { name: "w".into(), ty: server(&[2, 1, 2, 2], fix(32, 4, -31, 31)) }, &[], "w");
     let conv = Conv { stride: [1; 2], pads: [0; 4], dilation: [1; 2], groups: 1 };
     let geom = conv.geom(&[1, 1, 2, 2], &[2, 1, 2, 2]).expect("fits");
-    let c = g.add(ConvRlwe { geom, weight_bits: 6 }, &[s, w.expect("typed")], "c").expect("typed");
+    let c = g
+        .add(ConvRlwe { geom, weight_bits: 6, hiding: Hiding::FullRange }, &[s, w.expect("typed")], "c")
+        .expect("typed");
     let r = g.add(ReluOt::exact(4), &[c], "r").expect("typed");
     let t = g.add(TruncReduceFaithful { shift: 4, radix: 4 }, &[r], "t").expect("typed");
     let o = g.add(Reveal { to: Party::Client }, &[t], "o").expect("typed");

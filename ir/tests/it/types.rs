@@ -3,6 +3,7 @@
 use crate::random::Draw;
 use crate::support::{Seeded, client, fix, server, shared};
 use picc_ir::geom::MatMulGeom;
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvRlwe, ExtendOt, MatMulRlwe, MaxOt, MulOt, ReluOt, ReluRescaleOt, Reveal, Share, SquareOt,
     TruncReduceLocal,
@@ -150,7 +151,7 @@ fn protocols_check_owners_geometry_and_weight_bits() {
     let w = server(&[3, 2, 3, 3], fix(32, 4, -31, 31));
     let geom = Conv { stride: [1, 1], pads: [0; 4], dilation: [1, 1], groups: 1 }.geom(&x.shape, &w.shape);
     let geom = geom.expect("fits");
-    let rlwe = |weight_bits| ConvRlwe { geom, weight_bits };
+    let rlwe = |weight_bits| ConvRlwe { geom, weight_bits, hiding: Hiding::FullRange };
     assert_eq!(inferred(rlwe(6), &[&x, &w]), "shared [1x3x3x3] fix32.8 [-55800, 55800]");
     refused(rlwe(5), &[&x, &w], "weights of 5 bits cannot hold");
     refused(rlwe(33), &[&x, &w], "weights of 33 bits");
@@ -165,10 +166,10 @@ fn protocols_check_owners_geometry_and_weight_bits() {
     other = geom;
     other.stride = [2, 1];
     other.groups = 2;
-    refused(ConvRlwe { geom: other, weight_bits: 6 }, &[&x, &w], "2 groups do not divide");
+    refused(ConvRlwe { geom: other, weight_bits: 6, hiding: Hiding::Flood }, &[&x, &w], "2 groups do not divide");
     let (a, b) = (shared(&[4, 2], fix(32, 0, -9, 9)), server(&[3, 4], fix(32, 0, -7, 7)));
     let geom = MatMul::geom(&b.shape, &a.shape).expect("fits");
-    let left = |weights_left| MatMulRlwe { geom, weight_bits: 4, weights_left };
+    let left = |weights_left| MatMulRlwe { geom, weight_bits: 4, weights_left, hiding: Hiding::Flood };
     assert_eq!(inferred(left(true), &[&b, &a]), "shared [3x2] fix32.0 [-252, 252]");
     refused(left(false), &[&b, &a], "needs a shared value");
     refused(MulOt {}, &[&a, &shared(&[2], fix(32, 0, 0, 1))], "no product of");

@@ -3,7 +3,7 @@
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
 use super::portfolio::Extract;
-use super::rules::{ErrorClass, Expr, Family, Out, PRICED_ONLY, Rule, Site, View};
+use super::rules::{EXACT_ONLY, ErrorClass, Expr, Family, Out, PRICED_ONLY, Rule, Site, View};
 use crate::error::{CompileError, Result};
 use egg::Id;
 use picc_ir::op::Op;
@@ -93,7 +93,13 @@ impl RuleOptions {
             ErrorClass::Approx | ErrorClass::Retrain => false,
         };
         let runs = self.priced_only || !PRICED_ONLY.contains(&rule.name);
-        accurate && runs && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
+        let stands_for = EXACT_ONLY.iter().find(|(name, _)| *name == rule.name).map(|(_, other)| *other);
+        let wanted = stands_for.is_none_or(|other| self.exact && !self.disabled.contains(other));
+        accurate
+            && runs
+            && wanted
+            && !self.disabled.contains(rule.name)
+            && !self.disabled.contains(rule.family.name())
     }
 }
 

@@ -4,6 +4,7 @@ use super::Lowering;
 use crate::Linear;
 use crate::eligible::Layer;
 use crate::error::{CompileError, Result};
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, Expand, MatMul};
 use picc_ir::{Fixed, Id, Owner, Ty};
@@ -48,10 +49,11 @@ impl Lowering {
         let fail = |source| CompileError::Type { node: name.to_owned(), op: op.name(), source };
         let weight_bits = weight_bits(self.ty(w));
         let tys = [self.ty(args[0]), self.ty(args[1])];
+        let hiding = if self.protocols.exact { Hiding::Flood } else { Hiding::FullRange };
         let under_rlwe = match self.protocols.linear {
             Linear::Ot => None,
             Linear::Preprocessed => layer.preprocessed(tys, weight_bits).map_err(fail)?,
-            Linear::Auto | Linear::Rlwe => layer.rlwe(tys, weight_bits).map_err(fail)?,
+            Linear::Auto | Linear::Rlwe => layer.rlwe(tys, weight_bits, hiding).map_err(fail)?,
         };
         if let Some(rlwe) = under_rlwe {
             return Ok(rlwe);

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Protocols {
     pub linear: crate::Linear,
-    /// Bit-exact truncation.
+    /// Bit-exact truncation, and flooded layers under RLWE.
     pub exact: bool,
     pub radix: u8,
     /// Field size of the OT extension, which prices OT products.

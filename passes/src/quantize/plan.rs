@@ -6,6 +6,7 @@ use crate::eligible::{Layer, operands};
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{is_known, known};
 use crate::ranges::Bound;
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::op::Op;
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Id};
@@ -162,7 +163,8 @@ fn rlwe_fits(graph: &Graph, id: Id, (x, w): (Id, Id), ring: u8, weight_bits: u32
     let Ok(weight_bits) = u8::try_from(weight_bits.min(32)) else { return false };
     let (first, second) = if weights_left { (w, x) } else { (x, w) };
     let tys = operands([&graph.ty(first).shape, &graph.ty(second).shape], weights_left, ring, weight_bits);
-    match layer.rlwe([&tys[0], &tys[1]], weight_bits) {
+    // Flooding fits every ring that masks fit, if need be in the largest set.
+    match layer.rlwe([&tys[0], &tys[1]], weight_bits, Hiding::FullRange) {
         Ok(op) => op.is_some(),
         // Batches that must be expanded first: the expanded layer is decided when it is lowered.
         Err(_) => ring <= MAX_RLWE_RING,

@@ -10,7 +10,7 @@ use crate::protocol::relu;
 use crate::session::{Session, SessionId, SetupParams};
 use picc_ir::geom::ConvGeom;
 use picc_ir::mpc::cost;
-use picc_ir::mpc::rlwe::{Layer, LinearPlan};
+use picc_ir::mpc::rlwe::{Hiding, Layer, LinearPlan};
 use std::time::{Duration, Instant};
 
 const RING_BITS: u8 = 32;
@@ -105,7 +105,7 @@ pub fn ntt(time: Duration, product_ps: u64) -> Result<Measured> {
     };
     let wrong = |e: &dyn std::fmt::Display| Error::Bug(format!("the measured layer: {e}"));
     let layer = Layer::conv(&geom).map_err(|e| wrong(&e))?;
-    let plan = LinearPlan::search(&layer, RING_BITS.into(), 12).map_err(|e| wrong(&e))?;
+    let plan = LinearPlan::search(&layer, RING_BITS.into(), 12, Hiding::FullRange).map_err(|e| wrong(&e))?;
     let set = plan.budget.set;
     let units = (set.degree as u64).div_ceil(4096) * set.primes.len() as u64;
     let polynomials = plan.request_polynomials().count() as u64 + 2 * plan.response_polynomials().count() as u64;

@@ -5,6 +5,7 @@ pub mod wire;
 
 use picc_ir::eval::{Value, run_ring};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::*;
 use picc_ir::op::Op;
 use picc_ir::ops::*;
@@ -86,6 +87,14 @@ impl Builder {
         self.add(Weight { name: name.into(), ty: Ty::fixed(shape, fixed, Owner::Server) }, &[], name)
     }
 
+    /// As compiled programs have it: programs that are exact are so everywhere.
+    pub fn hiding(&self) -> Hiding {
+        match self.truncation {
+            Truncation::Faithful => Hiding::Flood,
+            Truncation::Local => Hiding::FullRange,
+        }
+    }
+
     pub fn conv(&mut self, x: Id, c_out: usize, kernel: usize, name: &str) -> Id {
         let &[n, c_in, h, w] = &self.graph.ty(x).shape[..] else { panic!("a convolution of {}", self.graph.ty(x)) };
         let weights = self.weight(&format!("{name}.w"), &[c_out, c_in, kernel, kernel], x);
@@ -107,7 +116,10 @@ impl Builder {
             Linear::Ot(receiver) => {
                 self.add(ConvOt { geom, weight_bits: WEIGHT_BITS, receiver }, &[x, weights], name)
             }
-            Linear::Rlwe => self.add(ConvRlwe { geom, weight_bits: WEIGHT_BITS }, &[x, weights], name),
+            Linear::Rlwe => {
+                let hiding = self.hiding();
+                self.add(ConvRlwe { geom, weight_bits: WEIGHT_BITS, hiding }, &[x, weights], name)
+            }
         }
     }
 
@@ -120,7 +132,10 @@ impl Builder {
             Linear::Ot(receiver) => {
                 self.add(MatMulOt { geom, weight_bits, weights_left, receiver }, &[x, weights], name)
             }
-            Linear::Rlwe => self.add(MatMulRlwe { geom, weight_bits, weights_left }, &[x, weights], name),
+            Linear::Rlwe => {
+                let hiding = self.hiding();
+                self.add(MatMulRlwe { geom, weight_bits, weights_left, hiding }, &[x, weights], name)
+            }
         }
     }
 
@@ -218,7 +233,10 @@ pub fn zoo(linear: Linear) -> Built {
     let (weight_bits, weights_left) = (WEIGHT_BITS, true);
     let left = match linear {
         Linear::Ot(receiver) => b.add(MatMulOt { geom, weight_bits, weights_left, receiver }, &[w, matrix], "left"),
-        Linear::Rlwe => b.add(MatMulRlwe { geom, weight_bits, weights_left }, &[w, matrix], "left"),
+        Linear::Rlwe => {
+            let hiding = b.hiding();
+            b.add(MatMulRlwe { geom, weight_bits, weights_left, hiding }, &[w, matrix], "left")
+        }
     };
     let ty = Ty::fixed(&[4], Fixed { ring_bits: RING, frac_bits: 12, lo: -9, hi: 9 }, Owner::Public);
     let bias = b.add(Const { ty, value: ConstValue::Int(vec![1, -2, 3, 9]) }, &[], "bias");

@@ -1,7 +1,7 @@
 //! A layer's plan: tiling, budget, messages and their exact bytes.
 
 use super::search::search;
-use super::{Budget, Layer, ParamSet, PlanError, Tile, Tiling, WeightLayout};
+use super::{Budget, Hiding, Layer, ParamSet, PlanError, Tile, Tiling, WeightLayout};
 use crate::Party;
 use crate::cost::Traffic;
 use crate::geom::{ConvGeom, MatMulGeom};
@@ -56,8 +56,13 @@ pub struct ResponsePolynomial {
 
 impl LinearPlan {
     /// The cheapest plan for shares mod `2^ring_bits` and weights `|w| <= 2^(weight_bits - 1)`.
-    pub fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<LinearPlan, PlanError> {
-        search(layer, ring_bits, weight_bits)
+    pub fn search(
+        layer: &Layer,
+        ring_bits: u32,
+        weight_bits: u32,
+        hiding: Hiding,
+    ) -> Result<LinearPlan, PlanError> {
+        search(layer, ring_bits, weight_bits, hiding)
     }
 
     pub(super) fn new(layer: Layer, tiling: Tiling, budget: Budget) -> LinearPlan {
@@ -213,8 +218,8 @@ pub struct ConvPlan {
 
 impl ConvPlan {
     /// The cheapest plan for shares mod `2^ring_bits` and weights `|w| <= 2^(weight_bits - 1)`.
-    pub fn new(geom: ConvGeom, ring_bits: u32, weight_bits: u32) -> Result<ConvPlan, PlanError> {
-        let linear = search(&Layer::conv(&geom)?, ring_bits, weight_bits)?;
+    pub fn new(geom: ConvGeom, ring_bits: u32, weight_bits: u32, hiding: Hiding) -> Result<ConvPlan, PlanError> {
+        let linear = search(&Layer::conv(&geom)?, ring_bits, weight_bits, hiding)?;
         Ok(ConvPlan { geom, linear })
     }
 
@@ -243,8 +248,9 @@ impl MatMulPlan {
         layout: WeightLayout,
         ring_bits: u32,
         weight_bits: u32,
+        hiding: Hiding,
     ) -> Result<MatMulPlan, PlanError> {
-        let linear = search(&Layer::matmul(&geom, layout)?, ring_bits, weight_bits)?;
+        let linear = search(&Layer::matmul(&geom, layout)?, ring_bits, weight_bits, hiding)?;
         Ok(MatMulPlan { geom, linear })
     }
 
@@ -289,8 +295,8 @@ mod tests {
         ];
         for (layer, megabytes) in plans {
             let layer = layer.unwrap();
-            let plan = LinearPlan::search(&layer, 37, 12).unwrap();
-            assert_eq!(plan, LinearPlan::search(&layer, 37, 12).unwrap());
+            let plan = LinearPlan::search(&layer, 37, 12, Hiding::FullRange).unwrap();
+            assert_eq!(plan, LinearPlan::search(&layer, 37, 12, Hiding::FullRange).unwrap());
             assert!((plan.traffic().total() as f64) < megabytes * 1e6);
             assert_eq!(plan.traffic().rounds, 2);
         }
@@ -326,12 +332,12 @@ mod tests {
             },
         ];
         for g in hostile {
-            assert!(ConvPlan::new(g, 37, 12).is_err(), "{g:?}");
+            assert!(ConvPlan::new(g, 37, 12, Hiding::FullRange).is_err(), "{g:?}");
         }
-        assert_eq!(ConvPlan::new(BASE, 65, 12), Err(PlanError::RingBits(65)));
-        assert_eq!(ConvPlan::new(BASE, 37, 0), Err(PlanError::WeightBits(0)));
+        assert_eq!(ConvPlan::new(BASE, 65, 12, Hiding::Flood), Err(PlanError::RingBits(65)));
+        assert_eq!(ConvPlan::new(BASE, 37, 0, Hiding::Flood), Err(PlanError::WeightBits(0)));
         let huge = MatMulGeom { batch: big, rows: big, inner: 2, cols: 2 };
-        assert!(MatMulPlan::new(huge, WeightLayout::InnerCols, 37, 12).is_err());
+        assert!(MatMulPlan::new(huge, WeightLayout::InnerCols, 37, 12, Hiding::Flood).is_err());
     }
 
     #[test]
@@ -340,7 +346,7 @@ mod tests {
         for (i, pads) in pads.into_iter().enumerate() {
             for (h, w) in [(1, 1), (2, 7), (9, 3)] {
                 let g = ConvGeom { n: 3, c_in: 4, c_out: 6, h: h + 2, w: w + 2, pads, groups: 1 + i % 2, ..BASE };
-                let plan = ConvPlan::new(g, 37, 12).unwrap().linear;
+                let plan = ConvPlan::new(g, 37, 12, Hiding::FullRange).unwrap().linear;
                 let mut written = vec![false; plan.layer.lens()[2]];
                 for p in plan.response_polynomials() {
                     let mut at: Vec<u32> = plan.response_elements(&p).iter().map(|e| e.0).collect();

@@ -4,8 +4,9 @@
 //! differs from the exact score only in what several outputs per weight polynomial read (it says: everything) and
 //! in the smaller polynomials at the edges, so the best few are then priced exactly.
 
+use super::noise::Load;
 use super::plan::{LinearPlan, SEED_BYTES};
-use super::{Budget, Layer, PlanError, Tiling};
+use super::{Budget, Hiding, Layer, PlanError, Tiling};
 
 /// A product of one prime's polynomials (both halves) is worth this many bytes: its time on one core at 400 Mbit/s.
 const PRODUCT_BYTES: u64 = 96;
@@ -17,7 +18,12 @@ const MAX_CANDIDATES: usize = 400_000;
 const MAX_POLYNOMIALS: u64 = 1 << 18;
 
 /// The cheapest plan of a layer.
-pub(super) fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<LinearPlan, PlanError> {
+pub(super) fn search(
+    layer: &Layer,
+    ring_bits: u32,
+    weight_bits: u32,
+    hiding: Hiding,
+) -> Result<LinearPlan, PlanError> {
     if !(1..=64).contains(&ring_bits) {
         return Err(PlanError::RingBits(ring_bits));
     }
@@ -43,8 +49,8 @@ pub(super) fn search(layer: &Layer, ring_bits: u32, weight_bits: u32) -> Result<
             if terms >= 1 << 36 {
                 return;
             }
-            let fit = Budget::smallest(degree, ring_bits, weight_bits, terms, outputs, counts.responses);
-            let Some(budget) = fit else { return };
+            let load = Load { ring_bits, weight_bits, terms, outputs, responses: counts.responses };
+            let Some(budget) = Budget::smallest(degree, hiding, load) else { return };
             let score = estimate(layer, &tiling, &budget, &counts);
             if finalists.len() < FINALISTS || score < finalists[FINALISTS - 1].0 {
                 let at = finalists.partition_point(|f| f.0 <= score);

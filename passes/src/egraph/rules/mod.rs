@@ -15,7 +15,7 @@ mod truncation;
 mod winograd;
 
 pub(crate) use expr::{Expr, View};
-pub(crate) use protocol::PRICED_ONLY;
+pub(crate) use protocol::{EXACT_ONLY, PRICED_ONLY};
 
 use super::language::Enode;
 use egg::Id;

@@ -6,6 +6,7 @@ use super::relu::relus;
 use super::ring::ring_for_magnitude;
 use super::{ErrorClass, Family, Out, Rule, Site};
 use egg::Id;
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{
     ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt,
     MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share, SquareOt, TruncReduceFaithful, TruncReduceLocal,
@@ -19,11 +20,13 @@ const fn rule(name: &'static str, class: ErrorClass, says: &'static str, rewrite
 }
 
 pub(super) const RULES: &[Rule] = &[
-    rule("conv_rlwe", Exact, "conv under RLWE", conv_rlwe),
+    rule("conv_rlwe", Ulp(1), "conv under RLWE, full-range masks", conv_rlwe),
+    rule("conv_rlwe_exact", Exact, "conv under RLWE, flooded", conv_rlwe_exact),
     rule("conv_ot_server", Exact, "conv by OT products, the weights choose", conv_ot_server),
     rule("conv_ot_client", Exact, "conv by OT products, the client's share chooses", conv_ot_client),
     rule("conv_pre", Exact, "conv prepared before the input is known (DELPHI)", conv_pre),
-    rule("matmul_rlwe", Exact, "matmul under RLWE", matmul_rlwe),
+    rule("matmul_rlwe", Ulp(1), "matmul under RLWE, full-range masks", matmul_rlwe),
+    rule("matmul_rlwe_exact", Exact, "matmul under RLWE, flooded", matmul_rlwe_exact),
     rule("matmul_ot_server", Exact, "matmul by OT products, the weights choose", matmul_ot_server),
     rule("matmul_ot_client", Exact, "matmul by OT products, the client's share chooses", matmul_ot_client),
     rule("matmul_pre", Exact, "matmul prepared before the input is known (DELPHI)", matmul_pre),
@@ -48,6 +51,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("trunc_faithful", Exact, "truncation with the carry computed, radix 1 to 5", trunc_faithful),
     rule("extend_ot", Exact, "extension with one COT an element", extend_ot),
 ];
+
+/// Rules of exact programs only, and the rule of all others that each stands for: what disables the one disables both. A
+/// program hides all its layers in one way, so that its figure is that of one argument.
+pub(crate) const EXACT_ONLY: [(&str, &str); 2] =
+    [("conv_rlwe_exact", "conv_rlwe"), ("matmul_rlwe_exact", "matmul_rlwe")];
 
 /// Rules whose protocols have a price and no implementation.
 pub(crate) const PRICED_ONLY: [&str; 3] = ["conv_pre", "matmul_pre", "relu_gc"];
@@ -79,7 +87,11 @@ fn conv_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::ConvGeom,
 }
 
 fn conv_rlwe(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvRlwe { geom, weight_bits }.into());
+    conv_with(s, out, |geom, weight_bits| ConvRlwe { geom, weight_bits, hiding: Hiding::FullRange }.into());
+}
+
+fn conv_rlwe_exact(s: &Site, out: &mut Out) {
+    conv_with(s, out, |geom, weight_bits| ConvRlwe { geom, weight_bits, hiding: Hiding::Flood }.into());
 }
 
 fn conv_ot_server(s: &Site, out: &mut Out) {
@@ -122,7 +134,15 @@ fn matmul_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::MatMulG
 }
 
 fn matmul_rlwe(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| MatMulRlwe { geom, weight_bits, weights_left }.into());
+    matmul_with(s, out, |geom, weight_bits, weights_left| {
+        MatMulRlwe { geom, weight_bits, weights_left, hiding: Hiding::FullRange }.into()
+    });
+}
+
+fn matmul_rlwe_exact(s: &Site, out: &mut Out) {
+    matmul_with(s, out, |geom, weight_bits, weights_left| {
+        MatMulRlwe { geom, weight_bits, weights_left, hiding: Hiding::Flood }.into()
+    });
 }
 
 fn matmul_ot_server(s: &Site, out: &mut Out) {

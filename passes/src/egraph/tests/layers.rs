@@ -65,11 +65,11 @@ pub(super) fn roots(r: &mut Ring, rule: &str, shape: &[usize]) -> Option<Vec<Id>
             }
         }
         // Protocols
-        "conv_rlwe" | "conv_pre" | "conv_ot_server" | "conv_ot_client" => {
+        "conv_rlwe" | "conv_rlwe_exact" | "conv_pre" | "conv_ot_server" | "conv_ot_client" => {
             let x = r.wild(shape);
             r.conv(x, 3, 3, 1, 1)
         }
-        "matmul_rlwe" | "matmul_pre" | "matmul_ot_server" | "matmul_ot_client" => {
+        "matmul_rlwe" | "matmul_rlwe_exact" | "matmul_pre" | "matmul_ot_server" | "matmul_ot_client" => {
             let x = r.wild(shape);
             if r.rng.below(2) == 0 {
                 let w = r.weight(&[shape[3], 3]);

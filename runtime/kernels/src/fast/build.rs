@@ -3,7 +3,7 @@
 use super::chain::{Binary, Link, Operand, pattern};
 use super::facts::facts;
 use crate::micro::{Known, PackedConv, PackedRight};
-use picc_ir::eval::{EvalError, Value, eval_op, run_ring};
+use picc_ir::eval::{EvalError, Shares, Value, eval_op, run_ring};
 use picc_ir::geom::MatMulGeom;
 use picc_ir::mpc::node_cost::value_bits;
 use picc_ir::ops::{Conv, MatMul};
@@ -108,7 +108,14 @@ pub(super) fn build(graph: &Graph, weights: &RingWeights, errors: Errors) -> Res
                     step.links.extend(link);
                     step
                 }
-                None => Step::new(id, base(graph, node, &constants, &facts, errors).map_err(error)?),
+                None => {
+                    let mut step = Step::new(id, base(graph, node, &constants, &facts, errors).map_err(error)?);
+                    if let (Errors::Shares, true, Some(f)) = (errors, Shares::tosses(&node.op), node.ty.as_fixed())
+                    {
+                        step.links.push(Link::Coins { node: id, ring: f.ring_bits });
+                    }
+                    step
+                }
             },
         };
         steps.push(Some(step));

@@ -37,6 +37,11 @@ pub(super) enum Link {
         ring: u8,
         shift: u8,
     },
+    /// The coins of `node`, a layer under full-range masks in `ring`.
+    Coins {
+        node: Id,
+        ring: u8,
+    },
     /// The ReLU of `node` by shares without low bits.
     ReluShares {
         node: Id,
@@ -115,6 +120,7 @@ impl Link {
                 return x.iter().fold(true, |all, v| all & (lo <= *v) & (*v <= hi));
             }
             Link::TruncShares { node, ring, shift } => Shares::new(seed, node).truncate(start, x, ring, shift),
+            Link::Coins { node, ring } => Shares::new(seed, node).coins(start, x, ring),
             Link::ReluShares { node, ring, skip_low } => Shares::new(seed, node).relu(start, x, ring, skip_low),
             Link::Trunc { shift, unused } => {
                 let half = if shift == 0 { 0 } else { 1i64 << (shift - 1) };

@@ -1,8 +1,10 @@
 //! Ranges that hold whatever the inputs are.
 //!
 //! A type's range may rest on an `assume`, a claim that a value can break; the interpreter then goes on with the value as
-//! it is. Here claims are looked through, so that arithmetic chosen by a range is exact in any case.
+//! it is. Here claims are looked through, so that arithmetic chosen by a range is exact in any case. A protocol that may be
+//! off by one may be so at the end of the range.
 
+use picc_ir::eval::Shares;
 use picc_ir::{Elem, Fixed, Graph, Node, Op, Ty};
 
 /// For each node that is an integer: its ring, and a range that its values never leave.
@@ -25,5 +27,9 @@ fn sound(node: &Node, tys: &[Ty]) -> Ty {
     };
     // A protocol refuses what its claim would have allowed: then only the ring is known.
     let range = inferred.filter(|f| f.ring_bits == stated.ring_bits);
-    node.ty.with_elem(Elem::Fixed(range.unwrap_or(Fixed::full(stated.ring_bits, stated.frac_bits))))
+    let full = Fixed::full(stated.ring_bits, stated.frac_bits);
+    let range = range.unwrap_or(full);
+    let off = i64::from(Shares::tosses(&node.op) || matches!(node.op, Op::TruncReduceLocal(_)));
+    let (lo, hi) = (range.lo.saturating_sub(off).max(full.lo), range.hi.saturating_add(off).min(full.hi));
+    node.ty.with_elem(Elem::Fixed(Fixed { lo, hi, ..range }))
 }

@@ -249,8 +249,10 @@ impl Runner {
         let node = self.graph.node(id);
         let tys: Vec<&Ty> = node.args.iter().map(|&a| self.graph.ty(a)).collect();
         let args = node.args.iter().map(|&a| self.value(a, i, values)).collect::<Result<Vec<_>, _>>()?;
-        let noisy =
-            shares.map(|s| s.protocol(&node.op, &args, &tys)).transpose().map_err(|e| self.failed(id, e.0))?;
+        let noisy = shares
+            .map(|s| s.protocol(&node.op, &args, &tys, &node.ty))
+            .transpose()
+            .map_err(|e| self.failed(id, e.0))?;
         match noisy.flatten() {
             Some(value) => Ok(value),
             None => eval_op(&node.op, &args, &tys, &node.ty).map_err(|e| self.failed(id, e.0)),

@@ -3,6 +3,7 @@
 use super::{Inputs, Noisy, Runner, SharesRunner};
 use picc_ir::eval::{run_ring, run_shares};
 use picc_ir::geom::MatMulGeom;
+use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{ConvRlwe, ExtendOt, MatMulRlwe, MaxPoolOt, ReluOt, Reveal, Share, TruncReduceLocal};
 use picc_ir::ops::{
     Add, Assume, Concat, Const, ConstValue, Conv, Dequantize, Extend, Input, MatMul, Max, MaxPool, Mul, Neg,
@@ -121,8 +122,9 @@ fn layers(ring: u8, weight: i64, groups: usize, skip_low: u8) -> Graph {
     let w = fixed(ring, 6, -weight, weight);
     let w = add(Weight { name: "w".into(), ty: Ty::fixed(&[6, 4 / groups, 3, 3], w, Owner::Server) }.into(), &[]);
     let conv = Conv { stride: [2, 1], pads: [1; 4], dilation: [1; 2], groups };
+    let hiding = if groups == 1 { Hiding::FullRange } else { Hiding::Flood };
     let geom = conv.geom(&[1, 4, 9, 7], &[6, 4 / groups, 3, 3]).expect("a geometry");
-    let c = add(ConvRlwe { geom, weight_bits: 17 }.into(), &[small, w]);
+    let c = add(ConvRlwe { geom, weight_bits: 17, hiding }.into(), &[small, w]);
     let bias = fixed(ring, 12, -5000, 5000);
     let bias = add(Weight { name: "b".into(), ty: Ty::fixed(&[1, 6, 1, 1], bias, Owner::Server) }.into(), &[]);
     let sum = add(Add {}.into(), &[c, bias]);
@@ -141,7 +143,7 @@ fn layers(ring: u8, weight: i64, groups: usize, skip_low: u8) -> Graph {
     let v = fixed(ring, 6, -weight, weight);
     let v = add(Weight { name: "v".into(), ty: Ty::fixed(&[6 * 5 * 7, 5], v, Owner::Server) }.into(), &[]);
     let geom = MatMulGeom { batch: 1, rows: 1, inner: 6 * 5 * 7, cols: 5 };
-    let m = add(MatMulRlwe { geom, weight_bits: 17, weights_left: false }.into(), &[flat, v]);
+    let m = add(MatMulRlwe { geom, weight_bits: 17, weights_left: false, hiding }.into(), &[flat, v]);
     let out = add(Reveal { to: Party::Client }.into(), &[m]);
     let out = add(Dequantize {}.into(), &[out]);
     let out = add(Softmax { axis: 1 }.into(), &[out]);

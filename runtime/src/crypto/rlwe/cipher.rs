@@ -3,19 +3,20 @@
 //! This is the symmetric ring LWE encryption of Brakerski and Vaikuntanathan with the
 //! public-key encryption of zero of Lyubashevsky, Peikert and Regev for re-randomization.
 
+use super::mask::MaskSampler;
 use super::modulus::{Factor, below};
 use super::ring::{Coeff, Ntt, Poly, Ring};
 use super::sample::{Csprng, uniform};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
-/// Whether a response is re-randomized and flooded. There is one answer outside tests.
+/// Whether a response is re-randomized, and masked or flooded as its plan says. There is one answer outside tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Hiding {
+pub enum Protection {
     Full,
     /// Re-randomized only, to measure the noise.
     #[cfg(test)]
-    Unflooded,
+    Uncovered,
     /// Neither, to show what goes wrong.
     #[cfg(test)]
     None,
@@ -124,8 +125,10 @@ impl SecretKey {
 /// The client's public key, at the server.
 pub struct PublicKey {
     ring: Arc<Ring>,
+    seed: [u8; 32],
     a: Vec<Factor>,
     b: Vec<Factor>,
+    masks: MaskSampler,
 }
 
 impl PublicKey {
@@ -133,7 +136,20 @@ impl PublicKey {
     pub fn new(ring: Arc<Ring>, seed: &[u8; 32], b: &Poly<Ntt>) -> PublicKey {
         let a = ring.factors(&uniform(&ring, seed, 0));
         let b = ring.factors(b);
-        PublicKey { ring, a, b }
+        let masks = MaskSampler::new(&ring);
+        PublicKey { ring, seed: *seed, a, b, masks }
+    }
+
+    /// Of the key's uniform half.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.seed
+    }
+
+    /// Full-range masks of the ring.
+    #[must_use]
+    pub fn masks(&self) -> &MaskSampler {
+        &self.masks
     }
 
     #[must_use]

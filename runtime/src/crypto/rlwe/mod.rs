@@ -10,6 +10,7 @@
 mod bits;
 mod cipher;
 mod encode;
+mod mask;
 mod modulus;
 mod ntt;
 mod ring;
@@ -17,8 +18,9 @@ mod sample;
 mod simd;
 
 pub use bits::{BitReader, BitWriter};
-pub use cipher::{Hiding, PublicKey, SecretKey, add_error};
+pub use cipher::{Protection, PublicKey, SecretKey, add_error};
 pub use encode::Encoder;
+pub use mask::{Mask, MaskSampler};
 pub use modulus::{Factor, Modulus};
 pub use ntt::NttTable;
 pub use ring::{Accumulator, Coeff, Multiplier, Ntt, Poly, Ring, Term};

@@ -49,7 +49,7 @@ impl Ring {
     /// The tables of `set`, built once per process.
     #[must_use]
     pub fn of(set: &'static ParamSet) -> Arc<Ring> {
-        static RINGS: [OnceLock<Arc<Ring>>; 4] = [const { OnceLock::new() }; 4];
+        static RINGS: [OnceLock<Arc<Ring>>; 5] = [const { OnceLock::new() }; 5];
         let i = picc_ir::mpc::rlwe::PARAM_SETS.iter().position(|s| s == set);
         match i.and_then(|i| RINGS.get(i)) {
             Some(cell) => cell.get_or_init(|| Arc::new(Ring::new(set))).clone(),

@@ -101,6 +101,11 @@ impl Csprng {
         let wide = u128::from(self.next_u64()) | u128::from(self.next_u64()) << 64;
         (wide & ((1 << (bits + 1)) - 1)) as i128 - (1 << bits)
     }
+
+    /// The sum of four uniform values of `[-2^bits, 2^bits) / 2`, `bits <= 124`.
+    pub fn blur(&mut self, bits: u32) -> i128 {
+        (0..4).map(|_| self.flood(bits - 1)).sum()
+    }
 }
 
 /// The uniform polynomial number `index` of a public seed, directly in NTT form (uniform is uniform there).
@@ -167,6 +172,15 @@ mod tests {
             assert!((29_000..31_000).contains(&count));
         }
         assert!((0..1000).all(|_| (-8..8).contains(&rng.flood(3))));
+        let blur: Vec<f64> = (0..20_000).map(|_| rng.blur(20) as f64 / f64::from(20).exp2()).collect();
+        assert!(blur.iter().all(|v| v.abs() <= 2.0));
+        let variance = blur.iter().map(|v| v * v).sum::<f64>() / blur.len() as f64;
+        assert!((variance - 1.0 / 3.0).abs() < 0.02, "{variance}");
+        assert!((-(1i128 << 126)..=1 << 126).contains(&rng.blur(124)));
+        // The secret that the estimates are made for.
+        let estimates = &picc_ir::mpc::rlwe::params::ESTIMATES;
+        assert!(estimates.iter().all(|e| e.secret.map(i64::from) == [-1, 0, 1]));
+        assert!(t.iter().all(|v| estimates[0].secret.contains(&(*v as i8))));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::channel::{Channel, Kind};
 use crate::crypto::rlwe::{BitReader, BitWriter, Csprng, Encoder, Ring, SecretKey, add_error};
 use crate::error::{Error, Result};
-use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, ParamSet, RequestPolynomial, ResponsePolynomial};
+use picc_ir::mpc::rlwe::{
+    ConvPlan, Hiding, LinearPlan, MatMulPlan, ParamSet, RequestPolynomial, ResponsePolynomial,
+};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
@@ -147,12 +149,17 @@ fn decrypt(plan: &LinearPlan, key: &SecretKey, p: &ResponsePolynomial, bytes: &[
     let a: Vec<u128> = (0..budget.set.degree).map(|_| bits.pull(k)).collect();
     let mut masks = key.unmask(&a, k);
     let (shift, mask) = (k - budget.ring_bits, u64::MAX >> (64 - budget.ring_bits));
+    // Flooding goes both ways around the result; a full-range mask starts at a multiple of the step.
+    let half = match budget.hiding {
+        Hiding::Flood => 1 << (shift - 1),
+        Hiding::FullRange => 0,
+    };
     let shares = plan
         .response_elements(p)
         .into_iter()
         .map(|(at, index)| {
             let phase = (bits.pull(k - d) << d).wrapping_add(masks[at as usize]);
-            (index, ((phase + (1 << (shift - 1))) >> shift) as u64 & mask)
+            (index, ((phase + half) >> shift) as u64 & mask)
         })
         .collect();
     masks.zeroize();

@@ -7,23 +7,30 @@
 //!   client  x0                                            server  x1, w
 //!     seed, b = -a s + e + [q x0 / 2^l]  ───────────>   b += [q x1 / 2^l]
 //!                                                        (a', b') = sum w * (a, b) + Enc_pk(0)
-//!                                                        b' += flood - [q r / 2^l],  q -> 2^k, low bits off
-//!     y0 = round((b' + a' s) 2^l / 2^k)  <───────────   a', needed coefficients of b'
-//!                                                        y1 = r
+//!                                    full range, R in Z_q:  b' += R + blur          flood:  b' += flood - [q r / 2^l]
+//!                                                        q -> 2^k, low bits off
+//!     y0 = (b' + a' s) 2^l / 2^k         <───────────   a', needed coefficients of b'
+//!          cut off, or rounded after flooding                y1 = -floor(R 2^l / q)       y1 = r
 //! ```
 //!
 //! **Leakage.** The server sees ring LWE ciphertexts under a key it does not know. The client sees `a'`, which the
-//! fresh `u` of `Enc_pk(0)` makes pseudo-random even to the owner of `s`; and `b'`, which given `a'` is its own
-//! output share plus noise that flooding leaves within statistical distance 2^-41 per coefficient of one
-//! independent of the weights and of the server's share. Neither half may be skipped: a test recovers the weights
-//! when they are.
+//! fresh `u` of `Enc_pk(0)` makes pseudo-random even to the owner of `s`; and `b'`. Under full-range masks what it gets of
+//! `b'` is exactly uniform. Under flooding it is the client's own output share plus noise that is close to one independent
+//! of the weights and of the server's share: 2^-58 for all coefficients of a layer. Neither half may be skipped: a test
+//! recovers the weights when they are. [`picc_ir::mpc::rlwe::figure`] has the figures, `docs/security/linear-rlwe.md` the
+//! argument.
 //!
-//! **Ideal functionality.** Given `x0`, `x1`, `w`: `y = conv(x0 + x1, w) mod 2^l`, `y1` uniform, `y0 = y - y1`.
+//! **Ideal functionality.** Given `x0`, `x1`, `w`: `y = conv(x0 + x1, w) mod 2^l`, `y1` uniform, `y0 = y - y1` after
+//! flooding; `y0 = y - y1 + coin` under full-range masks, with a coin of -1, 0 or 1 by the carry of the low parts that both
+//! parties cut off.
 
 mod client;
+mod messages;
 mod prepared;
 mod server;
 
+#[cfg(test)]
+mod malicious_tests;
 #[cfg(test)]
 mod privacy_tests;
 #[cfg(test)]

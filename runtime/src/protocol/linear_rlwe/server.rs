@@ -1,13 +1,14 @@
-//! The server: multiplies ciphertexts by its weights, masks, re-randomizes and floods.
+//! The server: multiplies ciphertexts by its weights, re-randomizes, and masks or floods.
 
+use super::messages::{Requests, Responses, split_seed};
 use super::prepared::{PreparedConv, PreparedLinear, PreparedMatMul, Weight};
 use crate::channel::{Channel, Kind};
 use crate::crypto::rlwe::{
-    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Hiding, Multiplier, Ntt, Poly, PublicKey, Ring,
+    Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Multiplier, Ntt, Poly, Protection, PublicKey, Ring,
     Term, add_error, uniform,
 };
 use crate::error::{Error, Result};
-use picc_ir::mpc::rlwe::{LinearPlan, ParamSet, RequestPolynomial, ResponsePolynomial, SEED_BYTES, setup_traffic};
+use picc_ir::mpc::rlwe::{Hiding, LinearPlan, ParamSet, RequestPolynomial, ResponsePolynomial, setup_traffic};
 use rayon::prelude::*;
 
 /// The client's public keys, one per parameter set of the program.
@@ -36,6 +37,9 @@ impl RlweServer {
             }
             if !bits.padding_is_zero() {
                 return Err(Error::Peer("padding of a public key is not zero".to_owned()));
+            }
+            if b.words().iter().all(|&w| w == 0) {
+                return Err(Error::Peer("a public key is zero".to_owned()));
             }
             keys.push(PublicKey::new(ring, &seed, &b));
         }
@@ -78,7 +82,7 @@ pub fn linear_server(
     share: &[u64],
     rng: &mut Csprng,
 ) -> Result<Vec<u64>> {
-    serve(channel, server, weights, share, rng, Hiding::Full)
+    serve(channel, server, weights, share, rng, Protection::Full)
 }
 
 /// Input polynomials that are held in memory at once, if one tile does not need more (128 kB each and up).
@@ -90,7 +94,7 @@ pub(super) fn serve(
     weights: &PreparedLinear,
     share: &[u64],
     rng: &mut Csprng,
-    hiding: Hiding,
+    protection: Protection,
 ) -> Result<Vec<u64>> {
     let plan = weights.plan();
     let [inputs, _, outputs] = plan.layer.lens();
@@ -98,14 +102,14 @@ pub(super) fn serve(
         return Err(Error::Program(format!("share of {} elements for a layer of {inputs}", share.len())));
     }
     let key = server.key(plan.budget.set)?;
-    let job = Job { plan, key, encoder: Encoder::new(key.ring(), plan.budget.ring_bits), share, hiding };
+    let job = Job { plan, key, encoder: Encoder::new(key.ring(), plan.budget.ring_bits), share, protection };
     let tiles = plan.tiling.tiles(&plan.layer);
     let units = plan.tiling.blocks(&plan.layer) * tiles;
 
-    let mut requests = Requests { plan, next_span: 0, payload: Vec::new(), at: 0, index: 0, left: 0 };
+    let mut requests = Requests::new(plan, key);
     let mut incoming = plan.request_polynomials();
     let mut outgoing = plan.response_polynomials();
-    let mut responses = Responses { plan, next_span: 0, payload: Vec::new(), count: 0 };
+    let mut responses = Responses::new(plan);
     let mut result = vec![0; outputs];
     let mut unit = 0;
     while unit < units {
@@ -194,7 +198,7 @@ pub(super) struct Job<'a> {
     pub(super) key: &'a PublicKey,
     pub(super) encoder: Encoder,
     pub(super) share: &'a [u64],
-    pub(super) hiding: Hiding,
+    pub(super) protection: Protection,
 }
 
 /// Values that are accumulated at a time, so that the sums stay in the first cache.
@@ -279,12 +283,12 @@ impl Job<'_> {
         let (ring, budget) = (self.key.ring(), &self.plan.budget);
         let n = ring.degree();
         let (mut a, mut b) = self.products(row, ciphertexts);
-        let (randomize, flood) = match self.hiding {
-            Hiding::Full => (true, true),
+        let (randomize, cover) = match self.protection {
+            Protection::Full => (true, true),
             #[cfg(test)]
-            Hiding::Unflooded => (true, false),
+            Protection::Uncovered => (true, false),
             #[cfg(test)]
-            Hiding::None => (false, false),
+            Protection::None => (false, false),
         };
         if randomize {
             self.key.randomize(&mut a, &mut b, rng);
@@ -295,16 +299,34 @@ impl Job<'_> {
         }
         let mask = u64::MAX >> (64 - budget.ring_bits);
         let mut share = Vec::with_capacity(elements.len());
-        for &(at, element) in elements {
-            let at = at as usize;
-            let r = rng.next_u64() & mask;
-            share.push((element, r));
-            let error = if randomize { i128::from(rng.error()) } else { 0 };
-            let noise = error + if flood { rng.flood(budget.flood_bits) } else { 0 };
-            for (i, e) in self.encoder.encode(ring, r.wrapping_neg() & mask, rng).enumerate() {
+        let mut add = |at: usize, residues: &mut dyn Iterator<Item = u64>, noise: i128| {
+            for (i, r) in residues.enumerate() {
                 let m = ring.tables()[i].modulus();
                 let word = &mut b.words_mut()[i * n + at];
-                *word = m.add(m.add(*word, e), m.reduce_signed(noise));
+                *word = m.add(m.add(*word, r), m.reduce_signed(noise));
+            }
+        };
+        for &(at, element) in elements {
+            let error = if randomize { i128::from(rng.error()) } else { 0 };
+            let at = at as usize;
+            match budget.hiding {
+                Hiding::Flood => {
+                    let r = rng.next_u64() & mask;
+                    share.push((element, r));
+                    let flood = if cover { rng.flood(budget.flood_bits) } else { 0 };
+                    let mut encoded = self.encoder.encode(ring, r.wrapping_neg() & mask, rng);
+                    add(at, &mut encoded, error + flood);
+                }
+                Hiding::FullRange if cover => {
+                    let masks = self.key.masks();
+                    let r = masks.draw(rng);
+                    share.push((element, masks.step(&r, budget.ring_bits).wrapping_neg() & mask));
+                    add(at, &mut masks.residues(ring, &r), error + rng.blur(budget.flood_bits));
+                }
+                Hiding::FullRange => {
+                    share.push((element, 0));
+                    add(at, &mut std::iter::repeat_n(0, ring.tables().len()), error);
+                }
             }
         }
         (a, b, share)
@@ -335,64 +357,5 @@ impl Job<'_> {
             }
         }
         (a, b)
-    }
-}
-
-/// Cuts incoming messages into polynomials.
-struct Requests<'a> {
-    plan: &'a LinearPlan,
-    next_span: usize,
-    payload: Vec<u8>,
-    at: usize,
-    index: u64,
-    left: usize,
-}
-
-impl Requests<'_> {
-    /// Seed, index under it, and bytes of the next polynomial.
-    fn next(&mut self, channel: &mut Channel, p: &RequestPolynomial) -> Result<([u8; 32], u64, Vec<u8>)> {
-        if self.left == 0 {
-            let span = &self.plan.requests[self.next_span];
-            self.next_span += 1;
-            self.payload = channel.recv(Kind::Ciphertext, span.bytes as usize)?;
-            (self.at, self.index, self.left) = (SEED_BYTES as usize, 0, span.polynomials.len());
-        }
-        let len = self.plan.request_bytes(self.plan.request_positions(p).len());
-        let bytes = self.payload[self.at..self.at + len].to_vec();
-        let (seed, _) = split_seed(&self.payload)?;
-        let index = self.index;
-        self.at += len;
-        self.index += 1;
-        self.left -= 1;
-        Ok((seed, index, bytes))
-    }
-}
-
-/// Joins polynomials to messages.
-struct Responses<'a> {
-    plan: &'a LinearPlan,
-    next_span: usize,
-    payload: Vec<u8>,
-    count: usize,
-}
-
-impl Responses<'_> {
-    fn push(&mut self, channel: &mut Channel, bytes: &[u8]) -> Result<()> {
-        self.payload.extend_from_slice(bytes);
-        self.count += 1;
-        if self.count == self.plan.responses[self.next_span].polynomials.len() {
-            channel.send(Kind::Ciphertext, &self.payload)?;
-            self.payload.clear();
-            self.count = 0;
-            self.next_span += 1;
-        }
-        Ok(())
-    }
-}
-
-fn split_seed(payload: &[u8]) -> Result<([u8; 32], &[u8])> {
-    match payload.split_first_chunk::<32>() {
-        Some((seed, rest)) => Ok((*seed, rest)),
-        None => Err(Error::Peer("a message is shorter than its seed".to_owned())),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::channel::{Kind, memory_pair};
 use crate::crypto::rlwe::Csprng;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
-use picc_ir::mpc::rlwe::{ConvPlan, MatMulPlan, WeightLayout};
+use picc_ir::mpc::rlwe::{COIN_RATE, ConvPlan, Hiding, LinearPlan, MatMulPlan, WeightLayout};
 use std::time::Duration;
 
 pub(super) fn rng(seed: u64) -> Csprng {
@@ -14,7 +14,7 @@ pub(super) fn rng(seed: u64) -> Csprng {
 }
 
 /// The ideal functionality's value, mod 2^64.
-fn conv(g: &ConvGeom, x: &[u64], w: &[i64]) -> Vec<u64> {
+pub(super) fn conv(g: &ConvGeom, x: &[u64], w: &[i64]) -> Vec<u64> {
     let [oh, ow] = g.out_hw();
     let (cg, mg) = (g.c_in / g.groups, g.c_out / g.groups);
     let mut y = Vec::new();
@@ -75,9 +75,24 @@ pub(super) fn run(weights: &PreparedLinear, x0: &[u64], x1: &[u64], seed: u64) -
     })
 }
 
-fn check_conv(g: &ConvGeom, ring_bits: u32, weight_bits: u32, seed: u64) {
+/// What the shares miss of `want`, as signed values: nothing after flooding, a coin under full-range masks.
+pub(super) fn coins(plan: &LinearPlan, shares: [&[u64]; 2], want: &[u64]) -> Vec<i64> {
+    let unused = 64 - plan.budget.ring_bits;
+    let missed =
+        |((a, b), w): ((&u64, &u64), &u64)| (a.wrapping_add(*b).wrapping_sub(*w) << unused).cast_signed() >> unused;
+    let coins: Vec<i64> = shares[0].iter().zip(shares[1]).zip(want).map(missed).collect();
+    let most = match plan.budget.hiding {
+        Hiding::Flood => 0,
+        Hiding::FullRange => 1,
+    };
+    // In a ring of one bit two is zero.
+    assert!(coins.iter().all(|c| c.abs() <= most), "{:?} {:?}", plan.tiling, plan.budget);
+    coins
+}
+
+fn check_conv(g: &ConvGeom, ring_bits: u32, weight_bits: u32, hiding: Hiding, seed: u64) -> Vec<i64> {
     let mut r = rng(seed);
-    let plan = ConvPlan::new(*g, ring_bits, weight_bits).unwrap();
+    let plan = ConvPlan::new(*g, ring_bits, weight_bits, hiding).unwrap();
     let [inputs, len, _] = plan.linear.layer.lens();
     let (x0, x1) = (random_words(inputs, ring_bits, &mut r), random_words(inputs, ring_bits, &mut r));
     let w = random_weights(len, weight_bits, &mut r);
@@ -85,10 +100,7 @@ fn check_conv(g: &ConvGeom, ring_bits: u32, weight_bits: u32, seed: u64) {
     let prepared = PreparedConv::within(&plan, &w, limit).unwrap();
     let (y0, y1) = run(&prepared.linear, &x0, &x1, seed);
     let x: Vec<u64> = x0.iter().zip(&x1).map(|(a, b)| a.wrapping_add(*b)).collect();
-    let mask = u64::MAX >> (64 - ring_bits);
-    let got: Vec<u64> = y0.iter().zip(&y1).map(|(a, b)| a.wrapping_add(*b) & mask).collect();
-    let want: Vec<u64> = conv(g, &x, &w).iter().map(|v| v & mask).collect();
-    assert!(got == want, "{g:?} l={ring_bits} {:?} {:?}", plan.linear.tiling, plan.linear.budget);
+    coins(&plan.linear, [&y0, &y1], &conv(g, &x, &w))
 }
 
 pub(super) const BASE: ConvGeom = ConvGeom {
@@ -128,8 +140,8 @@ fn convolutions_equal_the_reference() {
         ConvGeom { c_in: 70, c_out: 90, h: 4, w: 4, ..BASE },
     ];
     for (i, g) in cases.iter().enumerate() {
-        check_conv(g, [8, 17, 25, 37, 41][i % 5], 12, i as u64);
-        check_conv(g, [37, 41, 64, 8, 30][i % 5], 8, 100 + i as u64);
+        check_conv(g, [8, 17, 25, 37, 41][i % 5], 12, Hiding::FullRange, i as u64);
+        check_conv(g, [37, 41, 64, 8, 30][i % 5], 8, [Hiding::Flood, Hiding::FullRange][i % 2], 100 + i as u64);
     }
 }
 
@@ -156,8 +168,24 @@ fn random_convolutions_equal_the_reference() {
             dilation,
             groups,
         };
-        check_conv(&g, [8, 17, 25, 37, 41][seed as usize % 5], 4 + seed as u32 % 9, seed);
+        let hiding = [Hiding::FullRange, Hiding::Flood][seed as usize % 2];
+        check_conv(&g, [8, 17, 25, 37, 41][seed as usize % 5], 4 + seed as u32 % 9, hiding, seed);
     }
+}
+
+/// Both signs alike, and no more of them than the reference draws.
+#[test]
+fn coins_are_as_rare_as_the_functionality_says() {
+    let mut all = Vec::new();
+    for (seed, ring_bits) in [(1, 26), (2, 37), (3, 41)] {
+        let g = ConvGeom { c_in: 4, c_out: 32, h: 28, w: 28, ..BASE };
+        all.extend(check_conv(&g, ring_bits, 8, Hiding::FullRange, seed));
+    }
+    let rate = |side: i64| all.iter().filter(|c| **c == side).count() as f64 / all.len() as f64;
+    let (less, more) = (rate(-1), rate(1));
+    assert!(less + more <= COIN_RATE && less + more > COIN_RATE / 10.0, "{less} {more}");
+    // 75,000 coins: their difference has a deviation below 0.0016.
+    assert!((less - more).abs() < 0.008, "{less} {more}");
 }
 
 #[test]
@@ -169,31 +197,33 @@ fn matrix_products_equal_the_reference() {
     {
         for layout in [WeightLayout::InnerCols, WeightLayout::ColsInner] {
             let ring_bits = [37, 8, 25, 41, 17, 64][i];
+            let hiding = if i % 2 == 0 { Hiding::FullRange } else { Hiding::Flood };
             let mut r = rng(i as u64);
-            let plan = MatMulPlan::new(MatMulGeom { batch, rows, inner, cols }, layout, ring_bits, 12).unwrap();
+            let plan =
+                MatMulPlan::new(MatMulGeom { batch, rows, inner, cols }, layout, ring_bits, 12, hiding).unwrap();
             let x0 = random_words(batch * rows * inner, ring_bits, &mut r);
             let x1 = random_words(batch * rows * inner, ring_bits, &mut r);
             let w = random_weights(batch * inner * cols, 12, &mut r);
             let prepared = PreparedMatMul::new(&plan, &w).unwrap();
             let (y0, y1) = run(&prepared.linear, &x0, &x1, 7);
-            let mask = u64::MAX >> (64 - ring_bits);
+            let mut want = Vec::new();
             for b in 0..batch {
                 for row in 0..rows {
                     for col in 0..cols {
-                        let mut want = 0u64;
+                        let mut sum = 0u64;
                         for k in 0..inner {
                             let at = (b * rows + row) * inner + k;
                             let weight = match layout {
                                 WeightLayout::InnerCols => w[(b * inner + k) * cols + col],
                                 WeightLayout::ColsInner => w[(b * cols + col) * inner + k],
                             };
-                            want = want.wrapping_add(x0[at].wrapping_add(x1[at]).wrapping_mul(weight as u64));
+                            sum = sum.wrapping_add(x0[at].wrapping_add(x1[at]).wrapping_mul(weight as u64));
                         }
-                        let at = (b * rows + row) * cols + col;
-                        assert_eq!(y0[at].wrapping_add(y1[at]) & mask, want & mask);
+                        want.push(sum);
                     }
                 }
             }
+            coins(&plan.linear, [&y0, &y1], &want);
         }
     }
 }
@@ -206,7 +236,8 @@ fn extreme_weights_decode() {
         (ConvGeom { c_in: 200, c_out: 200, h: 2, w: 2, ..BASE }, 41),
         (ConvGeom { c_in: 16, c_out: 2, ..BASE }, 64),
     ] {
-        let plan = ConvPlan::new(g, ring_bits, 12).unwrap();
+        let hiding = if ring_bits == 41 { Hiding::Flood } else { Hiding::FullRange };
+        let plan = ConvPlan::new(g, ring_bits, 12, hiding).unwrap();
         let [inputs, len, _] = plan.linear.layer.lens();
         let mask = u64::MAX >> (64 - ring_bits);
         for (w, x) in [(-2048, 0), (2047, mask), (-2048, mask / 2 + 1), (2048, 12345)] {
@@ -216,14 +247,14 @@ fn extreme_weights_decode() {
             let x0: Vec<u64> = x1.iter().map(|v| x.wrapping_sub(*v) & mask).collect();
             let (y0, y1) = run(&prepared.linear, &x0, &x1, 5);
             let want = conv(&g, &vec![x; inputs], &weights);
-            assert!(y0.iter().zip(&y1).zip(want).all(|((a, b), w)| a.wrapping_add(*b) & mask == w & mask));
+            coins(&plan.linear, [&y0, &y1], &want);
         }
     }
 }
 
 #[test]
 fn malformed_messages_are_the_peers_fault() {
-    let plan = ConvPlan::new(BASE, 37, 12).unwrap().linear;
+    let plan = ConvPlan::new(BASE, 37, 12, Hiding::FullRange).unwrap().linear;
     let [inputs, weights, _] = plan.layer.lens();
     let prepared = PreparedLinear::new(plan.clone(), &vec![1; weights], u64::MAX).unwrap();
     let sets = [plan.budget.set];
@@ -248,6 +279,13 @@ fn malformed_messages_are_the_peers_fault() {
     assert!(is_peer(serve(None, Kind::Open, vec![0; request])));
     assert!(is_peer(serve(Some(vec![0xff; key_bytes]), Kind::Ciphertext, vec![0; request])));
     assert!(is_peer(serve(Some(vec![0; key_bytes - 1]), Kind::Ciphertext, vec![0; request])));
+    // A key that is zero, and a request under the key's own seed.
+    assert!(is_peer(serve(Some(vec![0; key_bytes]), Kind::Ciphertext, vec![1; request])));
+    let mut key = vec![0; key_bytes];
+    key[40] = 1;
+    assert!(is_peer(serve(Some(key.clone()), Kind::Ciphertext, vec![0; request])));
+    key[0] = 1;
+    assert!(serve(Some(key), Kind::Ciphertext, vec![0; request]).is_ok());
 
     let (mut cc, mut sc) = memory_pair(Duration::from_secs(5));
     let client = RlweClient::setup(&mut cc, &sets, &mut rng(2)).unwrap();
@@ -260,7 +298,7 @@ fn malformed_messages_are_the_peers_fault() {
 
 #[test]
 fn shares_and_weights_of_wrong_sizes_are_refused() {
-    let plan = ConvPlan::new(BASE, 37, 12).unwrap();
+    let plan = ConvPlan::new(BASE, 37, 12, Hiding::FullRange).unwrap();
     let [_, len, _] = plan.linear.layer.lens();
     assert!(PreparedConv::new(&plan, &vec![0; len - 1]).is_err());
     assert!(PreparedConv::new(&plan, &vec![2049; len]).is_err());
