@@ -8,6 +8,9 @@
 //! ```
 //! Everything happens on shares, before anything is revealed.
 
+#[cfg(test)]
+mod tests;
+
 use crate::canonicalize;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, real_const};

@@ -11,6 +11,8 @@ mod functions;
 mod learns;
 mod narrow;
 mod solve;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use functions::hidden_functions;
