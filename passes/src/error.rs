@@ -22,9 +22,9 @@ pub enum CompileError {
 
     /// The client would learn values that the declared outputs do not give.
     #[error(
-        "node `{node}` ({op}): the client would learn {learned}, hidden values: more than the declared outputs. It \
-         computes `{user}` on them, as {function_op} of node `{function}` has no protocol; {way_out}, end the model \
-         before `{function}` so that they are its outputs, or accept it with --reveal-hidden"
+        "node `{node}` ({op}): the client would learn {learned}, hidden values: more than the declared outputs, as it \
+         computes `{user}` on them, and {function_op} of node `{function}` has no protocol; {way_out}, or end the \
+         model before `{function}`, so that they are its outputs, or accept it with --reveal-hidden"
     )]
     RevealsHidden {
         node: String,

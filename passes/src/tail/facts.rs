@@ -105,6 +105,11 @@ impl Facts {
         y
     }
 
+    /// `y`, however it is computed, is an injective function of `x` alone.
+    pub fn undo(&mut self, y: Var, x: Var) {
+        self.equations.push(Equation { tie: Tie::Injective, vars: SmallVec::from_slice(&[y, x]) });
+    }
+
     /// `sum of c x`; constants among the `x` are constants.
     pub fn sum(&mut self, terms: &[(f64, Var)]) -> Var {
         let mut merged: SmallVec<[(f64, Var); 4]> = SmallVec::new();
@@ -195,34 +200,27 @@ impl Facts {
             open.push(count);
         }
         let mut ready: Vec<u32> = (0..u32::try_from(self.equations.len()).unwrap_or(NOBODY)).collect();
+        let mut found: Vec<Var> = Vec::new();
         loop {
-            while let Some(i) = ready.pop() {
-                for v in self.follows(i as usize, open[i as usize]) {
-                    if std::mem::replace(&mut self.known[v as usize], true) {
-                        continue;
-                    }
-                    for user in std::mem::take(&mut users[v as usize]) {
-                        let equation = &self.equations[user as usize];
-                        let at = equation.vars.iter().position(|&u| u == v).unwrap_or_default();
-                        let side = &mut open[user as usize][usize::from(at >= equation.results())];
-                        *side = side.saturating_sub(1);
-                        ready.push(user);
-                    }
+            while let Some(v) = found.pop() {
+                if std::mem::replace(&mut self.known[v as usize], true) {
+                    continue;
                 }
-            }
-            let solved = self.solve(&open);
-            if solved.is_empty() {
-                return;
-            }
-            for v in solved {
-                // Through an equation of its own, so that its users hear of it in one place.
-                self.known[v as usize] = true;
                 for user in std::mem::take(&mut users[v as usize]) {
                     let equation = &self.equations[user as usize];
                     let at = equation.vars.iter().position(|&u| u == v).unwrap_or_default();
                     let side = &mut open[user as usize][usize::from(at >= equation.results())];
                     *side = side.saturating_sub(1);
                     ready.push(user);
+                }
+            }
+            match ready.pop() {
+                Some(i) => found = self.follows(i as usize, open[i as usize]),
+                None => {
+                    found = self.solve(&open);
+                    if found.is_empty() {
+                        return;
+                    }
                 }
             }
         }
@@ -235,48 +233,18 @@ impl Facts {
             return Vec::new();
         }
         let unknown = || vars.iter().copied().filter(|v| !self.known[*v as usize]).collect::<Vec<Var>>();
-        match tie {
-            Tie::Injective => {
-                if results == 0 || arguments == 0 {
-                    unknown()
-                } else {
-                    Vec::new()
-                }
-            }
-            Tie::Sum(_) => {
-                if results + arguments == 1 {
-                    unknown()
-                } else {
-                    Vec::new()
-                }
-            }
-            Tie::Group(_) => {
-                if results == 0 || arguments == 0 {
-                    unknown()
-                } else {
-                    Vec::new()
-                }
-            }
-            Tie::Forward => {
-                if arguments == 0 {
-                    unknown()
-                } else {
-                    Vec::new()
-                }
-            }
+        let gives = match tie {
+            Tie::Injective | Tie::Group(_) => results == 0 || arguments == 0,
+            Tie::Sum(_) => results + arguments == 1,
+            Tie::Forward => arguments == 0,
             Tie::Product => {
                 let [y, a, b] = [vars[0], vars[1], vars[2]];
                 let known = |v: Var| self.known[v as usize];
                 let divides = |v: Var| known(v) && self.nonzero[v as usize];
-                if known(a) && known(b) {
-                    unknown()
-                } else if known(y) && a != b && (divides(a) || divides(b)) {
-                    unknown()
-                } else {
-                    Vec::new()
-                }
+                (known(a) && known(b)) || (known(y) && a != b && (divides(a) || divides(b)))
             }
-        }
+        };
+        if gives { unknown() } else { Vec::new() }
     }
 
     /// Elements that sums with several unknown summands give together.

@@ -72,7 +72,7 @@ const NORMALISE: &str = "use batch normalisation, whose statistics are constants
 pub(super) fn way_out(op: &Op) -> &'static str {
     match op {
         Op::Softmax(_) | Op::LogSoftmax(_) => {
-            "attention needs another weighting, relu over a constant for instance, trained with the model"
+            "use relu over a constant in its place (attention, expectations) and train the model so"
         }
         Op::Unary(u) => match u.function {
             Function::Sigmoid => "use HardSigmoid in its place and fine-tune the model",

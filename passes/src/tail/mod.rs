@@ -10,6 +10,7 @@ mod facts;
 mod functions;
 mod learns;
 mod narrow;
+mod pointwise;
 mod solve;
 #[cfg(test)]
 mod tests;
@@ -156,7 +157,7 @@ pub(crate) fn place(op: &Op) -> Place {
 
 /// Splits a canonical real graph.
 pub(crate) fn split(graph: &Graph, weights: &RealWeights) -> Result<Split> {
-    let starts = after_functions(graph)?;
+    let starts = from_arguments(graph, after_functions(graph)?);
     let mut notes = Vec::new();
     let mut core = Graph { nodes: graph.nodes.clone(), outputs: Vec::new() };
     let mut tail = Builder::default();
@@ -243,6 +244,19 @@ pub(crate) fn split(graph: &Graph, weights: &RealWeights) -> Result<Split> {
     }
     let (core, tail) = narrow::needed_only(core, tail, &shown, &sources)?;
     Ok(Split { core: prune(&core), tail, notes, hidden })
+}
+
+/// The client's part begins at the argument of a function that is written with several operators and can be undone, not
+/// inside it.
+fn from_arguments(graph: &Graph, mut starts: Vec<Option<Id>>) -> Vec<Option<Id>> {
+    for function in pointwise::undone(graph) {
+        if let (Some(start), None) = (starts[function.y.index()], starts[function.x.index()]) {
+            for step in function.steps {
+                starts[step.index()].get_or_insert(start);
+            }
+        }
+    }
+    starts
 }
 
 /// Inputs of the tail with the values of the core that they stand for.

@@ -24,17 +24,19 @@ struct System {
     rows: Vec<Vec<f64>>,
 }
 
+/// The representative of the unknowns that `v` is tied to.
+fn root(group: &mut HashMap<u32, u32>, v: u32) -> u32 {
+    let mut at = v;
+    while let Some(&up) = group.get(&at).filter(|&&up| up != at) {
+        at = up;
+    }
+    group.insert(v, at);
+    at
+}
+
 /// Rows that share unknowns, directly or through others, together.
 fn systems(rows: Vec<Vec<(u32, f64)>>) -> Vec<System> {
     let mut group: HashMap<u32, u32> = HashMap::new();
-    fn root(group: &mut HashMap<u32, u32>, v: u32) -> u32 {
-        let mut at = v;
-        while let Some(&up) = group.get(&at).filter(|&&up| up != at) {
-            at = up;
-        }
-        group.insert(v, at);
-        at
-    }
     for row in &rows {
         for pair in row.windows(2) {
             let (a, b) = (root(&mut group, pair[0].0), root(&mut group, pair[1].0));

@@ -200,6 +200,20 @@ fn gates_expectations_and_differences_show_hidden_values() {
 }
 
 #[test]
+fn an_elu_shows_its_argument_and_compares_nothing() {
+    let (mut net, z) = layer(18, 4);
+    let above = net.relu(z);
+    let below = net.add(Sub {}, &[z, above]);
+    let exp = function(&mut net, Function::Exp, below);
+    let minus = net.scalar(-1.0);
+    let exp = net.add(Add {}, &[exp, minus]);
+    let y = net.add(Add {}, &[above, exp]);
+    net.output(y);
+    let compiled = shows(&mut net, 4);
+    assert!(!compiled.program.graph.nodes.iter().any(|n| matches!(n.op, Op::ReluOt(_))), "the client compares");
+}
+
+#[test]
 fn what_the_client_brings_is_no_secret() {
     let mut net = Net::new(14);
     let x = net.input(&[1, 4]);
@@ -222,7 +236,7 @@ fn every_function_inside_a_network_is_named_at_once() {
     let found = hidden_functions(&net.graph);
     let text: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(found.len(), 3, "{text:?}");
-    for (line, way_out) in text.iter().zip(["HardSigmoid", "Clip to [-1, 1]", "attention"]) {
+    for (line, way_out) in text.iter().zip(["HardSigmoid", "Clip to [-1, 1]", "relu over a constant"]) {
         assert!(line.contains(way_out) && !line.contains("let the client"), "{line}");
     }
     let error = compile(&net.graph, &net.weights, &Options::default(), &[]).map(|_| ()).unwrap_err();

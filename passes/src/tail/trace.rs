@@ -4,6 +4,7 @@
 //! by its own meaning on those numbers; everything else adds equations (see [`super::facts`]).
 
 use super::facts::{Facts, Var, ZERO};
+use super::pointwise;
 use crate::error::{CompileError, Result};
 use picc_ir::op::{Op, OpDef};
 use picc_ir::ops::{ConstValue, Expand, Function};
@@ -46,6 +47,12 @@ pub(crate) fn shown(graph: &Graph, sources: &[Id], own: &dyn Fn(Id) -> bool) -> 
         if trace.values[id.index()].is_none() && node.ty.elem == Elem::Real && ready {
             let value = trace.node(node)?;
             trace.values[id.index()] = Some(value);
+        }
+    }
+    for function in pointwise::undone(graph) {
+        let [y, x] = [function.y, function.x].map(|id| trace.values[id.index()].as_ref());
+        if let (Some(y), Some(x)) = (y, x) {
+            elements(y).zip(elements(x)).for_each(|(y, x)| trace.facts.undo(y, x));
         }
     }
     let outputs: Vec<Var> =
