@@ -5,6 +5,7 @@ use crate::egraph::{Explanation, Family, RuleOptions, optimize};
 use crate::error::{CompileError, Result};
 use crate::lower::{Protocols, attach_tail, lower};
 use crate::predict::cheapest_field;
+use crate::reveal::{rounded, rounding};
 use picc_ir::Graph;
 use picc_ir::cost::profile::{Picos, Profile};
 use picc_ir::program::Program;
@@ -30,15 +31,19 @@ pub(crate) fn choose(
     tail: &Graph,
     options: &Options,
 ) -> Result<Chosen> {
+    let shifts = rounding(ring_graph, options.reveal)?;
+    let lower = |protocols: Protocols| -> Result<Graph> {
+        attach_tail(&rounded(&lower(ring_graph, protocols)?, &shifts, options.radix)?, tail)
+    };
     let rewrites = rule_options(options)?;
     let Some(profile) = &options.profile else {
-        let graph = lower(ring_graph, tail, protocols(options, options.softspoken_k))?;
+        let graph = lower(protocols(options, options.softspoken_k))?;
         return Ok(Chosen { program: Program { graph, ..draft }, weights, explanation: None, profile: None });
     };
     // Which field is best depends on the program, but hardly: start from the best for a single OT.
     let first = profile.field_bits() as u8;
     let Some(rewrites) = rewrites else {
-        let graph = lower(ring_graph, tail, protocols(options, first))?;
+        let graph = lower(protocols(options, first))?;
         let program = Program { graph, ..draft };
         let (softspoken_k, _) = cheapest_field(&program, profile)?;
         let program = Program { softspoken_k, ..program };
@@ -47,7 +52,8 @@ pub(crate) fn choose(
     let optimized = |k: u8| -> Result<(Chosen, Picos)> {
         let profile = profile.over_field(k);
         let o = optimize(ring_graph, &weights, &profile, &rewrites)?;
-        let program = Program { graph: attach_tail(&o.graph, tail)?, softspoken_k: k, ..draft.clone() };
+        let graph = attach_tail(&rounded(&o.graph, &shifts, options.radix)?, tail)?;
+        let program = Program { graph, softspoken_k: k, ..draft.clone() };
         let (_, price) = cheapest_field(&program, &profile)?;
         Ok((
             Chosen { program, weights: o.weights, explanation: Some(o.explanation), profile: Some(profile) },

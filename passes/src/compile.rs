@@ -5,6 +5,7 @@ use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
 use crate::prepared::Prepared;
 use crate::report::Report;
+use crate::reveal::Reveal;
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::{Preprocess, Program};
 use picc_ir::weights::{RealWeights, RingWeights};
@@ -50,6 +51,10 @@ pub struct Options {
     pub families: Option<Vec<String>>,
     /// How the cheapest program is looked for under a profile.
     pub extract: Extract,
+    /// Accept that the client learns hidden values where its part of the model needs them.
+    pub reveal_hidden: bool,
+    /// What the client is shown of each output.
+    pub reveal: Reveal,
     /// How a client turns an image into the (first) input.
     pub preprocess: Option<Preprocess>,
     /// Names of the classes.
@@ -71,6 +76,8 @@ impl Default for Options {
             profile: None,
             families: None,
             extract: Extract::default(),
+            reveal_hidden: false,
+            reveal: Reveal::All,
             preprocess: None,
             labels: Vec::new(),
         }

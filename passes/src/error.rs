@@ -15,10 +15,30 @@ pub enum CompileError {
 
     /// The client would have to compute with the server's weights.
     #[error(
-        "node `{node}` ({op}) uses secret values after node `{after}` ({after_op}), which only the client can \
-         compute, on what it has learned; end the model before `{after}`, or replace {after_op} by relu or max"
+        "node `{after}` ({after_op}) has no protocol, and node `{node}` ({op}) needs the server's weights after it; \
+         {way_out}"
     )]
-    WeightsAfterReveal { node: String, op: &'static str, after: String, after_op: String },
+    WeightsAfterReveal { node: String, op: &'static str, after: String, after_op: String, way_out: &'static str },
+
+    /// The client would learn values that the declared outputs do not give.
+    #[error(
+        "node `{node}` ({op}): the client would learn {learned}, hidden values: more than the declared outputs, as it \
+         computes `{user}` on them, and {function_op} of node `{function}` has no protocol; {way_out}, or end the \
+         model before `{function}`, so that they are its outputs, or accept it with --reveal-hidden"
+    )]
+    RevealsHidden {
+        node: String,
+        op: &'static str,
+        learned: String,
+        user: String,
+        function: String,
+        function_op: String,
+        way_out: &'static str,
+    },
+
+    /// Several of these.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<CompileError>),
 
     /// A value does not fit the ring that was asked for.
     #[error("node `{node}`: values need a ring of {needed} bits, there are {ring}; {way_out}")]
@@ -39,6 +59,26 @@ pub enum CompileError {
     /// A bug in this crate: the compiled program was refused by the verifier.
     #[error("internal error, please report it: {0}")]
     Internal(String),
+}
+
+impl CompileError {
+    /// Each problem by itself.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&CompileError> {
+        match self {
+            CompileError::Several(all) => all.iter().flat_map(CompileError::problems).collect(),
+            one => vec![one],
+        }
+    }
+
+    /// All of them as one error; nothing if there are none.
+    pub(crate) fn all(mut problems: Vec<CompileError>) -> Result<()> {
+        match problems.len() {
+            0 => Ok(()),
+            1 => Err(problems.swap_remove(0)),
+            _ => Err(CompileError::Several(problems)),
+        }
+    }
 }
 
 pub type Result<T> = std::result::Result<T, CompileError>;

@@ -95,7 +95,9 @@ fn compositions() {
 fn splits() {
     run("split", |graph, weights| {
         let split = tail::split(graph, weights).unwrap();
-        format!("core\n{}\nclient\n{}\nnotes\n{}\n", split.core, split.tail, split.notes.join("\n"))
+        let hidden: Vec<String> = split.hidden.iter().map(tail::Hidden::warning).collect();
+        let (notes, hidden) = (split.notes.join("\n"), hidden.join("\n"));
+        format!("core\n{}\nclient\n{}\nnotes\n{notes}\nhidden\n{hidden}\n", split.core, split.tail)
     });
 }
 

@@ -9,20 +9,24 @@ use crate::depthwise::depthwise;
 use crate::egraph::Explanation;
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
-use crate::graph_edit::uses;
+use crate::graph_edit::{Builder, uses};
 use crate::inputs::{input_frac, input_ranges, input_specs};
 use crate::lrn::{has_lrn, piecewise, with_windows};
+use crate::masks::{has_masks, within_reach};
 use crate::predict::predict;
 use crate::quantize::{Format, Plan, quantize};
 use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
+use crate::reveal::{best, next_best, rounded_ring, rounding};
 use crate::segment::segments;
-use crate::tail::{Split, split};
+use crate::tail::{Hidden, Split, split};
 use picc_ir::cost::profile::Profile;
+use picc_ir::op::Op;
+use picc_ir::ops::Input;
 use picc_ir::program::Program;
 use picc_ir::verify::{Stage, verify};
 use picc_ir::weights::{RealWeights, RingWeights};
-use picc_ir::{Graph, Tensor};
+use picc_ir::{Graph, Id, Owner, Tensor, Ty};
 use std::collections::BTreeMap;
 
 /// What is said of programs that no party can run yet.
@@ -63,6 +67,8 @@ pub(crate) struct Prepared {
     tail: Graph,
     observed: Option<Observed>,
     notes: Vec<String>,
+    /// Hidden values that the client learns.
+    warnings: Vec<String>,
 }
 
 impl Prepared {
@@ -94,7 +100,7 @@ impl Prepared {
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<Prepared> {
         check(options)?;
-        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        let (graph, weights) = canonical_form(graph, weights, options)?;
         let composed = if crate::compose::allowed(options) {
             compose(graph, weights, options)?
         } else {
@@ -111,7 +117,7 @@ impl Prepared {
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<Prepared> {
         check(options)?;
-        let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+        let (graph, weights) = canonical_form(graph, weights, options)?;
         Prepared::canonical(Composed { graph, weights, notes: Vec::new() }, options, calibration)
     }
 
@@ -120,23 +126,53 @@ impl Prepared {
         options: &Options,
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<Prepared> {
-        let Composed { graph: canonical, mut weights, notes: made } = composed;
-        let Split { core, tail, notes } = split(&canonical, &weights)?;
-        let core = depthwise(&core, &mut weights)?;
-        let composed = !made.is_empty();
-        let notes = made.into_iter().chain(notes).collect();
-        let mut model = Prepared { canonical, composed, core, weights, tail, observed: None, notes };
+        let composed_layers = !composed.notes.is_empty();
+        let mut model = Prepared::split(composed, options)?;
+        model.composed = composed_layers;
+        if let Some(count) = options.reveal.classes().filter(|&count| count > 1) {
+            let bounds = model.largest(&model.core, options, calibration)?;
+            model.core = next_best(&model.core, count, |id| bounds[id.index()].max_abs())?;
+            model.tail = relabelled(&model.tail, &model.core)?;
+        }
         if has_lrn(&model.core) {
             let (expanded, windows) = with_windows(&model.core)?;
-            let observed = observe(&expanded, &model.weights, calibration)?;
-            let bounds = model.bounds_of(&expanded, observed.as_ref(), options, MARGIN)?.bounds;
+            let bounds = model.largest(&expanded, options, calibration)?;
             let largest = windows.into_iter().map(|(lrn, t)| (lrn, bounds[t.index()].max_abs())).collect();
             let (lines, approximations) = piecewise(&model.core, &largest)?;
             model.core = lines;
             model.notes.extend(approximations);
         }
+        if has_masks(&model.core, &model.tail, &model.weights)? {
+            let bounds = model.largest(&model.core, options, calibration)?;
+            let core = std::mem::take(&mut model.core);
+            model.core = within_reach(core, &model.tail, &mut model.weights, |id| bounds[id.index()].max_abs())?;
+        }
         model.observed = observe(&model.core, &model.weights, calibration)?;
         Ok(model)
+    }
+
+    /// The secure part and the client's, as they are.
+    fn split(composed: Composed, options: &Options) -> Result<Prepared> {
+        let Composed { graph: canonical, mut weights, notes: made } = composed;
+        let Split { core, tail, notes, hidden } = split(&canonical, &weights)?;
+        if !options.reveal_hidden {
+            CompileError::all(hidden.iter().map(Hidden::refused).collect())?;
+        }
+        let warnings: Vec<String> = hidden.iter().map(Hidden::warning).collect();
+        let core = depthwise(&core, &mut weights)?;
+        let notes = made.into_iter().chain(notes).chain(warnings.iter().cloned()).collect();
+        Ok(Prepared { canonical, composed: false, core, weights, tail, observed: None, notes, warnings })
+    }
+
+    /// Bounds of a graph's values, before it is final.
+    fn largest(
+        &self,
+        graph: &Graph,
+        options: &Options,
+        calibration: &[BTreeMap<String, Tensor<f32>>],
+    ) -> Result<Vec<Bound>> {
+        let observed = observe(graph, &self.weights, calibration)?;
+        Ok(self.bounds_of(graph, observed.as_ref(), options, MARGIN)?.bounds)
     }
 
     /// How large the values of the secure part get, if those of the calibration data may get larger by `margin`.
@@ -182,6 +218,7 @@ impl Prepared {
         let plan = Plan::new(&self.core, &self.weights, bounds, &format)?;
         let (ring_graph, ring_weights) = quantize(&self.core, &self.weights, &plan, &format)?;
         checked(&ring_graph, Stage::Ring)?;
+        let shifts = rounding(&ring_graph, options.reveal)?;
         let priced_only = (options.linear == Linear::Preprocessed).then(|| PRICED_ONLY.to_owned());
         let draft = Program {
             model: options.model.clone(),
@@ -196,8 +233,34 @@ impl Prepared {
         let chosen = choose(draft, &ring_graph, ring_weights, &self.tail, options)?;
         let Chosen { program, weights, explanation, profile } = chosen;
         let graph = with_windows_of_bits(&program.graph, &tuning.windows, options.profile.as_ref())?;
+        let ring_graph = rounded_ring(ring_graph, &shifts)?;
         Ok(Lowered { ring_graph, program: Program { graph, ..program }, weights, explanation, profile })
     }
+}
+
+/// The canonical model, ending in what the client is shown of its outputs.
+fn canonical_form(graph: &Graph, weights: &RealWeights, options: &Options) -> Result<(Graph, RealWeights)> {
+    let (graph, weights) = canonicalize(graph.clone(), weights.clone())?;
+    best(&graph, &weights, options.reveal)
+}
+
+/// The client's part behind outputs of other shapes; it does nothing.
+fn relabelled(tail: &Graph, core: &Graph) -> Result<Graph> {
+    let mut b = Builder::default();
+    for (name, id) in &core.outputs {
+        let ty = Ty::real(&core.ty(*id).shape, Owner::Client);
+        b.add(Input { name: name.clone(), ty }, &[], &core.node(*id).name)?;
+    }
+    let mut graph = b.graph;
+    for (name, id) in &tail.outputs {
+        let Op::Input(source) = &tail.node(*id).op else {
+            return Err(CompileError::Internal(format!("output `{name}` is no index")));
+        };
+        let at =
+            graph.iter().find(|(_, n)| matches!(&n.op, Op::Input(i) if i.name == source.name)).map(|(id, _)| id);
+        graph.outputs.push((name.clone(), at.unwrap_or(Id(0))));
+    }
+    Ok(graph)
 }
 
 /// The secure part in both dialects.
@@ -227,7 +290,7 @@ fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lower
     };
     let (rows, cost) = price(&program)?;
     let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
-    let mut warnings = bounds.warnings.clone();
+    let mut warnings: Vec<String> = model.warnings.iter().chain(&bounds.warnings).cloned().collect();
     if options.linear == Linear::Preprocessed {
         warnings.push(PRICED_ONLY.to_owned());
     }

@@ -236,7 +236,10 @@ fn softmax_is_the_clients() {
     net.output(y);
     agrees(&mut net, &Options::default(), 0.2);
     let compiled = net.compile(&Options::default(), &[]);
-    assert_eq!(compiled.program.notes.len(), 2, "{:?}", compiled.program.notes);
+    assert_eq!(compiled.program.notes.len(), 1, "{:?}", compiled.program.notes);
+    let learned = crate::learns(&compiled.program.graph).unwrap().join("; ");
+    assert!(learned.contains("output `y0` 1x4, which it computes (softmax)"), "{learned}");
+    assert!(learned.contains("but for one summand of the logits"), "{learned}");
 }
 
 #[test]

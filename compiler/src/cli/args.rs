@@ -3,8 +3,8 @@
 use super::retrain::Allow;
 use crate::onnx::InputShape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use picc_passes::NO_PASSES;
 use picc_passes::egraph::{Family, RuleOptions};
+use picc_passes::{NO_PASSES, Reveal};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -70,6 +70,13 @@ pub struct Compile {
     /// Bit-exact: the private answer equals the reference in every bit (costs more)
     #[arg(long)]
     pub exact: bool,
+    /// Show the client less of each output: label (the best class), top:K (the K best, the best first) or rounded:BITS
+    /// (so many high bits of each value, the sign included) [default: the values]
+    #[arg(long, value_name = "label|top:K|rounded:BITS")]
+    pub reveal: Option<Reveal>,
+    /// Compile even if the client learns hidden values, more than the declared outputs: picc says which
+    #[arg(long)]
+    pub reveal_hidden: bool,
     /// One ring of this many bits for every value, lowered plainly unless --passes says otherwise: rewrites would
     /// shorten it again (default: each value in the shortest ring that holds it)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=64))]

@@ -1,13 +1,13 @@
 //! `picc MODEL.onnx -o MODEL.pi`.
 
-use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs, Shapes};
+use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs};
 use super::calibration::{Sample, read_samples};
 use super::files::{write_public, write_secret};
 use super::kernels::{self, Form};
 use super::labels::Labels;
 use super::runs::private_runs;
-use super::{Failure, explain, report, retrain, table};
-use crate::onnx::{self, Imported};
+use super::{Failure, check, explain, report, retrain, table};
+use crate::onnx::Imported;
 use indicatif::{ProgressBar, ProgressStyle};
 use picc_ir::Party;
 use picc_ir::cost::profile::Profile;
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     let progress = spinner(args.quiet);
     progress.set_message("reading the model");
-    let mut imported = import(model, &args.shapes)?;
+    let mut imported = check::import(model, &args.shapes)?;
     if args.emit == Some(Emit::Real) {
         progress.finish_and_clear();
         println!("{}", imported.graph);
@@ -43,7 +43,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
             progress.set_message(format!("measuring accuracy ({} labelled samples)", labels.len()));
             let budget = Budget { max_drop_points, confidence: args.confidence, labels, runner: &private_runs };
             compile_within(&imported.graph, &imported.weights, &options, &samples, budget)
-                .map_err(|e| refused(model, e))?
+                .map_err(|e| check::refused(model, &e))?
         }
         (Some(_), None) => {
             let problem = "names of classes; --max-accuracy-drop needs a .npy file with the class of each sample";
@@ -110,6 +110,8 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         }
         let prediction = compiled.report.prediction.as_ref();
         print!("{}", table::summary(&compiled.program, prediction).map_err(|e| refused(model, e))?);
+        let learned = picc_passes::learns(&compiled.program.graph).map_err(|e| check::refused(model, &e))?;
+        learned.iter().for_each(|line| println!("{line}"));
         if let Some(accuracy) = &compiled.accuracy {
             print!("{accuracy}");
         }
@@ -128,23 +130,6 @@ fn print_kernels(program: &Program, form: Result<Form, kernels::Error>) -> Resul
     Ok(())
 }
 
-/// Imports a model, or lists all of its problems.
-pub fn import(model: &Path, shapes: &Shapes) -> Result<Imported, Failure> {
-    let options = onnx::Options {
-        input_shapes: shapes.input_shape.clone(),
-        secret_literals: shapes.secret_literals,
-        ..onnx::Options::default()
-    };
-    onnx::import_file(model, &options).map_err(|errors| Failure::Refused {
-        model: model.to_owned(),
-        problems: errors
-            .0
-            .iter()
-            .map(|e| e.way_out().map_or_else(|| e.to_string(), |way_out| format!("{e}\n  {way_out}")))
-            .collect(),
-    })
-}
-
 /// The passes on an imported model.
 pub fn passes(
     model: &Path,
@@ -152,14 +137,16 @@ pub fn passes(
     options: &Options,
     samples: &[Sample],
 ) -> Result<Compiled, Failure> {
-    picc_passes::compile(&imported.graph, &imported.weights, options, samples).map_err(|e| refused(model, e))
+    picc_passes::compile(&imported.graph, &imported.weights, options, samples)
+        .map_err(|e| check::refused(model, &e))
 }
 
 pub fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Refused { model: model.to_owned(), problems: vec![error.to_string()] }
 }
 
-fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String>) -> Result<Options, Failure> {
+/// What the command line says.
+pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String>) -> Result<Options, Failure> {
     let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mut profile = deployment(&args.profile)?;
     if let Some(k) = args.softspoken {
@@ -191,6 +178,8 @@ fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String
             ExtractArg::Greedy => Extract::Greedy,
             ExtractArg::Exact => Extract::Exact { seconds: args.extract_seconds },
         },
+        reveal: args.reveal.unwrap_or_default(),
+        reveal_hidden: args.reveal_hidden,
         preprocess: preprocess(&args.preprocess),
         labels,
         ..Options::default()

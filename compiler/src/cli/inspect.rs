@@ -60,6 +60,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         learns: who_learns(&program.graph)
             .iter()
             .map(|(party, what)| format!("the {party} learns {what}"))
+            .chain(picc_passes::learns(&program.graph).map_err(|e| bad(e.to_string()))?)
             .collect(),
         public: inputs_and_outputs(&program),
         notes: &program.notes,

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod calibration;
+mod check;
 mod compile;
 mod explain;
 mod files;
@@ -14,7 +15,7 @@ mod retrain;
 mod runs;
 pub(crate) mod table;
 
-use args::{Check, Cli, Command};
+use args::{Cli, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::fmt;
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
     sigpipe::reset();
     let cli = Cli::parse();
     let result = match (cli.command, &cli.compile.model) {
-        (Some(Command::Check(check)), _) => run_check(&check),
+        (Some(Command::Check(check)), _) => check::run(&check),
         (Some(Command::Explain(explain)), _) => explain::run(&explain),
         (Some(Command::Inspect(inspect)), _) => inspect::run(&inspect),
         (None, Some(model)) => compile::run(model, &cli.compile),
@@ -64,15 +65,4 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn run_check(check: &Check) -> Result<(), Failure> {
-    let imported = compile::import(&check.model, &check.shapes)?;
-    // Quantizing and lowering find what the importer cannot: where a function of the reals stands, what fits no ring.
-    compile::passes(&check.model, &imported, &picc_passes::Options::default(), &[])?;
-    println!("{}: compiles ({} weights)", check.model.display(), imported.weights.len());
-    for note in &imported.notes {
-        println!("  note: {note}");
-    }
-    Ok(())
 }

@@ -24,6 +24,17 @@ pub(super) fn import_model(
     external: &ExternalData,
     options: &Options,
 ) -> Result<Imported, ImportErrors> {
+    let (imported, errors) = import_parts(model, external, options)?;
+    if errors.is_empty() { Ok(imported) } else { Err(ImportErrors(errors)) }
+}
+
+/// What can be imported of a parsed model, and all that is wrong with the rest. With errors the graph is good for
+/// finding further problems only: inputs of it stand for values that could not be computed.
+pub(super) fn import_parts(
+    model: &ModelProto,
+    external: &ExternalData,
+    options: &Options,
+) -> Result<(Imported, Vec<ImportError>), ImportErrors> {
     let opset = opset(&model.opset_import)?;
     let Some(graph) = model.graph.as_ref() else {
         return Err(ImportError::Parse("there is no graph in it".to_owned()).into());
@@ -38,6 +49,7 @@ pub(super) fn import_model(
         options,
         opset,
         nodes: 0,
+        ends: at_the_end(graph),
     };
     if opset > NEWEST_OPSET {
         let note = format!("opset {opset} is newer than {NEWEST_OPSET}, the newest that was reviewed");
@@ -47,14 +59,11 @@ pub(super) fn import_model(
     driver.body(graph);
     driver.outputs(graph);
     let Driver { importer, errors, scopes, .. } = driver;
-    if !errors.is_empty() {
-        return Err(ImportErrors(errors));
-    }
     drop(scopes);
     let Importer { graph: imported, weights, notes, .. } = importer.finish();
     let weights: BTreeMap<String, Tensor<f32>> =
         weights.into_iter().map(|(name, t)| (name, Arc::unwrap_or_clone(t))).collect();
-    Ok(Imported { graph: imported, weights, inputs, model: graph.name.clone(), opset, notes })
+    Ok((Imported { graph: imported, weights, inputs, model: graph.name.clone(), opset, notes }, errors))
 }
 
 /// Version of the default operator set.
@@ -83,6 +92,8 @@ struct Driver<'m> {
     options: &'m Options,
     opset: i64,
     nodes: usize,
+    /// Values that no layer with weights follows.
+    ends: HashSet<&'m str>,
 }
 
 impl<'m> Driver<'m> {
@@ -101,8 +112,14 @@ impl<'m> Driver<'m> {
                 });
             }
         }
+        let used = used(graph);
         let mut found = Vec::new();
         for info in &free {
+            if !used.contains(info.name.as_str()) {
+                let note = format!("input `{}` is dropped: no output depends on it", info.name);
+                self.importer.notes.push(note);
+                continue;
+            }
             let shape = match resolve(info, free.len() == 1, &self.options.input_shapes) {
                 Ok(shape) => shape,
                 Err(error) => {
@@ -337,6 +354,8 @@ impl<'m> Driver<'m> {
 
     fn fail(&mut self, proto: &NodeProto, name: &str, cause: Cause) {
         let (node, operator) = (name.to_owned(), proto.op_type.clone());
+        let at_the_end = proto.output.iter().all(|o| o.is_empty() || self.ends.contains(o.as_str()));
+        let cause = if at_the_end { cause } else { cause.inside() };
         self.errors.push(ImportError::Node { node, operator, cause });
     }
 
@@ -353,6 +372,31 @@ impl<'m> Driver<'m> {
 
 fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16)
+}
+
+/// Names that the model's outputs depend on.
+fn used(graph: &GraphProto) -> HashSet<&str> {
+    needed(&graph.node, graph.output.iter().map(|o| o.name.as_str()))
+}
+
+/// Values that no layer with weights follows. Of functions and branches nothing is said.
+fn at_the_end(graph: &GraphProto) -> HashSet<&str> {
+    let layer = |n: &NodeProto| {
+        let linear = ["Conv", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Attention", "Einsum"];
+        linear.iter().any(|l| n.op_type.contains(l)) || n.attribute.iter().any(|a| a.g.is_some())
+    };
+    let mut inside: HashSet<&str> = HashSet::new();
+    let mut ends: HashSet<&str> = HashSet::new();
+    for node in graph.node.iter().rev() {
+        let followed = node.output.iter().any(|o| inside.contains(o.as_str()));
+        if !followed {
+            ends.extend(node.output.iter().map(String::as_str));
+        }
+        if followed || layer(node) {
+            inside.extend(node.input.iter().map(String::as_str));
+        }
+    }
+    ends
 }
 
 /// Names that the outputs depend on.

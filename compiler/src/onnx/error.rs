@@ -101,6 +101,28 @@ impl Cause {
         Cause::Unsupported { what: what.into(), way_out }
     }
 
+    /// The same for a node inside the network: what the client computes comes after everything else, so nothing there
+    /// can be left to it.
+    pub(crate) fn inside(self) -> Cause {
+        const INSIDE: &str = "inside the network only piecewise linear functions have a protocol: use Relu, Clip or \
+                              HardSigmoid in its place and fine-tune the model";
+        let to_the_client = |way_out: &str| way_out.contains("let the client");
+        match self {
+            Cause::Refused { why, way_out } if to_the_client(way_out) => Cause::Refused { why, way_out: INSIDE },
+            Cause::Unsupported { what, way_out } if to_the_client(way_out) => {
+                Cause::Unsupported { what, way_out: INSIDE }
+            }
+            Cause::UnknownOperator { domain, name } => {
+                let separator = if domain.is_empty() { "" } else { "." };
+                Cause::Unsupported {
+                    what: format!("the operator `{domain}{separator}{name}` is not supported"),
+                    way_out: "export the model with standard ONNX operators",
+                }
+            }
+            other => other,
+        }
+    }
+
     fn way_out(&self) -> Option<&str> {
         match self {
             Cause::UnknownOperator { .. } => {

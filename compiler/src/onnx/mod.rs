@@ -88,6 +88,13 @@ pub struct Imported {
 
 /// Imports the model at `path`, with tensors that are stored beside it.
 pub fn import_file(path: &Path, options: &Options) -> Result<Imported, ImportErrors> {
+    let (imported, errors) = import_file_parts(path, options)?;
+    if errors.is_empty() { Ok(imported) } else { Err(ImportErrors(errors)) }
+}
+
+/// As far as the model at `path` can be imported, with all that is wrong with it. With errors, the graph is good for
+/// finding further problems only.
+pub fn import_file_parts(path: &Path, options: &Options) -> Result<(Imported, Vec<ImportError>), ImportErrors> {
     let parse = |e: std::io::Error| ImportError::Parse(e.to_string());
     let size = std::fs::metadata(path).map_err(parse)?.len();
     let found = usize::try_from(size).unwrap_or(usize::MAX);
@@ -97,15 +104,19 @@ pub fn import_file(path: &Path, options: &Options) -> Result<Imported, ImportErr
     }
     let bytes = std::fs::read(path).map_err(parse)?;
     let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    import(&bytes, &ExternalData { folder: folder.map(Path::to_owned) }, options)
+    let external = ExternalData { folder: folder.map(Path::to_owned) };
+    driver::import_parts(&parsed(&bytes, options)?, &external, options)
 }
 
 /// Imports a model. Every construct that cannot be imported is reported, not only the first.
 pub fn import(bytes: &[u8], external: &ExternalData, options: &Options) -> Result<Imported, ImportErrors> {
+    driver::import_model(&parsed(bytes, options)?, external, options)
+}
+
+fn parsed(bytes: &[u8], options: &Options) -> Result<ModelProto, ImportErrors> {
     let limit = options.limits.model_bytes;
     if bytes.len() > limit {
         return Err(ImportError::Limit { what: "bytes", found: bytes.len(), limit }.into());
     }
-    let model = ModelProto::parse_from_bytes(bytes).map_err(|e| ImportError::Parse(e.to_string()))?;
-    driver::import_model(&model, external, options)
+    ModelProto::parse_from_bytes(bytes).map_err(|e| ImportError::Parse(e.to_string()).into())
 }

@@ -127,6 +127,7 @@ const TABLE: &[(&str, i64, i64, Import)] = &[
 
 const NORMALISE: &str = "it divides by the spread of secret values, for which there is no protocol yet";
 const FOLD_NORM: &str = "train with BatchNormalization, whose statistics are constants at inference";
+const NORM_AT_END: &str = "end the model before it and let the client normalise the answer";
 const RECURRENT: &str = "recurrent layers are not supported";
 const RANDOM: &str = "its result is random";
 const INFERENCE: &str = "export the model for inference";
@@ -141,8 +142,8 @@ const REFUSED: &[(&str, bool, &str, &str)] = &[
     ("InstanceNormalization",     true,  NORMALISE, FOLD_NORM),
     ("GroupNormalization",        true,  NORMALISE, FOLD_NORM),
     ("MeanVarianceNormalization", true,  NORMALISE, FOLD_NORM),
-    ("LpNormalization",           true,  NORMALISE, FOLD_NORM),
-    ("ReduceL2",                  false, "the square root of a secret value has no protocol yet", CUT),
+    ("LpNormalization",           true,  NORMALISE, NORM_AT_END),
+    ("ReduceL2",                  false, "the square root of a secret value has no protocol yet", "use ReduceSumSquare, its square, which has one"),
     ("ReduceLogSum",              false, "the logarithm of a secret value has no protocol yet", CUT),
     ("ReduceLogSumExp",           false, "exponentials of secret values have no protocol yet", CUT),
     ("LpPool",                    false, "powers and roots of secret values have no protocol yet", "use AveragePool or MaxPool"),

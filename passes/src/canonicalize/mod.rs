@@ -8,6 +8,7 @@
 
 mod affine;
 mod constants;
+mod functions;
 mod pools;
 mod shapes;
 
@@ -51,6 +52,11 @@ const RULES: &[(&str, Rule)] = &[
     ("sum_before_conv1x1",        pools::sum_before_conv1x1),
     ("argmax_of_softmax",         pools::argmax_of_softmax),
     ("relu_of_non_negative",      pools::relu_of_non_negative),
+    ("softmax_written_out",       functions::softmax_written_out),
+    ("one_of_two_classes",        functions::one_of_two),
+    ("selection_before_function", functions::selection_first),
+    ("maximum_before_function",   functions::maximum_first),
+    ("relu_before_function",      functions::relu_first),
 ];
 
 /// The canonical form of an imported model and the weights that it still uses.

@@ -26,8 +26,8 @@ pub(crate) struct Protocols {
     pub softspoken_k: u8,
 }
 
-/// Lowers the secure part and appends the client's part, whose inputs are named like the outputs of `ring`.
-pub(crate) fn lower(ring: &Graph, tail: &Graph, protocols: Protocols) -> Result<Graph> {
+/// Lowers the secure part; it ends in values that the client knows, named like the outputs of `ring`.
+pub(crate) fn lower(ring: &Graph, protocols: Protocols) -> Result<Graph> {
     let mut l = Lowering { b: Builder::default(), protocols };
     let mut map: Vec<Id> = Vec::with_capacity(ring.nodes.len());
     for (_, node) in ring.iter() {
@@ -38,7 +38,7 @@ pub(crate) fn lower(ring: &Graph, tail: &Graph, protocols: Protocols) -> Result<
     for (name, id) in &ring.outputs {
         outputs.push((name.clone(), l.revealed(map[id.index()], &ring.node(*id).name)?));
     }
-    attach_tail(&Graph { outputs, ..l.b.graph }, tail)
+    Ok(Graph { outputs, ..l.b.graph })
 }
 
 /// The client's part behind the values that `revealed` ends in: they become real numbers, then the tail follows, whose

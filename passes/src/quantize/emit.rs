@@ -237,7 +237,13 @@ impl Quantizer<'_> {
         }
         let native = self.native(arg)?;
         let base = if native.frac == self.format.frac && native.ring >= ring { native } else { self.settled(arg)? };
-        Ok(self.converted(base, arg, ring)?.id)
+        let mut x = self.converted(base, arg, ring)?;
+        if x.frac < self.format.frac {
+            // An index, which is settled as an integer, among values.
+            let name = self.name(arg);
+            x = self.add(Shl { bits: self.format.frac - x.frac }, &[x.id], &name)?;
+        }
+        Ok(x.id)
     }
 
     /// The value in its ring, at the common fraction (an index stays an integer).

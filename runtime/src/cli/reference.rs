@@ -50,7 +50,7 @@ pub fn reference(args: &Reference) -> Result<()> {
         write_outputs(path, &exe, &borrowed)?;
     }
     let answers: Vec<usize> =
-        borrowed.iter().map(|o| o.first().map_or(0, |(_, v)| argmax(&real(&exe, 0, v).data))).collect();
+        borrowed.iter().map(|o| o.first().map_or(0, |(_, v)| answer(&real(&exe, 0, v).data))).collect();
     let right = labels.map(|labels| labels.iter().zip(&answers).filter(|&(&y, &a)| y == a as i64).count());
     let total = samples.len();
     if args.json {
@@ -65,6 +65,11 @@ pub fn reference(args: &Reference) -> Result<()> {
         println!("{total} inputs evaluated in {seconds:.1} s");
     }
     Ok(())
+}
+
+/// The class that an output names: the largest score's, or the single value, if it is an index.
+fn answer(values: &[f32]) -> usize {
+    if let [index] = values { index.round().max(0.0) as usize } else { argmax(values) }
 }
 
 /// The first of the largest values.

@@ -8,6 +8,7 @@ use crate::report::{Record, Spent, Times, peak_memory};
 use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
 use picc_ir::npy::{write_f32, write_i64};
+use picc_ir::op::Op;
 use picc_ir::{Elem, Tensor};
 use serde::Serialize;
 use std::path::Path;
@@ -60,8 +61,12 @@ pub fn show(output: &Output, run: &Shown) -> Result<()> {
         if best.is_empty() {
             summary(run.exe, outputs);
         }
-        for class in best {
-            println!("{:>8.4}  {}", class.value, class.label);
+        for (rank, class) in best.iter().enumerate() {
+            if class.value.is_nan() {
+                println!("{:>8}  {}", rank + 1, class.label);
+            } else {
+                println!("{:>8.4}  {}", class.value, class.label);
+            }
         }
     }
     if let Some(agreement) = run.agreement {
@@ -89,6 +94,12 @@ pub fn real(exe: &Executable, which: usize, value: &Known) -> Tensor<f32> {
 fn classes(exe: &Executable, outputs: &[(String, Known)], labels: &[String], top: usize) -> Vec<Class> {
     let Some((_, first)) = outputs.first() else { return Vec::new() };
     let values = real(exe, 0, first);
+    let name = |i: usize| labels.get(i).cloned().unwrap_or_else(|| format!("class {i}"));
+    if holds_classes(exe) {
+        // No score was shown.
+        let class = |&v: &f32| Class { index: v as usize, label: name(v as usize), value: f32::NAN };
+        return values.data.iter().map(class).collect();
+    }
     let vector = values.shape.iter().filter(|&&d| d > 1).count() == 1;
     if !vector {
         return Vec::new();
@@ -102,6 +113,35 @@ fn classes(exe: &Executable, outputs: &[(String, Known)], labels: &[String], top
         .take(top)
         .map(|index| Class { index, label: label(index), value: values.data[index] })
         .collect()
+}
+
+/// Whether the first output is the best class, or the best ones, without scores.
+fn holds_classes(exe: &Executable) -> bool {
+    let graph = exe.graph();
+    let Some((_, mut at)) = graph.outputs.first().cloned() else { return false };
+    loop {
+        let node = graph.node(at);
+        if let Op::ArgMaxOt(_) | Op::ArgMax(_) = node.op {
+            // One index of a whole vector of scores, not a map of them.
+            return node.ty.len() == 1;
+        }
+        let (
+            Op::Dequantize(_)
+            | Op::Reveal(_)
+            | Op::Concat(_)
+            | Op::Shl(_)
+            | Op::Extend(_)
+            | Op::ExtendOt(_)
+            | Op::Reduce(_)
+            | Op::Assume(_)
+            | Op::Reshape(_),
+            Some(&first),
+        ) = (&node.op, node.args.first())
+        else {
+            return false;
+        };
+        at = first;
+    }
 }
 
 fn summary(exe: &Executable, outputs: &[(String, Known)]) {
