@@ -14,6 +14,7 @@ pub mod op;
 pub mod ops;
 mod party;
 pub mod program;
+pub mod samples;
 pub mod segment;
 pub mod tensor;
 pub mod text;

@@ -3,6 +3,7 @@
 //! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 
 use picc_ir::{
+    Party,
     cost::{CotCounts, CotDemand},
     mpc::cot,
 };

@@ -4,6 +4,7 @@ use super::Failure;
 use crate::onnx::ImportedInput;
 use picc_ir::Tensor;
 use picc_ir::npy::NpyArray;
+use picc_ir::samples::samples;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -60,6 +61,12 @@ pub fn read_samples(path: &Path, inputs: &[ImportedInput]) -> Result<Vec<Sample>
 
 fn split(values: &Tensor<f32>, shape: &[usize]) -> Result<Vec<Tensor<f32>>, String> {
     let each: usize = shape.iter().product();
+    let cut = |count: usize| values.data.chunks_exact(each).take(count).map(|v| Tensor::new(shape, v.to_vec()));
+    if let Some((count @ 1.., _)) = samples(&values.shape, shape)
+        && each > 0
+    {
+        return Ok(cut(count).collect());
+    }
     let one = shape.first().copied().unwrap_or(1).max(1);
     let samples = values.shape.first().copied().unwrap_or(0);
     let fits = each > 0
@@ -101,6 +108,11 @@ mod tests {
         assert_eq!(one[2].data, [4.0, 5.0]);
         assert_eq!(split(&x, &[2, 1, 2]).unwrap().len(), 1, "an incomplete batch is left out");
         assert!(split(&x, &[1, 1, 3]).is_err());
+        // An input without a batch axis takes whole values.
+        let unbatched = split(&x, &[1, 2]).unwrap();
+        assert_eq!((unbatched.len(), &unbatched[1].data[..]), (3, &[2.0, 3.0][..]));
+        let vectors = Tensor::new(&[3, 2], x.data.clone());
+        assert_eq!(split(&vectors, &[2]).unwrap()[2].data, [4.0, 5.0]);
         // Flat images for an input of another rank are fine as long as a sample has the right number of values.
         assert_eq!(split(&x, &[1, 2, 1]).unwrap()[0].shape[..], [1, 2, 1]);
     }

@@ -24,7 +24,7 @@ pub(crate) fn quantize(
         plan,
         format,
         b: Builder::default(),
-        knowns: Knowns { graph, real: weights, weights: RingWeights::new() },
+        knowns: Knowns::new(graph, weights),
         native: vec![None; graph.nodes.len()],
         settled: BTreeMap::new(),
     };

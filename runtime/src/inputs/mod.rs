@@ -6,8 +6,8 @@
 //!   x.png  x.jpg   image ────────────┴─ (p / divisor - mean) / std ──┘
 //! ```
 //!
-//! An array holds one sample in the input's shape, or several along its first axis. A batch axis of extent one may be
-//! left out.
+//! An array holds one value in the input's shape, or several along its first axis; of a batch, the first axis holds
+//! rows. A batch axis of extent one may be left out.
 
 mod image;
 mod npz;
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use picc_ir::Tensor;
 use picc_ir::npy::{Dtype, NpyArray};
 use picc_ir::program::{InputSpec, Layout, Preprocess};
+use picc_ir::samples::samples;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -159,25 +160,23 @@ fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Resu
     split(array.to_f32(), spec)
 }
 
-/// Cuts `[n, shape...]` (or one sample) into samples of the input's shape.
+/// Cuts an array into values of the input's shape; see [`samples`] for what fits.
 fn split(array: Tensor<f32>, spec: &InputSpec) -> Result<Vec<Tensor<f32>>> {
-    let want = &spec.shape[..];
-    let unbatched = match want {
-        [1, rest @ ..] if !rest.is_empty() => rest,
-        whole => whole,
-    };
-    let given = &array.shape[..];
-    let count = if given == want || given == unbatched {
-        1
-    } else if given.len() == want.len() + 1 && &given[1..] == want
-        || given.len() == unbatched.len() + 1 && &given[1..] == unbatched
-    {
-        given[0]
-    } else {
-        return Err(Error::Input(format!(
-            "an array of shape {given:?} does not fit input `{}` of shape {want:?} (or several along a first axis)",
-            spec.name
-        )));
+    let (want, given) = (&spec.shape[..], &array.shape[..]);
+    let count = match samples(given, want) {
+        Some((count, 0)) => count,
+        Some((_, rest)) => {
+            return Err(Error::Input(format!(
+                "an array of shape {given:?} for input `{}`, which takes {} rows at a time: {rest} are left over",
+                spec.name, want[0]
+            )));
+        }
+        None => {
+            return Err(Error::Input(format!(
+                "an array of shape {given:?} does not fit input `{}` of shape {want:?} (or several along a first axis)",
+                spec.name
+            )));
+        }
     };
     if count == 0 {
         return Err(Error::Input("the array holds no sample".into()));
@@ -216,6 +215,16 @@ mod tests {
             assert!(matches!(split(array(wrong), &spec), Err(Error::Input(_))), "{wrong:?}");
         }
         assert!(split(Tensor::new(&[2, 3], vec![f32::NAN; 6]), &spec).is_err());
+    }
+
+    #[test]
+    fn an_input_without_a_batch_axis_takes_whole_values_and_a_batch_takes_rows() {
+        let vectors = split(array(&[3, 2]), &spec("x", &[2])).unwrap();
+        assert_eq!((vectors.len(), &vectors[1].data[..]), (3, &[2.0, 3.0][..]));
+        let batches = split(array(&[4, 3]), &spec("x", &[2, 3])).unwrap();
+        assert_eq!((batches.len(), batches[1].data[0]), (2, 6.0));
+        let error = split(array(&[5, 3]), &spec("x", &[2, 3])).unwrap_err().to_string();
+        assert!(error.contains("takes 2 rows at a time: 1 are left over"), "{error}");
     }
 
     #[test]
