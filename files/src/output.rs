@@ -1,6 +1,6 @@
 //! Outputs of one command.
 
-use crate::identity::Identity;
+use crate::identity::{Identity, folder};
 use crate::parts::Part;
 use crate::{Kind, Refused};
 use std::fs::{self, File};
@@ -45,6 +45,10 @@ impl Outputs {
                 named.name(),
                 kind.ending()
             )));
+        }
+        let folder = folder(path);
+        if !folder.exists() {
+            return Err(refused(format!("there is no folder {}: make it first", folder.display())));
         }
         let identity = Identity::of(path).map_err(failed)?;
         if self.inputs.contains(&identity) {

@@ -68,7 +68,7 @@ fn another_kind_is_not_overwritten() {
         ("fake.pi", Kind::Program, "would be lost"),
         ("program", Kind::Weights, "is not a weights file"),
         ("weights", Kind::Archive, "is not an .npz archive"),
-        ("missing/m.pi", Kind::Program, "cannot be written"),
+        ("missing/m.pi", Kind::Program, "make it first"),
         ("notes/m.pi", Kind::Program, "cannot be written"),
         (".", Kind::Program, "folder"),
     ] {
