@@ -5,12 +5,14 @@
 //! ```
 
 use crate::graph::{Graph, Id};
-use crate::op::{F32, Op};
+use crate::op::Op;
 use crate::ops::Input;
 use crate::segment::{self, Segment, SegmentError};
 use crate::ty::Shape;
 use crate::verify::{Stage, Violation, verify};
 use serde::{Deserialize, Serialize};
+
+pub use crate::preprocess::{Layout, Preprocess};
 
 /// First bytes of a program.
 pub const MAGIC: [u8; 4] = *b"PICC";
@@ -29,9 +31,9 @@ const DIGEST: usize = 32;
 pub enum ProgramError {
     #[error("a program of {size} bytes is larger than {MAX_BYTES}")]
     TooLarge { size: usize },
-    #[error("not a picc program (it does not start with PICC)")]
+    #[error("not a picc program (it does not start with PICC): give the .pi file that picc wrote")]
     Magic,
-    #[error("format version {found}, this picc reads version {VERSION}: compile the model again")]
+    #[error("format version {found}, this picc reads version {VERSION}: {}", other_version(*found))]
     Version { found: u32 },
     #[error("the program is cut short")]
     Truncated,
@@ -47,27 +49,17 @@ pub enum ProgramError {
     Interface(Vec<String>),
 }
 
+/// What to do about a program of another version than [`VERSION`].
+fn other_version(found: u32) -> &'static str {
+    if found > VERSION {
+        "it comes from a newer picc; upgrade this one"
+    } else {
+        "it comes from an older picc; compile the model again with this one"
+    }
+}
+
 fn lines(title: &str, items: &[impl std::fmt::Display]) -> String {
     items.iter().fold(format!("{title}:"), |text, item| format!("{text}\n  {item}"))
-}
-
-/// How a client turns an image into the model's input: recorded by picc, so that a client needs only the image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preprocess {
-    /// Per channel: `(pixel / divisor - mean) / std`, pixels 0..=255.
-    pub divisor: F32,
-    pub mean: Vec<F32>,
-    pub std: Vec<F32>,
-    pub layout: Layout,
-    /// Channels in the order blue, green, red.
-    pub bgr: bool,
-}
-
-/// Order of the axes of an image input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Layout {
-    Nchw,
-    Nhwc,
 }
 
 /// One input that the client brings.
@@ -101,6 +93,17 @@ pub struct Program {
     pub softspoken_k: u8,
     /// Remarks for both parties: approximations, what the client computes itself, public constants.
     pub notes: Vec<String>,
+}
+
+impl InputSpec {
+    /// What values of this input the program takes: real numbers, from and to. `None` if it is not in the graph.
+    #[must_use]
+    pub fn range(&self, graph: &Graph) -> Option<(f64, f64)> {
+        let node = graph.nodes.iter().find(|n| matches!(&n.op, Op::Input(i) if i.name == self.name))?;
+        let f = node.ty.as_fixed()?;
+        let scale = f64::from(f.frac_bits).exp2();
+        Some((f.lo as f64 / scale, f.hi as f64 / scale))
+    }
 }
 
 impl Program {
@@ -179,7 +182,7 @@ impl Program {
                 wrong.push(format!("input `{}` is not in the graph in this form", spec.name));
             }
             if let Some(p) = &spec.preprocess
-                && (p.mean.len() != p.std.len() || p.mean.is_empty())
+                && (p.mean.len() != p.std.len() || p.mean.is_empty() || !p.is_finite())
             {
                 wrong.push(format!("input `{}`: one mean and one deviation for each channel", spec.name));
             }

@@ -1,54 +1,211 @@
-//! Samples in arrays that users bring: the first axis counts them, for calibration as for inference.
+//! An array of samples for an input: which axis counts them, and what is wrong where none does. Values are never moved to
+//! another place: an array whose axes are in another order is refused, however many elements it has.
 
-/// How many values of an input of shape `input` an array of shape `given` holds, and how many rows of a last incomplete
-/// batch are left over; `None` if the array does not fit.
+use crate::tensor::Tensor;
+use std::fmt::Write;
+
+/// Why an array holds no samples of an input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SamplesError {
+    #[error("an array of shape {given:?} does not fit input `{input}`: {}", expected(given, want))]
+    Shape { input: String, given: Vec<usize>, want: Vec<usize> },
+    #[error("the array for input `{0}` holds no sample")]
+    Empty(String),
+    #[error("the array for input `{input}` holds {value}, first at index {index} of its values in order")]
+    NotFinite { input: String, value: String, index: usize },
+}
+
+/// Cuts `array` into samples of `want`, the shape of input `input`: one, or several along a first axis. Beside them the
+/// rows of a last batch that is not complete, which are in none.
+///
+/// # Errors
+/// If the shapes do not fit, or a value is not finite.
+pub fn samples(
+    array: &Tensor<f32>,
+    input: &str,
+    want: &[usize],
+) -> Result<(Vec<Tensor<f32>>, usize), SamplesError> {
+    let given = &array.shape[..];
+    let input = || input.to_owned();
+    let Some((count, rest)) = fit(given, want) else {
+        return Err(SamplesError::Shape { input: input(), given: given.to_vec(), want: want.to_vec() });
+    };
+    let each: usize = want.iter().product();
+    if count == 0 || each == 0 {
+        return Err(SamplesError::Empty(input()));
+    }
+    if let Some(index) = array.data.iter().position(|v| !v.is_finite()) {
+        let value = array.data[index].to_string();
+        return Err(SamplesError::NotFinite { input: input(), value, index });
+    }
+    let samples = array.data.chunks_exact(each).take(count).map(|v| Tensor::new(want, v.to_vec()));
+    Ok((samples.collect(), rest))
+}
+
+/// How many values of an input of shape `want` an array of shape `given` holds, and how many rows of a last incomplete
+/// batch are left over; `None` if the array does not fit. Axes of extent one may be left out or added: they move no value.
 ///
 /// ```text
 /// input [1, 3, 8, 8]   [n, 3, 8, 8] and [n, 1, 3, 8, 8] hold n, [3, 8, 8] holds one
 /// input [4, 10]        a batch: rows are samples, [n, 10] holds n / 4; [n, 4, 10] holds n
 /// input [3, 8, 8]      no batch axis: [n, 3, 8, 8] holds n, [3, 8, 8] one
+/// input [1, 1, 8, 8]   [n, 8, 8] and [n, 8, 8, 1] hold n as well
 /// ```
 #[must_use]
-pub fn samples(given: &[usize], input: &[usize]) -> Option<(usize, usize)> {
-    let one = match input {
-        [1, rest @ ..] if !rest.is_empty() => rest,
-        whole => whole,
-    };
-    if given == input || given == one {
+pub fn fit(given: &[usize], want: &[usize]) -> Option<(usize, usize)> {
+    if given == want {
         return Some((1, 0));
     }
-    let (&count, each) = given.split_first()?;
-    if each == input || each == one {
-        return Some((count, 0));
+    if let [n, sample @ ..] = given
+        && sample == want
+    {
+        return Some((*n, 0));
     }
-    match input {
-        &[batch, ref rest @ ..] if batch > 0 && !rest.is_empty() && each == rest => {
-            Some((count / batch, count % batch))
-        }
+    let [batch @ (1..), row @ ..] = want else { return None };
+    if row.is_empty() {
+        return None;
+    }
+    if *batch == 1 && (given == row || (given == long(row) && !given.is_empty())) {
+        return Some((1, 0));
+    }
+    match given {
+        [n, sample @ ..] if long(sample) == long(row) => Some((n / batch, n % batch)),
         _ => None,
     }
 }
 
+/// Axes that are longer than one.
+fn long(shape: &[usize]) -> Vec<usize> {
+    shape.iter().copied().filter(|&d| d != 1).collect()
+}
+
+/// What would fit, and how to get there.
+fn expected(given: &[usize], want: &[usize]) -> String {
+    let (leading, row) = match want {
+        [_, row @ ..] if !row.is_empty() => ("n", row),
+        whole => ("n", whole),
+    };
+    let axes = |first: &str| {
+        let rest: Vec<String> = row.iter().map(ToString::to_string).collect();
+        format!("({first}, {})", rest.join(", "))
+    };
+    let mut text = format!("expected {}, n samples along the first axis", axes(leading));
+    if let Some(order) = order(given, want) {
+        let last = order.len() - 1;
+        let images = match order[..] {
+            [0, 3, 1, 2] => "; its channels come last, the model's first",
+            [0, 2, 3, 1] => "; its channels come first, the model's last",
+            _ if last > 0 => "; its axes are in another order",
+            _ => "",
+        };
+        let order: Vec<String> = order.iter().map(ToString::to_string).collect();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{images}: x.transpose({})", order.join(", "));
+    } else if given.iter().skip(1).product::<usize>() == row.iter().product::<usize>() {
+        let _ = write!(text, "; if its values are in that order: x.reshape{}", axes("-1"));
+    }
+    text
+}
+
+/// The transposition that makes an array fit, if one does; those of images first.
+fn order(given: &[usize], want: &[usize]) -> Option<Vec<usize>> {
+    let row = want.get(1..).filter(|row| !row.is_empty())?;
+    let rank = row.len() + 1;
+    if given.len() != rank {
+        return None;
+    }
+    let fits = |order: &[usize]| order[0] == 0 && order[1..].iter().zip(row).all(|(&from, d)| given[from] == *d);
+    if rank == 4 {
+        let images = [[0, 3, 1, 2], [0, 2, 3, 1]];
+        if let Some(order) = images.iter().find(|o| fits(&o[..])) {
+            return Some(order.to_vec());
+        }
+    }
+    // Each axis of the sample in turn takes the first of its length that is left.
+    let mut order = vec![0];
+    for d in row {
+        let free = (1..rank).find(|at| given[*at] == *d && !order.contains(at))?;
+        order.push(free);
+    }
+    Some(order)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::samples;
+    use super::*;
+
+    fn array(shape: &[usize]) -> Tensor<f32> {
+        Tensor::new(shape, (0..shape.iter().product()).map(|v: usize| v as f32).collect())
+    }
 
     #[test]
-    fn inputs_with_a_batch_axis_take_rows_and_others_take_whole_values() {
-        let image = &[1, 3, 8, 8];
-        assert_eq!(samples(&[5, 3, 8, 8], image), Some((5, 0)));
-        assert_eq!(samples(&[5, 1, 3, 8, 8], image), Some((5, 0)));
-        assert_eq!(samples(&[3, 8, 8], image), Some((1, 0)));
-        assert_eq!(samples(&[5, 8, 8, 3], image), None);
-        assert_eq!(samples(&[9, 10], &[4, 10]), Some((2, 1)));
-        assert_eq!(samples(&[9, 4, 10], &[4, 10]), Some((9, 0)));
-        assert_eq!(samples(&[5, 3, 8, 8], &[3, 8, 8]), Some((5, 0)));
-        assert_eq!(samples(&[3, 8, 8], &[3, 8, 8]), Some((1, 0)));
-        assert_eq!(samples(&[4, 14], &[14]), Some((4, 0)));
-        assert_eq!(samples(&[14], &[14]), Some((1, 0)));
-        assert_eq!(samples(&[28], &[14]), None);
-        assert_eq!(samples(&[4, 5, 1], &[5, 1]), Some((4, 0)));
-        assert_eq!(samples(&[4], &[]), Some((4, 0)));
-        assert_eq!(samples(&[], &[14]), None);
+    fn the_first_axis_counts_samples() {
+        for (given, want, n) in [
+            (&[3, 1, 2][..], &[1, 1, 2][..], 3),
+            (&[3, 1, 2], &[2, 1, 2], 1),
+            (&[1, 2, 3], &[1, 2, 3], 1),
+            (&[2, 3], &[1, 2, 3], 1),
+            (&[4, 2, 3], &[1, 2, 3], 4),
+            (&[4, 1, 2, 3], &[1, 2, 3], 4),
+            // Without a batch axis.
+            (&[8], &[8], 1),
+            (&[5, 8], &[8], 5),
+            (&[5, 3, 4, 4], &[3, 4, 4], 5),
+            // Axes of one move nothing.
+            (&[5, 4, 4], &[1, 1, 4, 4], 5),
+            (&[5, 4, 4, 1], &[1, 1, 4, 4], 5),
+            (&[4, 4], &[1, 1, 4, 4], 1),
+            (&[5], &[1, 1], 5),
+            (&[1, 1, 1, 2, 3], &[1, 2, 3], 1),
+            (&[4], &[], 4),
+            // Rows of a batch, and whole batches.
+            (&[9, 4, 10], &[4, 10], 9),
+            (&[8, 10], &[4, 10], 2),
+        ] {
+            let (found, rest) = samples(&array(given), "x", want).unwrap();
+            assert_eq!(
+                (found.len(), rest),
+                (n, usize::from(given == [3, 1, 2] && want[0] == 2)),
+                "{given:?} as {want:?}"
+            );
+            let each: usize = want.iter().product();
+            assert!(found.iter().all(|t| t.shape[..] == *want));
+            assert_eq!(found[n - 1].data[each - 1], (n * each - 1) as f32);
+        }
+    }
+
+    #[test]
+    fn another_order_is_refused_with_a_way_out() {
+        for (given, want, says) in [
+            (
+                &[7, 32, 32, 3][..],
+                &[1, 3, 32, 32][..],
+                "expected (n, 3, 32, 32), n samples along the first axis; its channels come last, the model's first: x.transpose(0, 3, 1, 2)",
+            ),
+            (&[7, 3, 32, 32], &[1, 32, 32, 3], "the model's last: x.transpose(0, 2, 3, 1)"),
+            (&[7, 4, 5], &[1, 5, 4], "another order: x.transpose(0, 2, 1)"),
+            (&[7, 784], &[1, 1, 28, 28], "if its values are in that order: x.reshape(-1, 1, 28, 28)"),
+            (&[7, 16], &[1, 17], "expected (n, 17)"),
+            (&[3, 2], &[1, 2, 3], "expected (n, 2, 3)"),
+            (&[5, 9], &[8], "expected (n, 8)"),
+            (&[16], &[8], "expected (n, 8)"),
+            (&[], &[8], "does not fit"),
+        ] {
+            let error = samples(&array(given), "x", want).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains(&format!("{given:?}")), "{error}");
+        }
+        for (given, want) in [(&[0, 2, 3][..], &[1, 2, 3][..]), (&[1, 2, 3], &[4, 2, 3])] {
+            assert!(matches!(samples(&array(given), "x", want), Err(SamplesError::Empty(_))), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_no_numbers_are_refused() {
+        for value in [f32::NAN, f32::INFINITY] {
+            let mut x = array(&[2, 3]);
+            x.data[4] = value;
+            let error = samples(&x, "x", &[1, 3]).unwrap_err().to_string();
+            assert!(error.contains(&value.to_string()) && error.contains("index 4"), "{error}");
+        }
     }
 }

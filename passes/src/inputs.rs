@@ -42,7 +42,7 @@ pub(crate) fn input_ranges(
             let most = 2.0 * lo.abs().max(hi.abs());
             (-most, most)
         });
-        let preprocessed = options.preprocess.as_ref().filter(|_| i == 0).map(pixel_range);
+        let preprocessed = options.preprocess.as_ref().filter(|_| i == 0).map(Preprocess::range);
         let range = preprocessed.or(seen).unwrap_or_else(|| {
             warnings.push(format!(
                 "nothing is known about input `{}`: taken to lie within +-{FALLBACK_INPUT}; calibrate with real inputs",
@@ -53,16 +53,6 @@ pub(crate) fn input_ranges(
         ranges.insert(input.name.clone(), range);
     }
     ranges
-}
-
-/// Smallest and largest value that preprocessing makes of a pixel.
-fn pixel_range(p: &Preprocess) -> (f32, f32) {
-    let ends = p
-        .mean
-        .iter()
-        .zip(&p.std)
-        .flat_map(|(m, s)| [0.0, 255.0].map(|pixel: f32| (pixel / p.divisor.value() - m.value()) / s.value()));
-    ends.fold((0.0, 0.0), |(lo, hi): (f32, f32), v| (lo.min(v), hi.max(v)))
 }
 
 /// What the program says of its inputs.

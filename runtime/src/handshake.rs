@@ -74,7 +74,10 @@ fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
     }
     let version = u16::from_le_bytes([theirs[4], theirs[5]]);
     if version != PROTOCOL_VERSION {
-        return differ(format!("this is protocol version {PROTOCOL_VERSION}, the other side's is {version}"));
+        let older = if version > PROTOCOL_VERSION { "this side" } else { "the other side" };
+        return differ(format!(
+            "this is protocol version {PROTOCOL_VERSION}, the other side's is {version}: upgrade {older}'s pirun"
+        ));
     }
     if theirs[6] != party.other() as u8 {
         return differ(format!("both sides are the {party}"));
@@ -164,8 +167,10 @@ mod tests {
             assert!(error.contains(says), "{error}");
         };
         let next = PROTOCOL_VERSION + 1;
-        let says = format!("version {PROTOCOL_VERSION}, the other side's is {next}");
+        let says = format!("version {PROTOCOL_VERSION}, the other side's is {next}: upgrade this side's");
         refused(&ours.encode(next, Party::Server, &[0; 32]).unwrap(), &says);
+        let says = format!("the other side's is {}: upgrade the other side's", PROTOCOL_VERSION - 1);
+        refused(&ours.encode(PROTOCOL_VERSION - 1, Party::Server, &[0; 32]).unwrap(), &says);
         refused(&ours.encode(PROTOCOL_VERSION, Party::Client, &[0; 32]).unwrap(), "both sides are the client");
         refused(&[0; SIZE], "does not speak");
         let mut long = ours.encode(PROTOCOL_VERSION, Party::Server, &[0; 32]).unwrap();

@@ -119,13 +119,14 @@ pub struct Compile {
     #[command(flatten)]
     pub preprocess: PreprocessArgs,
     /// A text file: names of the classes, one a line, which `pirun` prints. A .npy file of integers: the class of each
-    /// sample of --calibrate, on which --max-accuracy-drop measures. Give the option twice for both
+    /// sample of --calibrate, on which --max-accuracy-drop measures; the model must not have been trained on them. Give
+    /// the option twice for both
     #[arg(long, value_name = "FILE")]
     pub labels: Vec<PathBuf>,
     /// Make the program cheaper by approximations (fewer bits of values and weights, comparisons without low bits,
     /// tighter ranges) as long as it loses at most this many points of top-1 accuracy, measured: a quarter of the
-    /// labelled samples chooses, the rest only tests what was chosen. Half a point needs 520 labels at the least, and
-    /// a few thousand to save much
+    /// labelled samples chooses, the rest only tests what was chosen. Samples must be unseen in training, where a model
+    /// is surer than on others. Half a point needs 520 labels at the least, and a few thousand to save much
     #[arg(long, value_name = "POINTS", requires_all = ["calibrate", "labels"])]
     pub max_accuracy_drop: Option<f64>,
     /// How sure the accuracy budget must hold on other samples of the same kind; 50 takes what was measured for the truth
@@ -193,7 +194,8 @@ fn pass_name(name: &str) -> Result<String, String> {
 /// Recorded in the program, so that a client needs only an image.
 #[derive(Debug, Args)]
 pub struct PreprocessArgs {
-    /// Mean of each channel, subtracted after the division: 0.485,0.456,0.406
+    /// Mean of each channel, subtracted after the division: 0.485,0.456,0.406. `pirun` takes the same options in the same
+    /// sense
     #[arg(long, value_name = "M,..", value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, divided by last

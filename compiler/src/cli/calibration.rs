@@ -3,8 +3,9 @@
 use super::Failure;
 use crate::onnx::ImportedInput;
 use picc_ir::Tensor;
-use picc_ir::npy::NpyArray;
-use picc_ir::samples::samples;
+use picc_ir::npy::{Dtype, NpyArray};
+use picc_ir::preprocess::Preprocess;
+use picc_ir::samples::samples as samples_of;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -16,8 +17,13 @@ pub type Sample = BTreeMap<String, Tensor<f32>>;
 /// Bytes of one array that are read at most.
 const MAX_ARRAY_BYTES: u64 = 4 << 30;
 
-/// Reads samples for `inputs`. A last incomplete batch is left out.
-pub fn read_samples(path: &Path, inputs: &[ImportedInput]) -> Result<Vec<Sample>, Failure> {
+/// Reads samples for `inputs`. A last incomplete batch is left out. Bytes are pixels, as `pirun` takes them, if it is known
+/// how pixels become the first input, and values otherwise.
+pub fn read_samples(
+    path: &Path,
+    inputs: &[ImportedInput],
+    preprocess: Option<&Preprocess>,
+) -> Result<Vec<Sample>, Failure> {
     let bad = |problem: String| Failure::File { path: path.to_owned(), problem };
     let file = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
     let arrays = if file.starts_with(b"PK") { unzip(&file).map_err(bad)? } else { vec![(String::new(), file)] };
@@ -28,16 +34,32 @@ pub fn read_samples(path: &Path, inputs: &[ImportedInput]) -> Result<Vec<Sample>
             // A single array may have any name.
             None if arrays.len() == 1 && inputs.len() == 1 => &arrays[0].1,
             None => {
-                let names: Vec<&str> = arrays.iter().map(|(n, _)| n.as_str()).collect();
-                return Err(bad(format!(
-                    "no array named `{}`, the model's input; found: {}",
-                    input.name,
-                    names.join(", ")
-                )));
+                let names: Vec<String> = arrays.iter().map(|(n, _)| format!("`{n}`")).collect();
+                let found = match &names[..] {
+                    [] => "the archive is empty".to_owned(),
+                    [one] if one == "``" => {
+                        "a .npy holds one: give an .npz with an array for each input".to_owned()
+                    }
+                    names => format!("there are {}", names.join(", ")),
+                };
+                return Err(bad(format!("no array named `{}`, an input of the model; {found}", input.name)));
             }
         };
-        let values = NpyArray::parse(array).map_err(|e| bad(e.to_string()))?.to_f32();
-        let batches = split(&values, &input.shape).map_err(bad)?;
+        let array = NpyArray::parse(array).map_err(|e| bad(e.to_string()))?;
+        let preprocess = preprocess.filter(|_| at == 0);
+        let batches = match preprocess {
+            Some(preprocess) if array.dtype == Dtype::U8 => {
+                let pixels = preprocess.inputs(&array.to_f32(), &input.shape);
+                pixels.map_err(|e| bad(format!("input `{}`: {e}", input.name)))?
+            }
+            _ => {
+                let found = samples_of(&array.to_f32(), &input.name, &input.shape);
+                found.map_err(|e| bad(e.to_string()))?.0
+            }
+        };
+        if let Some(preprocess) = preprocess {
+            prepared(&batches, &input.name, preprocess).map_err(bad)?;
+        }
         if at == 0 {
             samples = vec![Sample::new(); batches.len()];
         }
@@ -59,27 +81,18 @@ pub fn read_samples(path: &Path, inputs: &[ImportedInput]) -> Result<Vec<Sample>
     Ok(samples)
 }
 
-fn split(values: &Tensor<f32>, shape: &[usize]) -> Result<Vec<Tensor<f32>>, String> {
-    let each: usize = shape.iter().product();
-    let cut = |count: usize| values.data.chunks_exact(each).take(count).map(|v| Tensor::new(shape, v.to_vec()));
-    if let Some((count @ 1.., _)) = samples(&values.shape, shape)
-        && each > 0
-    {
-        return Ok(cut(count).collect());
+/// Samples that no pixel becomes would calibrate another program than clients with images run.
+fn prepared(samples: &[Tensor<f32>], input: &str, preprocess: &Preprocess) -> Result<(), String> {
+    let (lo, hi) = preprocess.range();
+    let slack = (hi - lo) / 100.0;
+    let values = samples.iter().flat_map(|s| &s.data);
+    match values.copied().find(|v| !(lo - slack..=hi + slack).contains(v)) {
+        Some(v) => Err(format!(
+            "input `{input}` holds {v}, and --mean, --std and --divisor make {lo} to {hi} of pixels: prepare the values in \
+             the same way, or give pixels (uint8, channels last)"
+        )),
+        None => Ok(()),
     }
-    let one = shape.first().copied().unwrap_or(1).max(1);
-    let samples = values.shape.first().copied().unwrap_or(0);
-    let fits = each > 0
-        && samples > 0
-        && values.data.len().is_multiple_of(samples)
-        && values.data.len() / samples == each / one;
-    if !fits {
-        return Err(format!(
-            "an array of shape {:?} holds no samples of the model's input {shape:?}",
-            &values.shape[..]
-        ));
-    }
-    Ok(values.data.chunks_exact(each).map(|v| Tensor::new(shape, v.to_vec())).collect())
 }
 
 fn unzip(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
@@ -99,21 +112,53 @@ fn unzip(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use picc_ir::Shape;
+    use picc_ir::npy::write_f32;
+    use picc_ir::preprocess::Given;
+
+    fn read(array: &[u8], shape: &[usize], given: &Given) -> Result<Vec<Sample>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        std::fs::write(&path, array).unwrap();
+        let inputs = [ImportedInput { name: "x".into(), shape: Shape::from_slice(shape) }];
+        let preprocess = given.over(None, shape).unwrap();
+        read_samples(&path, &inputs, preprocess.as_ref()).map_err(|e| e.to_string())
+    }
+
+    fn floats(shape: &[usize]) -> Vec<u8> {
+        write_f32(&Tensor::new(shape, (0..shape.iter().product()).map(|v: usize| v as f32).collect()))
+    }
 
     #[test]
-    fn the_first_axis_counts_samples() {
-        let x = Tensor::new(&[3, 1, 2], (0..6u8).map(f32::from).collect());
-        let one = split(&x, &[1, 1, 2]).unwrap();
-        assert_eq!(one.len(), 3);
-        assert_eq!(one[2].data, [4.0, 5.0]);
-        assert_eq!(split(&x, &[2, 1, 2]).unwrap().len(), 1, "an incomplete batch is left out");
-        assert!(split(&x, &[1, 1, 3]).is_err());
+    fn the_first_axis_counts_samples_and_no_value_changes_its_place() {
+        let none = Given::default();
+        let x = floats(&[3, 1, 2]);
+        let one = read(&x, &[1, 1, 2], &none).unwrap();
+        assert_eq!((one.len(), &one[2]["x"].data[..]), (3, &[4.0, 5.0][..]));
+        assert_eq!(read(&x, &[2, 1, 2], &none).unwrap().len(), 1, "an incomplete batch is left out");
         // An input without a batch axis takes whole values.
-        let unbatched = split(&x, &[1, 2]).unwrap();
-        assert_eq!((unbatched.len(), &unbatched[1].data[..]), (3, &[2.0, 3.0][..]));
-        let vectors = Tensor::new(&[3, 2], x.data.clone());
-        assert_eq!(split(&vectors, &[2]).unwrap()[2].data, [4.0, 5.0]);
-        // Flat images for an input of another rank are fine as long as a sample has the right number of values.
-        assert_eq!(split(&x, &[1, 2, 1]).unwrap()[0].shape[..], [1, 2, 1]);
+        assert_eq!(read(&floats(&[3, 2]), &[2], &none).unwrap()[2]["x"].data, [4.0, 5.0]);
+        let nhwc = read(&floats(&[5, 4, 4, 3]), &[1, 3, 4, 4], &none).unwrap_err();
+        assert!(nhwc.contains("[5, 4, 4, 3]") && nhwc.contains("x.transpose(0, 3, 1, 2)"), "{nhwc}");
+        assert!(read(&x, &[1, 1, 3], &none).is_err());
+    }
+
+    #[test]
+    fn what_is_calibrated_is_what_clients_with_images_send() {
+        let given = Given { mean: vec![0.5], std: vec![0.5], ..Given::default() };
+        let error = read(&floats(&[2, 1, 4, 4]), &[1, 1, 4, 4], &given).unwrap_err();
+        assert!(error.contains("holds 2, and") && error.contains("-1 to 1"), "{error}");
+        // The same numbers as bytes are pixels.
+        let mut bytes = floats(&[2, 4, 4]);
+        let at = bytes.windows(3).position(|w| w == b"<f4").unwrap();
+        bytes[at..at + 3].copy_from_slice(b"|u1");
+        let start = bytes.len() - 4 * 32;
+        bytes.truncate(start);
+        bytes.extend((0..32u8).map(|v| v * 8));
+        let pixels = read(&bytes, &[1, 1, 4, 4], &given).unwrap();
+        assert_eq!(pixels.len(), 2);
+        assert!((pixels[1]["x"].data[15] - (248.0 / 255.0 - 0.5) / 0.5).abs() < 1e-6);
+        // Without preprocessing bytes are values.
+        assert_eq!(read(&bytes, &[1, 1, 4, 4], &Given::default()).unwrap()[1]["x"].data[15], 248.0);
     }
 }

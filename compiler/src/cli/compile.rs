@@ -2,25 +2,27 @@
 
 use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs};
 use super::calibration::{Sample, read_samples};
-use super::files::{write_public, write_secret};
+use super::files::Files;
 use super::kernels::{self, Form};
 use super::labels::Labels;
+use super::progress::{Search, spinner};
 use super::runs::private_runs;
-use super::{Failure, check, explain, report, retrain, table};
+use super::{Failure, check, retrain, table};
 use crate::onnx::Imported;
-use indicatif::{ProgressBar, ProgressStyle};
-use picc_ir::Party;
 use picc_ir::cost::profile::Profile;
-use picc_ir::op::F32;
-use picc_ir::program::{Layout, Preprocess, Program};
-use picc_ir::weights::write_weights;
-use picc_passes::accuracy::{Budget, compile_within};
+use picc_ir::preprocess::{Given, Layout, Preprocess};
+use picc_ir::program::Program;
+use picc_ir::weights::RingWeights;
+use picc_ir::{Graph, Party};
+use picc_passes::accuracy::{Budget, Inputs, compile_within};
 use picc_passes::egraph::Extract;
 use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
 use std::path::Path;
-use std::time::Duration;
 
 pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
+    // Before any work: what cannot be written need not be made.
+    let files = Files::open(model, args)?;
+    let labels = Labels::read(&args.labels)?;
     let progress = spinner(args.quiet);
     progress.set_message("reading the model");
     let mut imported = check::import(model, &args.shapes)?;
@@ -29,19 +31,24 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         println!("{}", imported.graph);
         return Ok(());
     }
+    labels.fit(&args.labels, &imported.graph)?;
+    let options = options(model, args, &imported, labels.names)?;
     let samples = match &args.calibrate {
-        Some(path) => read_samples(path, &imported.inputs)?,
+        Some(path) => read_samples(path, &imported.inputs, options.preprocess.as_ref())?,
         None => Vec::new(),
     };
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
-    let labels = Labels::read(&args.labels)?;
-    let options = options(model, args, &imported, labels.names)?;
     let mut rewritten = retrain::rewrite(model, &args.retrain, &mut imported, &options, &samples)?;
     let mut compiled = match (args.max_accuracy_drop, &labels.classes) {
         (None, None) => passes(model, &imported, &options, &samples)?,
         (Some(max_drop_points), Some(labels)) => {
             progress.set_message(format!("measuring accuracy ({} labelled samples)", labels.len()));
-            let budget = Budget { max_drop_points, confidence: args.confidence, labels, runner: &private_runs };
+            let search = Search::new(&progress, args.quiet);
+            let runner = |graph: &Graph, weights: &RingWeights, runs: &[(&Inputs, u64)]| {
+                search.program(runs.len());
+                private_runs(graph, weights, runs)
+            };
+            let budget = Budget { max_drop_points, confidence: args.confidence, labels, runner: &runner };
             compile_within(&imported.graph, &imported.weights, &options, &samples, budget)
                 .map_err(|e| check::refused(model, &e))?
         }
@@ -65,6 +72,8 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         report.bytes_after = Some(compiled.report.cost.inference().total());
     }
     progress.finish_and_clear();
+    // Before anything is printed: a reader that leaves early ends this process.
+    files.write(&compiled, options.profile.as_ref(), &imported, rewritten.as_ref())?;
 
     match args.emit {
         Some(Emit::Canonical) => println!("{}", compiled.canonical),
@@ -83,26 +92,13 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         }
         Some(Emit::Real) | None => {}
     }
-    if let Some(output) = &args.output {
-        // The secret half first: a program without its weights is of no use, weights without a program do no harm.
-        let weights = write_weights(&compiled.weights, compiled.program.digest());
-        write_secret(&output.with_extension("piw"), &weights)?;
-        write_public(output, &compiled.program.to_bytes())?;
-        if rewritten.is_some() {
-            retrain::write(output, &imported)?;
+    if !args.quiet {
+        for warning in &compiled.report.warnings {
+            eprintln!("warning: {warning}");
         }
-        if let Some(profile) = &options.profile {
-            explain::write(output, profile, &compiled, rewritten.as_ref())?;
+        if let Some(report) = rewritten.as_ref().filter(|r| !r.choices.is_empty()) {
+            eprintln!("warning: {}", report.warning());
         }
-    }
-    if let (Some(path), Some(prediction)) = (&args.report, &compiled.report.prediction) {
-        report::write(path, &compiled.program, prediction, compiled.explanation.as_ref(), None)?;
-    }
-    for warning in &compiled.report.warnings {
-        eprintln!("warning: {warning}");
-    }
-    if let Some(report) = rewritten.as_ref().filter(|r| !r.choices.is_empty()) {
-        eprintln!("warning: {}", report.warning());
     }
     if !args.quiet && args.emit.is_none() {
         if let Some(report) = &rewritten {
@@ -180,7 +176,7 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         },
         reveal: args.reveal.unwrap_or_default(),
         reveal_hidden: args.reveal_hidden,
-        preprocess: preprocess(&args.preprocess),
+        preprocess: preprocess(model, &args.preprocess, imported)?,
         labels,
         ..Options::default()
     })
@@ -198,33 +194,17 @@ pub fn deployment(name: &str) -> Result<Profile, Failure> {
 }
 
 /// The preprocessing block, if any of its options was given.
-fn preprocess(args: &PreprocessArgs) -> Option<Preprocess> {
-    let given = !args.mean.is_empty()
-        || !args.std.is_empty()
-        || args.divisor.is_some()
-        || args.layout.is_some()
-        || args.bgr;
-    given.then(|| Preprocess {
-        divisor: F32::from(args.divisor.unwrap_or(255.0)),
-        mean: args.mean.iter().copied().map(F32::from).collect(),
-        std: args.std.iter().copied().map(F32::from).collect(),
-        layout: match args.layout {
-            Some(LayoutArg::Nhwc) => Layout::Nhwc,
-            Some(LayoutArg::Nchw) | None => Layout::Nchw,
-        },
+fn preprocess(model: &Path, args: &PreprocessArgs, imported: &Imported) -> Result<Option<Preprocess>, Failure> {
+    let given = Given {
+        mean: args.mean.clone(),
+        std: args.std.clone(),
+        divisor: args.divisor,
+        layout: args.layout.map(|layout| match layout {
+            LayoutArg::Nhwc => Layout::Nhwc,
+            LayoutArg::Nchw => Layout::Nchw,
+        }),
         bgr: args.bgr,
-    })
-}
-
-/// Appears on a terminal when the work takes longer than a second.
-fn spinner(quiet: bool) -> ProgressBar {
-    if quiet {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_secs(1));
-    bar
+    };
+    let shape = imported.inputs.first().map_or(&[][..], |input| &input.shape[..]);
+    given.over(None, shape).map_err(|e| refused(model, e))
 }

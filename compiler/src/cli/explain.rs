@@ -2,7 +2,6 @@
 
 use super::Failure;
 use super::args::Explain;
-use super::files::write_public;
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::Program;
 use picc_passes::Compiled;
@@ -30,7 +29,8 @@ struct Record {
     retrain: Option<retrain::Report>,
 }
 
-fn beside(program: &Path) -> PathBuf {
+/// Where the record of a program is.
+pub fn beside(program: &Path) -> PathBuf {
     program.with_extension("explain.json")
 }
 
@@ -38,13 +38,12 @@ fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Writes the record beside the program.
-pub fn write(
-    path: &Path,
+/// The record that lies beside the program.
+pub fn record(
     profile: &Profile,
     compiled: &Compiled,
     rewritten: Option<&retrain::Report>,
-) -> Result<(), Failure> {
+) -> Result<Vec<u8>, Failure> {
     let Compiled { program, explanation, accuracy, .. } = compiled;
     let record = Record {
         program: hex(program.digest()),
@@ -53,10 +52,7 @@ pub fn write(
         accuracy: accuracy.clone(),
         retrain: rewritten.cloned(),
     };
-    let path = beside(path);
-    let bytes =
-        serde_json::to_vec(&record).map_err(|e| Failure::File { path: path.clone(), problem: e.to_string() })?;
-    write_public(&path, &bytes)
+    serde_json::to_vec(&record).map_err(|e| Failure::File { path: "explain.json".into(), problem: e.to_string() })
 }
 
 /// What was chosen for a program, where a record of it lies beside it.

@@ -1,38 +1,93 @@
-//! Files are written whole or not at all; the weights are readable by their owner only.
+//! The files that compiling writes: opened before it begins, and all there at its end, or none.
 
-use super::Failure;
-use std::fs;
-use std::io::Write;
-use std::path::Path;
+use super::args::Compile;
+use super::{Failure, explain, report, retrain};
+use crate::onnx::Imported;
+use picc_files::{Kind, Output, Outputs, Readers, Refused};
+use picc_ir::cost::profile::Profile;
+use picc_ir::weights::write_weights;
+use picc_passes::Compiled;
+use picc_passes::retrain::Report;
+use std::path::{Path, PathBuf};
 
-/// Writes the public program.
-pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write(path, bytes, 0o644)
-}
-
-/// Writes the weights, mode 0600 from the first byte on.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write(path, bytes, 0o600)
-}
-
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let bad = |e: std::io::Error| Failure::File { path: path.to_owned(), problem: e.to_string() };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let part = path.with_file_name(name);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let written = options.open(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let done = written.and_then(|()| fs::rename(&part, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&part);
+impl From<Refused> for Failure {
+    fn from(Refused { path, why }: Refused) -> Failure {
+        Failure::File { path, problem: why }
     }
-    done.map_err(bad)
+}
+
+/// What `-o` and `--report` ask for.
+pub struct Files {
+    program: Option<Program>,
+    report: Option<Output>,
+}
+
+/// A program and what lies beside it.
+struct Program {
+    /// Public.
+    program: Output,
+    /// Secret: mode 0600 from the first byte on.
+    weights: Output,
+    record: Output,
+    /// The rewritten model, which holds weights too.
+    model: Option<Output>,
+}
+
+impl Files {
+    /// Refuses to write over what the command reads, or over files of another kind.
+    pub fn open(model: &Path, args: &Compile) -> Result<Files, Failure> {
+        let others = args.calibrate.iter().chain(&args.labels).map(PathBuf::as_path);
+        let mut outputs = Outputs::reading([model, Path::new(&args.profile)].into_iter().chain(others));
+        let program = match &args.output {
+            Some(path) => {
+                let mut open = |path: &Path, kind, readers| outputs.open(path, kind, readers);
+                let retrained = args.retrain.allow.as_ref().map(|_| path.with_extension("retrain.onnx"));
+                Some(Program {
+                    program: open(path, Kind::Program, Readers::Everybody)?,
+                    weights: open(&path.with_extension("piw"), Kind::Weights, Readers::Owner)?,
+                    record: open(&explain::beside(path), Kind::Record, Readers::Everybody)?,
+                    model: retrained.map(|path| open(&path, Kind::Model, Readers::Owner)).transpose()?,
+                })
+            }
+            None => None,
+        };
+        let report = args.report.as_ref().map(|path| report::open(path, &mut outputs)).transpose()?;
+        if program.is_some() || report.is_some() {
+            picc_files::remove_parts_on_interrupt();
+        }
+        Ok(Files { program, report })
+    }
+
+    /// Everything is written before anything gets its name. The secret half is first: weights without a program do no harm,
+    /// a program without its weights is of no use.
+    pub fn write(
+        self,
+        compiled: &Compiled,
+        profile: Option<&Profile>,
+        imported: &Imported,
+        rewritten: Option<&Report>,
+    ) -> Result<(), Failure> {
+        let mut done = Vec::new();
+        if let Some(Program { mut program, mut weights, mut record, model }) = self.program {
+            weights.stage(&write_weights(&compiled.weights, compiled.program.digest()))?;
+            program.stage(&compiled.program.to_bytes())?;
+            if let Some(profile) = profile {
+                record.stage(&explain::record(profile, compiled, rewritten)?)?;
+            }
+            done.extend([weights, program, record]);
+            if let (Some(mut model), true) = (model, rewritten.is_some()) {
+                let bytes = retrain::model(imported, model.path())?;
+                model.stage(&bytes)?;
+                done.push(model);
+            }
+        }
+        if let (Some(mut output), Some(prediction)) = (self.report, &compiled.report.prediction) {
+            report::stage(&mut output, &compiled.program, prediction, compiled.explanation.as_ref(), None)?;
+            done.push(output);
+        }
+        for output in &mut done {
+            output.commit()?;
+        }
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@ use super::args::{Inspect, PartyArg};
 use super::compile::deployment;
 use super::kernels::{Form, Kernels, kernels};
 use super::{Failure, explain, hiding, report, table};
+use picc_files::Outputs;
 use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
@@ -11,6 +12,7 @@ use picc_ir::program::Program;
 use picc_ir::verify::who_learns;
 use picc_passes::predict;
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -37,6 +39,9 @@ struct Report<'a> {
 pub fn run(args: &Inspect) -> Result<(), Failure> {
     let bad = |problem: String| Failure::File { path: args.program.clone(), problem };
     let bytes = std::fs::read(&args.program).map_err(|e| bad(e.to_string()))?;
+    let read = [Some(args.program.as_path()), args.measured.as_deref(), args.profile.as_deref().map(Path::new)];
+    let mut outputs = Outputs::reading(read.into_iter().flatten());
+    let output = args.report.as_ref().map(|path| report::open(path, &mut outputs)).transpose()?;
     let program = Program::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
     let cost = program_cost(&program).map_err(|e| bad(e.to_string()))?;
     let profile = match &args.profile {
@@ -45,10 +50,11 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     };
     let prediction = profile.map(|p| predict(&program, &p)).transpose().map_err(|e| bad(e.to_string()))?;
     let prediction = prediction.as_ref();
-    if let Some(path) = &args.report {
+    if let Some(mut output) = output {
         let prediction = prediction.ok_or_else(|| bad("give a --profile to predict for".to_owned()))?;
         let explanation = explain::explanation_of(&args.program, &program);
-        return report::write(path, &program, prediction, explanation.as_ref(), args.measured.as_deref());
+        report::stage(&mut output, &program, prediction, explanation.as_ref(), args.measured.as_deref())?;
+        return Ok(output.commit()?);
     }
     let shown = args.kernels.map(|party| match party {
         PartyArg::Client => Party::Client,

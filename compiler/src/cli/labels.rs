@@ -1,6 +1,8 @@
 //! `--labels`: names of the classes (text) or the classes of the calibration samples (`.npy`), told apart by content.
 
 use super::Failure;
+use picc_ir::Graph;
+use picc_ir::labels::{LabelsError, class_names, classes, names_fit, scores};
 use picc_ir::npy::NpyArray;
 use std::path::PathBuf;
 
@@ -25,10 +27,9 @@ impl Labels {
             let npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
             if npy || file.starts_with(NPY) {
                 let array = NpyArray::parse(&file).map_err(|e| bad(e.to_string()))?;
-                if !array.dtype.is_integer() {
-                    return Err(bad("classes of samples must be integers".to_owned()));
-                }
-                if labels.classes.replace(array.to_i64().data).is_some() {
+                let samples = array.shape.first().copied().unwrap_or(0);
+                let found = classes(&file, samples, None).map_err(|e| bad(e.to_string()))?;
+                if labels.classes.replace(found).is_some() {
                     return Err(bad("a second file with the classes of samples".to_owned()));
                 }
             } else {
@@ -37,10 +38,26 @@ impl Labels {
                 if !labels.names.is_empty() {
                     return Err(bad("a second file with names of classes".to_owned()));
                 }
-                labels.names = text.trim_end().lines().map(|l| l.trim().to_owned()).collect();
+                labels.names = class_names(&text).map_err(|e| bad(e.to_string()))?;
             }
         }
         Ok(labels)
+    }
+
+    /// Whether names and classes are those of the model's first output.
+    pub fn fit(&self, paths: &[PathBuf], graph: &Graph) -> Result<(), Failure> {
+        let path = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+        let bad = |problem: String| Failure::File { path: path.clone().into(), problem };
+        names_fit(&self.names, graph).map_err(|e| bad(e.to_string()))?;
+        let classes = scores(graph).map(|(_, classes)| classes as i64);
+        let wrong = |c: &&i64| classes.is_some_and(|n| **c >= n);
+        match self.classes.iter().flatten().enumerate().find(|(_, c)| wrong(c)) {
+            Some((sample, &class)) => {
+                let last = classes.map_or(0, |n| n - 1);
+                Err(bad(LabelsError::Class { sample, class, last }.to_string()))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -68,6 +85,10 @@ mod tests {
         assert!(problem(&[classes.clone(), classes]).contains("second"));
         let scores = write("scores.npy", &write_f32(&Tensor::new(&[1], vec![0.5])));
         assert!(problem(&[scores]).contains("integers"));
+        let one_hot = write("one_hot.npy", &write_i64(&Tensor::new(&[2, 3], vec![0, 1, 0, 0, 0, 1])));
+        assert!(problem(&[one_hot]).contains("y.argmax(1)"));
+        let gap = write("gap.txt", b"cat\n\ndog\n");
+        assert!(problem(&[gap]).contains("line 2 is empty"));
         assert!(problem(&[write("text.npy", b"cat")]).contains("npy"));
         assert!(problem(&[write("binary", &[0xff, 0xfe])]).contains("neither"));
         std::fs::remove_dir_all(&dir).unwrap();

@@ -1,16 +1,26 @@
 //! `--report FILE`: writes the report of a program, as a page or as text.
 
 use super::Failure;
-use super::files::write_public;
 use crate::report::{Measured, Report, html, text};
+use picc_files::{Kind, Output, Outputs, Readers};
 use picc_ir::program::Program;
 use picc_passes::Prediction;
 use picc_passes::egraph::Explanation;
 use std::path::Path;
 
-/// Writes `path`: text if it ends in `.txt`, else HTML. `measured` is what `pirun ... --json` printed.
-pub fn write(
-    path: &Path,
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt"))
+}
+
+/// The report's file, if nothing else stands there.
+pub fn open(path: &Path, outputs: &mut Outputs) -> Result<Output, Failure> {
+    let kind = if is_text(path) { Kind::Text } else { Kind::Page };
+    Ok(outputs.open(path, kind, Readers::Everybody)?)
+}
+
+/// Fills `output`: with text if it ends in `.txt`, else with HTML. `measured` is what `pirun ... --json` printed.
+pub fn stage(
+    output: &mut Output,
     program: &Program,
     prediction: &Prediction,
     explanation: Option<&Explanation>,
@@ -28,8 +38,8 @@ pub fn write(
         }
         None => None,
     };
-    let report = Report::new(program, prediction, explanation, measured).map_err(|e| bad(path, e.to_string()))?;
-    let plain = path.extension().is_some_and(|e| e == "txt");
-    let page = if plain { text(&report) } else { html(&report) };
-    write_public(path, page.as_bytes())
+    let path = output.path().to_owned();
+    let report = Report::new(program, prediction, explanation, measured).map_err(|e| bad(&path, e.to_string()))?;
+    let page = if is_text(&path) { text(&report) } else { html(&report) };
+    Ok(output.stage(page.as_bytes())?)
 }

@@ -4,7 +4,6 @@ use super::Failure;
 use super::args::RetrainArgs;
 use super::calibration::Sample;
 use super::compile::refused;
-use super::files::write_secret;
 use crate::onnx::Imported;
 use crate::onnx::export::export;
 use picc_passes::retrain::{Family, MAX_LAYER_ERROR, Report, Settings, retrain};
@@ -59,12 +58,10 @@ pub fn rewrite(
     Ok(Some(report))
 }
 
-/// Writes the rewritten model beside the program. It holds the weights: only its owner may read it.
-pub fn write(output: &Path, imported: &Imported) -> Result<(), Failure> {
-    let path = output.with_extension("retrain.onnx");
-    let bytes = export(&imported.graph, &imported.weights, &imported.model)
-        .map_err(|e| Failure::File { path: path.clone(), problem: e.to_string() })?;
-    write_secret(&path, &bytes)
+/// The rewritten model, for the file at `path`.
+pub fn model(imported: &Imported, path: &Path) -> Result<Vec<u8>, Failure> {
+    export(&imported.graph, &imported.weights, &imported.model)
+        .map_err(|e| Failure::File { path: path.to_owned(), problem: e.to_string() })
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ pub fn private_runs(
 ) -> Result<Vec<Run>, CompileError> {
     let failed = |e: EvalError| CompileError::Internal(format!("the program cannot be evaluated: {e}"));
     let done = SharesRunner::new(graph, weights).and_then(|runner| runner.run_many(runs)).map_err(failed)?;
-    let run = |noisy: picc_kernels::fast::Noisy| Run {
+    let run = |noisy: picc_kernels::fast::Evaluation| Run {
         outputs: reals(graph, noisy.outputs),
-        left_its_range: noisy.left_its_range,
+        left_its_range: !noisy.left.is_empty(),
     };
     Ok(done.into_iter().map(run).collect())
 }

@@ -54,6 +54,11 @@ pub trait Transport: Send {
     fn flush(&mut self) -> io::Result<()>;
     /// Fills `buf`, or fails (closed, timed out).
     fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()>;
+    /// From now on no longer silence than this is borne; returns what was borne before. `None` where there is no limit to
+    /// set.
+    fn set_patience(&mut self, _patience: Duration) -> Option<Duration> {
+        None
+    }
 }
 
 /// One party's end of the connection.
@@ -90,6 +95,11 @@ impl Channel {
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
+    }
+
+    /// See [`Transport::set_patience`].
+    pub fn set_patience(&mut self, patience: Duration) -> Option<Duration> {
+        self.transport.set_patience(patience)
     }
 
     /// Begins a program node: rounds are counted from here, on both sides alike. Returns what the node before cost.

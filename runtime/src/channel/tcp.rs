@@ -141,6 +141,10 @@ impl Transport for Tcp {
         }
         Ok(())
     }
+
+    fn set_patience(&mut self, patience: Duration) -> Option<Duration> {
+        Some(std::mem::replace(&mut self.timeout, patience))
+    }
 }
 
 impl Drop for Tcp {

@@ -26,8 +26,8 @@ Examples:
 
 Exit codes:
   0  done
-  1  the run failed (a program that is refused, weights of another program, a bug)
-  2  usage: the command line, or an input that does not fit the program
+  1  the run failed (a program that is refused, weights of another program, a promise that was not kept, a bug)
+  2  usage: the command line, an input that does not fit the program, or an output that may not be written
   3  the connection failed, or the other party broke the protocol
   4  the parties do not agree: other program, other parameters, other version";
 
@@ -87,7 +87,8 @@ pub struct Local {
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
     pub prepared_memory: u64,
-    /// Also evaluate the program without cryptography and report the largest difference in units of the last place.
+    /// Also evaluate the program without cryptography and report the largest difference in units of the last place; more
+    /// than the program promises is exit code 1.
     #[arg(long)]
     pub check_reference: bool,
 }
@@ -128,8 +129,12 @@ pub struct Infer {
     /// The program; the server must have the same.
     pub model: PathBuf,
     /// The server's address.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub server: String,
+    /// When the connection fails or is dropped, begin a new session up to N times for the samples without an answer. Nothing
+    /// of the old session is used again.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub retry: u32,
     #[command(flatten)]
     pub input: Input,
     #[command(flatten)]
@@ -146,7 +151,7 @@ pub struct Serve {
     #[arg(long, value_name = "MODEL.PIW")]
     pub weights: PathBuf,
     /// Where to listen; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700", value_parser = address)]
     pub listen: String,
     /// Serve one session, then end.
     #[arg(long)]
@@ -182,6 +187,9 @@ pub struct Reference {
     /// Use only the first N inputs.
     #[arg(long, value_name = "N")]
     pub first: Option<usize>,
+    /// Exit code 1 if a value leaves a range that the program claims, which is a warning otherwise.
+    #[arg(long)]
+    pub strict: bool,
     /// Make the errors of a private run (truncation, comparisons without low bits), on shares drawn from this seed.
     #[arg(long, value_name = "SEED")]
     pub errors: Option<u64>,
@@ -214,10 +222,10 @@ pub struct Calibrate {
     #[arg(long, value_name = "TIME", value_parser = round_trip)]
     pub rtt: Option<Duration>,
     /// Measure the network too, to a machine that runs `pirun calibrate --listen`.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["up", "down", "rtt"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["up", "down", "rtt"], value_parser = address)]
     pub peer: Option<String>,
     /// Answer one `pirun calibrate --peer`, then end; nothing is measured or written here.
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["output", "peer", "threads"])]
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["output", "peer", "threads"], value_parser = address)]
     pub listen: Option<String>,
     /// Seconds for each kind of work.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
@@ -243,6 +251,17 @@ fn round_trip(s: &str) -> Result<Duration, String> {
     parse_time(s).ok_or_else(|| format!("`{s}` is no time: use 40ms or 300us"))
 }
 
+/// `HOST:PORT`, before anybody tries to reach it.
+fn address(s: &str) -> Result<String, String> {
+    let port = |p: &str| p.parse::<u16>().is_ok();
+    match s.rsplit_once(':') {
+        Some((host, p)) if !host.is_empty() && port(p) && (!host.contains(':') || host.starts_with('[')) => {
+            Ok(s.to_owned())
+        }
+        _ => Err("write HOST:PORT, such as example.org:7700 or [::1]:7700".to_owned()),
+    }
+}
+
 fn seconds(s: &str) -> Result<f64, String> {
     let in_range = |s: &f64| (0.001..=60.0).contains(s);
     s.parse().ok().filter(in_range).ok_or_else(|| "0.001 to 60 seconds".to_owned())
@@ -254,13 +273,16 @@ pub struct Input {
     /// .npy or .npz (a first axis counts samples; arrays are named as the program's inputs), .png or .jpg.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// Mean of each channel, after the division: (pixel / divisor - mean) / std.
+    /// Values outside the program's range become its ends; without this they are an error.
+    #[arg(long)]
+    pub clip: bool,
+    /// Mean of each channel, after the division: (pixel / divisor - mean) / std. Instead of the program's.
     #[arg(long, value_delimiter = ',', value_name = "M,M,M", allow_hyphen_values = true, help_heading = "Images")]
     pub mean: Option<Vec<f32>>,
     /// Deviation of each channel.
     #[arg(long, value_delimiter = ',', value_name = "S,S,S", help_heading = "Images")]
     pub std: Option<Vec<f32>>,
-    /// Pixels 0..=255 are divided by this first.
+    /// Pixels 0..=255 are divided by this first [default: what the program says, or else 255].
     #[arg(long, value_name = "D", help_heading = "Images")]
     pub divisor: Option<f32>,
     /// Order of the input's axes.
@@ -300,7 +322,8 @@ impl Input {
 /// What becomes of the answer.
 #[derive(Args)]
 pub struct Output {
-    /// Write the outputs: .npz for all in one file, .npy for the first (others beside it, as FILE.NAME.npy).
+    /// Write the outputs as samples finish: .npz for all in one file, .npy for the first (others beside it, as
+    /// FILE.NAME.npy).
     #[arg(short, long, value_name = "OUT.NPY")]
     pub output: Option<PathBuf>,
     /// Print one JSON object: bytes, rounds, seconds, memory, and a row for each node.
@@ -309,7 +332,7 @@ pub struct Output {
     /// How many classes to print.
     #[arg(long, value_name = "K", default_value_t = 3)]
     pub top: usize,
-    /// Names of the classes, one a line, instead of the program's.
+    /// Names of the classes, one a line for each value of the first output, instead of the program's.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
 }
@@ -355,6 +378,19 @@ mod tests {
             "-1,2",
         ]);
         assert!(parsed.is_ok());
+        for (address, good) in [
+            ("example.org:7700", true),
+            ("[::1]:7700", true),
+            ("127.0.0.1", false),
+            ("127.0.0.1:", false),
+            ("127.0.0.1:77000", false),
+            (":7700", false),
+            ("::1:7700", false),
+            ("http://example.org:80/", false),
+        ] {
+            let parsed = Cli::try_parse_from(["pirun", "infer", "m.pi", "--input", "x.npy", "--server", address]);
+            assert_eq!(parsed.is_ok(), good, "{address}");
+        }
         assert!(Cli::try_parse_from(["pirun", "infer", "m.pi"]).is_err());
     }
 }

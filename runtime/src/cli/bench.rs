@@ -32,7 +32,7 @@ pub fn bench(args: &Bench) -> Result<()> {
     for _ in 0..args.runs {
         for (network, runs) in args.network.iter().zip(&mut rows) {
             let link = Link { network: *network, threads: args.threads, timeout: PATIENCE_SECONDS };
-            runs.push(both(&exe, &model, std::slice::from_ref(&sample), &link)?);
+            runs.push(both(&exe, &model, std::slice::from_ref(&sample), &link, &mut |_| Ok(()))?);
         }
     }
     let report = report(&exe, args, &rows);

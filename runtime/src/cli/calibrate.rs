@@ -3,6 +3,7 @@
 use super::args::Calibrate;
 use crate::calibrate::{Link, Measured, answer, measure_link, measure_units};
 use crate::error::{Error, Result};
+use picc_files::{Kind, Outputs, Readers};
 use picc_ir::cost::profile::Profile;
 use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
@@ -14,6 +15,10 @@ pub fn calibrate(args: &Calibrate) -> Result<()> {
         return listen(address);
     }
     let mut profile = base(args)?;
+    let mut outputs = Outputs::reading([Path::new(&args.profile)]);
+    let refused = |e: picc_files::Refused| Error::Input(e.to_string());
+    let output = args.output.as_ref().map(|path| outputs.open(path, Kind::Profile, Readers::Everybody));
+    let output = output.transpose().map_err(refused)?;
     let mut lines = Vec::new();
     if let Some(peer) = &args.peer {
         let link = peer_link(peer, args.time())?;
@@ -30,8 +35,9 @@ pub fn calibrate(args: &Calibrate) -> Result<()> {
     profile.unit = unit;
     lines.extend(rows(&table, args.threads()));
     lines.iter().for_each(|line| println!("{line}"));
-    if let Some(path) = &args.output {
-        write(path, &profile, &lines)?;
+    if let Some(mut output) = output {
+        output.write(text(&profile, &lines)?.as_bytes()).map_err(refused)?;
+        let path = output.path();
         println!("{}: for `picc --profile {}`", path.display(), path.display());
     }
     Ok(())
@@ -80,13 +86,14 @@ fn time(ps: u64) -> String {
     }
 }
 
-fn write(path: &Path, profile: &Profile, lines: &[String]) -> Result<()> {
+/// The profile, with what was measured as a comment.
+fn text(profile: &Profile, lines: &[String]) -> Result<String> {
     let mut text = format!("# Measured by `pirun calibrate` {}.\n", env!("CARGO_PKG_VERSION"));
     lines.iter().for_each(|line| {
         let _ = writeln!(text, "# {line}");
     });
     text.push_str(&profile.to_toml().map_err(|e| Error::Bug(e.to_string()))?);
-    std::fs::write(path, text).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+    Ok(text)
 }
 
 fn peer_link(peer: &str, time: Duration) -> Result<Link> {
@@ -113,11 +120,8 @@ mod tests {
         let mut profile = Profile::wan();
         profile.name = "here".to_owned();
         profile.unit.hash_ps = 1234;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("here.toml");
         let measured = Measured { kind: "hash".to_owned(), median: 1234, spread: [1200, 2_000_000] };
-        write(&path, &profile, &rows(&[measured], 2)).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text(&profile, &rows(&[measured], 2)).unwrap();
         assert!(text.contains("1.23 ns  1.20 ns to 2000.0 ns"), "{text}");
         assert_eq!(Profile::from_toml(&text), Ok(profile));
     }

@@ -3,16 +3,19 @@
 mod args;
 mod bench;
 mod calibrate;
+mod claims;
 mod memory;
+mod outputs;
 mod private;
 mod reference;
+mod results;
 mod serve;
 mod show;
 
 use crate::error::{Error, Result};
-use crate::exec::{Executable, ServerModel};
-use crate::inputs::read;
-use args::{Cli, Command};
+use crate::exec::{Executable, ServerModel, clip, quantize};
+use crate::inputs::{Sample, read, read_samples};
+use args::{Cli, Command, Input};
 use clap::Parser;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,8 +27,17 @@ pub fn main() -> ExitCode {
     if let Err(e) = memory::keep_private() {
         eprintln!("pirun: warning: a crash may leave secrets in a core dump: {e}");
     }
-    // A server outlives whoever read what it prints.
-    if !matches!(command, Command::Serve(_)) {
+    let writes = match &command {
+        Command::Local(args) => args.output.output.is_some(),
+        Command::Infer(args) => args.output.output.is_some(),
+        Command::Reference(args) => args.output.is_some(),
+        Command::Calibrate(args) => args.output.is_some(),
+        Command::Bench(_) | Command::Serve(_) => false,
+    };
+    if writes {
+        picc_files::remove_parts_on_interrupt();
+    } else if !matches!(command, Command::Serve(_)) {
+        // A server outlives whoever read what it prints, and so does a command that writes answers.
         sigpipe::reset();
     }
     let result = match command {
@@ -54,6 +66,27 @@ fn exit_code(error: &Error) -> u8 {
         Error::Handshake(_) => 4,
         Error::Program(_) | Error::Bug(_) => 1,
     }
+}
+
+/// The samples that the user gives, in the program's ranges.
+fn fitting(exe: &Executable, input: &Input) -> Result<Vec<Sample>> {
+    let mut samples = read_samples(&input.input, &exe.program().inputs, &input.image_options())?;
+    if input.clip {
+        let clipped: u64 = samples.iter_mut().map(|sample| clip(exe, sample)).sum();
+        if clipped > 0 {
+            eprintln!(
+                "pirun: warning: {}: {clipped} values moved to the ends of the program's range",
+                input.input.display()
+            );
+        }
+    }
+    for (i, sample) in samples.iter().enumerate() {
+        quantize(exe, sample).map_err(|e| match e {
+            Error::Input(text) => Error::Input(format!("{}: sample {i}: {text}", input.input.display())),
+            e => e,
+        })?;
+    }
+    Ok(samples)
 }
 
 fn load_program(path: &Path) -> Result<Executable> {

@@ -1,13 +1,15 @@
 //! `local` and `infer`: a client, with or without its server beside it.
 
 use super::args::{Infer, Link, Local};
+use super::claims::{Claims, LeftRange};
+use super::results::Results;
 use super::show::{Agreement, Shown, show};
-use super::{load_program, load_weights, pool};
+use super::{fitting, load_program, load_weights, pool};
 use crate::channel::{Channel, memory_pair_over, tcp};
 use crate::crypto::Rng;
 use crate::error::{Error, Result};
 use crate::exec::{ClientSession, Executable, Inference, ServerModel, quantize, serve_session};
-use crate::inputs::{Sample, read_samples};
+use crate::inputs::Sample;
 use crate::report::{Progress, Record};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picc_ir::eval::run_ring;
@@ -19,80 +21,114 @@ use std::time::{Duration, Instant};
 /// Both parties in this process: two threads that share nothing but the channel.
 pub fn local(args: &Local) -> Result<()> {
     let exe = load_program(&args.model)?;
-    let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
+    let mut results = Results::open(&args.output, &exe, &[&args.model, &args.weights, &args.input.input])?;
+    let samples = fitting(&exe, &args.input)?;
+    results.expect(samples.len());
     let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
-    let Both { inferences, client: record, server, time } = both(&exe, &model, &samples, &args.link)?;
-    let agreement = args.check_reference.then(|| compare(&exe, &model, &samples, &inferences)).transpose()?;
-    show(
-        &args.output,
-        &Shown {
-            exe: &exe,
-            inferences: &inferences,
-            record: &record,
-            server: Some(&server),
-            time,
-            agreement,
-            link: &args.link,
-        },
-    )
+    let run = both(&exe, &model, &samples, &args.link, &mut |inference| results.push(inference));
+    let Both { client: record, server, time } = results.keep(run)?;
+    results.write()?;
+    let checked = args.check_reference.then(|| compare(&exe, &model, &samples, results.done())).transpose()?;
+    let shown = Shown {
+        exe: &exe,
+        record: &record,
+        server: Some(&server),
+        time,
+        agreement: checked.as_ref().map(|(agreement, _)| *agreement),
+        sessions: 1,
+        link: &args.link,
+    };
+    show(&args.output, &shown, results.best())?;
+    checked.map_or(Ok(()), |(agreement, left)| kept(agreement, &left))
+}
+
+/// The promise about private answers, and about ranges, on which it rests.
+fn kept(agreement: Agreement, left: &[LeftRange]) -> Result<()> {
+    left.iter().for_each(|l| eprintln!("pirun: warning: {l}"));
+    if agreement.max_ulps <= agreement.bound {
+        return Ok(());
+    }
+    let why =
+        if left.is_empty() { "" } else { ": values leave the ranges that the promise rests on (see the warnings)" };
+    Err(Error::Program(format!(
+        "private answers differ from the reference by {} ulps, and {} are promised{why}",
+        agreement.max_ulps, agreement.bound
+    )))
 }
 
 /// A session of two parties in this process.
 pub struct Both {
-    pub inferences: Vec<Inference>,
     pub client: Record,
     pub server: Record,
     /// From the handshake to the end.
     pub time: Duration,
 }
 
+/// Takes each answer when it is there.
+pub type Take<'a> = &'a mut (dyn FnMut(Inference) -> Result<()> + Send);
+
 /// Runs both parties, one inference a sample, connected by memory.
-pub fn both(exe: &Executable, model: &ServerModel, samples: &[Sample], link: &Link) -> Result<Both> {
+pub fn both(exe: &Executable, model: &ServerModel, samples: &[Sample], link: &Link, take: Take) -> Result<Both> {
     let (client, server) = memory_pair_over(&link.network, link.patience());
     let start = Instant::now();
     let (client, server) = std::thread::scope(|scope| {
         let server = scope
             .spawn(|| pool(link.threads)?.install(|| serve_session(exe, model, server, Rng::from_os()?, None)));
-        let client = run_client(exe, samples, client, link);
+        let client = run_client(exe, samples, client, link, take);
         let panicked = || Err(Error::Bug("the server's thread panicked".into()));
         (client, server.join().unwrap_or_else(|_| panicked()))
     });
     let time = start.elapsed();
-    let ((inferences, client), server) = first_cause(client, server)?;
-    Ok(Both { inferences, client, server, time })
+    let (client, server) = first_cause(client, server)?;
+    Ok(Both { client, server, time })
 }
 
 /// The client of a server elsewhere.
 pub fn infer(args: &Infer) -> Result<()> {
     let exe = load_program(&args.model)?;
-    let samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
-    let (start, patience) = (Instant::now(), args.link.patience());
-    let channel =
-        tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
-            .map_err(|e| Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}", args.server))))?;
-    let (inferences, record) = run_client(&exe, &samples, channel, &args.link)?;
+    let mut results = Results::open(&args.output, &exe, &[&args.model, &args.input.input])?;
+    let samples = fitting(&exe, &args.input)?;
+    results.expect(samples.len());
+    let start = Instant::now();
+    let mut sessions = 1;
+    let record = loop {
+        let left = &samples[results.done().len()..];
+        let session = connect(args).and_then(|channel| {
+            run_client(&exe, left, channel, &args.link, &mut |inference| results.push(inference))
+        });
+        match session {
+            Ok(record) => break record,
+            // A new session: new randomness, new keys, new correlations.
+            Err(e) if is_io(&e) && sessions <= args.retry && results.done().len() < samples.len() => {
+                let done = results.done().len();
+                eprintln!(
+                    "pirun: {e}; {done} of {} samples done, new session {sessions} of {}",
+                    samples.len(),
+                    args.retry
+                );
+                sessions += 1;
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            Err(e) => return results.keep(Err(e)),
+        }
+    };
     let time = start.elapsed();
-    let agreement = None;
-    show(
-        &args.output,
-        &Shown {
-            exe: &exe,
-            inferences: &inferences,
-            record: &record,
-            server: None,
-            time,
-            agreement,
-            link: &args.link,
-        },
-    )
+    results.write()?;
+    let shown =
+        Shown { exe: &exe, record: &record, server: None, time, agreement: None, sessions, link: &args.link };
+    show(&args.output, &shown, results.best())
 }
 
-fn run_client(
-    exe: &Executable,
-    samples: &[Sample],
-    channel: Channel,
-    link: &Link,
-) -> Result<(Vec<Inference>, Record)> {
+/// What a server that starts again is given.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+fn connect(args: &Infer) -> Result<Channel> {
+    let patience = args.link.patience();
+    tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
+        .map_err(|e| Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}", args.server))))
+}
+
+fn run_client(exe: &Executable, samples: &[Sample], channel: Channel, link: &Link, take: Take) -> Result<Record> {
     let bar = progress_bar(exe.steps().len() as u64 * samples.len() as u64);
     let start = Instant::now();
     let seen = bar.clone();
@@ -106,8 +142,11 @@ fn run_client(
     });
     let result = pool(link.threads)?.install(|| {
         let mut session = ClientSession::open(exe, channel, Rng::from_os()?, Some(progress))?;
-        let inferences = samples.iter().map(|s| session.infer(s)).collect::<Result<_>>()?;
-        Ok((inferences, session.close()?))
+        for sample in samples {
+            let inference = session.infer(sample)?;
+            bar.suspend(|| take(inference))?;
+        }
+        session.close()
     });
     bar.finish_and_clear();
     result
@@ -140,17 +179,20 @@ fn is_io(error: &Error) -> bool {
     }
 }
 
-/// Largest difference of a revealed integer from the reference, over all samples.
+/// Largest difference of a revealed integer from the reference, over all samples; and where the reference leaves ranges.
 fn compare(
     exe: &Executable,
     model: &ServerModel,
     samples: &[Sample],
     inferences: &[Inference],
-) -> Result<Agreement> {
+) -> Result<(Agreement, Vec<LeftRange>)> {
     let mut worst = 0;
+    let mut left = Claims::new(exe);
     for (sample, inference) in samples.iter().zip(inferences) {
         let mut revealed = BTreeMap::new();
+        left.next();
         run_ring(exe.graph(), &quantize(exe, sample)?, model.weights(), &mut |id, value| {
+            left.observe(id, value);
             if inference.revealed.contains_key(&id) {
                 revealed.insert(id, value.clone());
             }
@@ -162,5 +204,6 @@ fn compare(
             worst = want.data.iter().zip(&got.data).map(|(a, b)| a.abs_diff(*b)).fold(worst, u64::max);
         }
     }
-    Ok(Agreement { max_ulps: worst, bound: exe.program().error_ulps.iter().copied().max().unwrap_or(0) })
+    let bound = exe.program().error_ulps.iter().copied().max().unwrap_or(0);
+    Ok((Agreement { max_ulps: worst, bound }, left.found()))
 }

@@ -1,68 +1,82 @@
 //! `reference`: what the program means, without cryptography, on many inputs in parallel.
 
 use super::args::Reference;
-use super::show::{real, write_outputs};
-use super::{load_program, load_weights, pool};
+use super::claims::Claims;
+use super::outputs::OutputFiles;
+use super::show::{real, say};
+use super::{fitting, load_program, load_weights, pool};
 use crate::error::{Error, Result};
 use crate::exec::quantize;
-use crate::inputs::{read, read_samples};
+use crate::inputs::read;
 use picc_ir::eval::{EvalError, Value};
-use picc_ir::npy::NpyArray;
-use picc_kernels::fast::{Inputs, Runner, SharesRunner};
+use picc_ir::labels::{classes, scores};
+use picc_kernels::fast::{Evaluation, Inputs, Runner, SharesRunner};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Evaluates every input, and counts how many answers are right.
+/// Evaluates every input, counts how many answers are right, and where values leave ranges that the program claims.
 pub fn reference(args: &Reference) -> Result<()> {
     let exe = load_program(&args.model)?;
-    let mut samples = read_samples(&args.input.input, &exe.program().inputs, &args.input.image_options())?;
+    let inputs = [&args.model, &args.weights, &args.input.input].map(PathBuf::as_path);
+    let inputs: Vec<&Path> = inputs.into_iter().chain(args.labels_npy.as_deref()).collect();
+    let mut files = args.output.as_ref().map(|path| OutputFiles::open(path, &exe, &inputs)).transpose()?;
+    let mut samples = fitting(&exe, &args.input)?;
+    let labels = match &args.labels_npy {
+        Some(path) => {
+            let known = scores(exe.graph()).map(|(_, classes)| classes);
+            let found = classes(&read(path)?, samples.len(), known);
+            Some(found.map_err(|e| Error::Input(format!("{}: {e}", path.display())))?)
+        }
+        None => None,
+    };
     samples.truncate(args.first.unwrap_or(usize::MAX));
     let model = load_weights(&exe, &args.weights, 0)?;
-    let labels = args
-        .labels_npy
-        .as_ref()
-        .map(|path| {
-            let file = read(path)?;
-            let array = NpyArray::parse(&file).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
-            if array.len() < samples.len() {
-                return Err(Error::Input(format!("{} labels for {} inputs", array.len(), samples.len())));
-            }
-            Ok(array.to_i64().data)
-        })
-        .transpose()?;
     let start = Instant::now();
     let failed = |e: EvalError| Error::Program(e.to_string());
     let inputs = samples.iter().map(|sample| quantize(&exe, sample)).collect::<Result<Vec<_>>>()?;
     let (graph, weights) = (exe.graph(), model.weights());
-    let outputs: Vec<Vec<(String, Value)>> = pool(args.threads)?
+    let runs: Vec<Evaluation> = pool(args.threads)?
         .install(|| match args.errors {
             None => Runner::new(graph, weights)?.run_many(&inputs),
             Some(seed) => {
                 let seeds = (0..).map(|i| seed.wrapping_add(i));
                 let seeded: Vec<(&Inputs, u64)> = inputs.iter().zip(seeds).collect();
-                let runs = SharesRunner::new(graph, weights)?.run_many(&seeded)?;
-                Ok(runs.into_iter().map(|run| run.outputs).collect())
+                SharesRunner::new(graph, weights)?.run_many(&seeded)
             }
         })
         .map_err(failed)?;
     let seconds = start.elapsed().as_secs_f64();
-    let borrowed: Vec<&[(String, Value)]> = outputs.iter().map(|o| &o[..]).collect();
-    if let Some(path) = &args.output {
-        write_outputs(path, &exe, &borrowed)?;
+    let outputs: Vec<&[(String, Value)]> = runs.iter().map(|run| &run.outputs[..]).collect();
+    if let Some(files) = &mut files {
+        files.write(&exe, &outputs)?;
     }
+    let mut claims = Claims::new(&exe);
+    for run in &runs {
+        claims.next();
+        run.left.iter().for_each(|left| claims.add(*left));
+    }
+    let (left, unsafe_inputs) = (claims.found(), runs.iter().filter(|run| !run.left.is_empty()).count());
     let answers: Vec<usize> =
-        borrowed.iter().map(|o| o.first().map_or(0, |(_, v)| answer(&real(&exe, 0, v).data))).collect();
+        outputs.iter().map(|o| o.first().map_or(0, |(_, v)| answer(&real(&exe, 0, v).data))).collect();
     let right = labels.map(|labels| labels.iter().zip(&answers).filter(|&(&y, &a)| y == a as i64).count());
     let total = samples.len();
     if args.json {
         let accuracy = right.map(|r| r as f64 / total as f64);
-        let object = serde_json::json!({
+        say(&serde_json::json!({
             "inputs": total, "right": right, "accuracy": accuracy, "argmax": answers, "seconds": seconds,
-        });
-        println!("{object}");
+            "left_ranges": left, "inputs_outside_ranges": unsafe_inputs,
+        }));
     } else if let Some(right) = right {
-        println!("{right} of {total} right: accuracy {:.4} ({seconds:.1} s)", right as f64 / total as f64);
+        let accuracy = right as f64 / total as f64;
+        say(&format_args!("{right} of {total} right: accuracy {accuracy:.4} ({seconds:.1} s)"));
     } else {
-        println!("{total} inputs evaluated in {seconds:.1} s");
+        say(&format_args!("{total} inputs evaluated in {seconds:.1} s"));
+    }
+    left.iter().for_each(|l| eprintln!("pirun: warning: {l}"));
+    if args.strict && !left.is_empty() {
+        return Err(Error::Program(format!(
+            "{unsafe_inputs} of {total} inputs leave ranges that the program claims"
+        )));
     }
     Ok(())
 }

@@ -1,28 +1,27 @@
-//! What a run prints: the best classes, or one JSON object; and the files it writes.
+//! What a run prints: the best classes, or one JSON object.
 
 use super::args::{Link, Output};
 use crate::error::{Error, Result};
-use crate::exec::{Executable, Inference};
-use crate::inputs::write_npz;
+use crate::exec::Executable;
 use crate::report::{Record, Spent, Times, peak_memory};
+use picc_ir::Tensor;
 use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
-use picc_ir::npy::{write_f32, write_i64};
 use picc_ir::op::Op;
-use picc_ir::{Elem, Tensor};
 use serde::Serialize;
-use std::path::Path;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// A run and everything about it that is printed.
 pub struct Shown<'a> {
     pub exe: &'a Executable,
-    pub inferences: &'a [Inference],
     pub record: &'a Record,
     /// The server's, if it ran in this process.
     pub server: Option<&'a Record>,
     pub time: Duration,
     pub agreement: Option<Agreement>,
+    /// How many it took.
+    pub sessions: u32,
     pub link: &'a Link,
 }
 
@@ -34,55 +33,37 @@ pub struct Agreement {
     pub bound: u64,
 }
 
-/// Prints and writes what the user asked for.
-pub fn show(output: &Output, run: &Shown) -> Result<()> {
-    let outputs: Vec<&[(String, Known)]> = run.inferences.iter().map(|i| &i.outputs[..]).collect();
-    if let Some(path) = &output.output {
-        write_outputs(path, run.exe, &outputs)?;
-    }
-    let labels = match &output.labels {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|e| Error::Input(format!("{}: {e}", path.display())))?
-            .lines()
-            .map(str::to_owned)
-            .collect(),
-        None => run.exe.program().labels.clone(),
-    };
-    let best: Vec<Vec<Class>> = outputs.iter().map(|o| classes(run.exe, o, &labels, output.top)).collect();
+/// Prints what is known at the end: one object, or how far the answers are from the reference.
+pub fn show(output: &Output, run: &Shown, top: Vec<Vec<Class>>) -> Result<()> {
     if output.json {
-        let text = serde_json::to_string(&json(run, best)).map_err(|e| Error::Bug(e.to_string()))?;
-        println!("{text}");
-        return Ok(());
-    }
-    for (i, (best, outputs)) in best.iter().zip(&outputs).enumerate() {
-        if !outputs.is_empty() && run.inferences.len() > 1 {
-            println!("sample {i}");
-        }
-        if best.is_empty() {
-            summary(run.exe, outputs);
-        }
-        for (rank, class) in best.iter().enumerate() {
-            if class.value.is_nan() {
-                println!("{:>8}  {}", rank + 1, class.label);
-            } else {
-                println!("{:>8.4}  {}", class.value, class.label);
-            }
-        }
-    }
-    if let Some(agreement) = run.agreement {
-        println!(
+        let text = serde_json::to_string(&json(run, top)).map_err(|e| Error::Bug(e.to_string()))?;
+        say(&text);
+    } else if let Some(agreement) = run.agreement {
+        say(&format_args!(
             "largest difference from the reference: {} ulps (promised: {})",
             agreement.max_ulps, agreement.bound
-        );
+        ));
     }
     Ok(())
 }
 
+/// A line on standard output, where somebody reads it: answers are still written when nobody does any more.
+pub fn say(line: &dyn std::fmt::Display) {
+    let _nobody_reads = writeln!(std::io::stdout(), "{line}");
+}
+
+/// One class of an answer.
 #[derive(Serialize)]
-struct Class {
+pub struct Class {
     index: usize,
     label: String,
     value: f32,
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:>8.4}  {}", self.value, self.label)
+    }
 }
 
 /// The values that output `which` stands for.
@@ -91,7 +72,7 @@ pub fn real(exe: &Executable, which: usize, value: &Known) -> Tensor<f32> {
 }
 
 /// The best classes of the first output, if it is a vector of them.
-fn classes(exe: &Executable, outputs: &[(String, Known)], labels: &[String], top: usize) -> Vec<Class> {
+pub fn classes(exe: &Executable, outputs: &[(String, Known)], labels: &[String], top: usize) -> Vec<Class> {
     let Some((_, first)) = outputs.first() else { return Vec::new() };
     let values = real(exe, 0, first);
     let name = |i: usize| labels.get(i).cloned().unwrap_or_else(|| format!("class {i}"));
@@ -144,57 +125,16 @@ fn holds_classes(exe: &Executable) -> bool {
     }
 }
 
-fn summary(exe: &Executable, outputs: &[(String, Known)]) {
+/// Outputs that are no classes.
+pub fn summary(exe: &Executable, outputs: &[(String, Known)]) {
     for (i, (name, value)) in outputs.iter().enumerate() {
         let t = real(exe, i, value);
         let (low, high) = t.data.iter().fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));
         match &t.data[..] {
-            [one] => println!("{name}: {one}"),
-            _ => println!("{name} {:?}: {low} to {high} (-o writes it)", &t.shape[..]),
+            [one] => say(&format_args!("{name}: {one}")),
+            _ => say(&format_args!("{name} {:?}: {low} to {high} (-o writes it)", &t.shape[..])),
         }
     }
-}
-
-/// The outputs of all samples: along the first axis if it is one, else along a new axis. An `.npz` holds all outputs;
-/// with another ending the first output gets the file, and each other one a file beside it with its name before the
-/// ending.
-pub fn write_outputs(path: &Path, exe: &Executable, outputs: &[&[(String, Known)]]) -> Result<()> {
-    let names: Vec<&String> = exe.graph().outputs.iter().map(|(name, _)| name).collect();
-    let mut arrays: Vec<(String, Vec<u8>)> = Vec::new();
-    for (i, name) in names.iter().enumerate() {
-        let ty = exe.graph().ty(exe.graph().outputs[i].1);
-        let mut shape = ty.shape.to_vec();
-        match shape.first_mut() {
-            Some(first) if *first == 1 => *first = outputs.len(),
-            _ if outputs.len() == 1 => {}
-            _ => shape.insert(0, outputs.len()),
-        }
-        let integers = matches!(ty.elem, Elem::Fixed(f) if f.frac_bits == 0);
-        let array = if integers {
-            let data =
-                outputs.iter().flat_map(|o| o[i].1.as_ring().map_or(&[][..], |t| &t.data)).copied().collect();
-            write_i64(&Tensor::new(&shape, data))
-        } else {
-            let data = outputs.iter().flat_map(|o| real(exe, i, &o[i].1).data).collect();
-            write_f32(&Tensor::new(&shape, data))
-        };
-        arrays.push(((*name).clone(), array));
-    }
-    let write = |path: &Path, bytes: &[u8]| {
-        std::fs::write(path, bytes).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
-    };
-    if path.extension().is_some_and(|e| e == "npz") {
-        return write(path, &write_npz(&arrays)?);
-    }
-    for (i, (name, array)) in arrays.iter().enumerate() {
-        if i == 0 {
-            write(path, array)?;
-        } else {
-            let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-            write(&path.with_extension(format!("{plain}.npy")), array)?;
-        }
-    }
-    Ok(())
 }
 
 #[derive(Serialize)]
@@ -271,6 +211,8 @@ struct Json<'a> {
     bytes_client_to_server: u64,
     bytes_server_to_client: u64,
     rounds: u64,
+    /// The client's sessions; above one, the other figures are those of the last.
+    sessions: u32,
     /// Each party's session, the setup included.
     client: Seconds,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -307,6 +249,7 @@ fn json<'a>(run: &'a Shown, top: Vec<Vec<Class>>) -> Json<'a> {
         bytes_client_to_server: total.client_to_server,
         bytes_server_to_client: total.server_to_client,
         rounds: total.rounds,
+        sessions: run.sessions,
         client: record.total().time.into(),
         server: run.server.map(|s| s.total().time.into()),
         seconds: run.time.as_secs_f64(),

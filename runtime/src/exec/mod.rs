@@ -26,5 +26,6 @@ mod value;
 
 pub use executable::Executable;
 pub use party::{
-    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, quantize, run_client, run_server, serve_session,
+    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, clip, quantize, run_client, run_server,
+    serve_session,
 };

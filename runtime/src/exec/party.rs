@@ -12,13 +12,17 @@ use crate::report::{Progress, Record, Stopwatch};
 use crate::session::{Session, SetupParams};
 use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
-use picc_ir::{Id, Op, Tensor};
+use picc_ir::{Fixed, Id, Op, Party, Tensor};
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 /// What the client says before each inference and at the end.
 const INFER: [u8; 1] = [1];
 const END: [u8; 1] = [2];
+
+/// How long a server may take to say hello.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A declared output and its name.
 pub type Output = (String, Known);
@@ -73,10 +77,21 @@ fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Recor
     let watch = Stopwatch::start(&channel);
     let party = channel.party();
     channel.start_node();
+    // A server answers at once; whatever else listens there may stay silent, or send a little and wait.
+    let usual = (party == Party::Client).then(|| channel.set_patience(HANDSHAKE_PATIENCE)).flatten();
+    if let Some(shorter) = usual.filter(|usual| *usual < HANDSHAKE_PATIENCE) {
+        channel.set_patience(shorter);
+    }
     let id = handshake(&mut channel, &exe.agreement(), &mut rng).map_err(|e| match e {
-        Error::Handshake(_) => e,
-        e => e.at_node("handshake", party),
+        Error::Io(e) if usual.is_some() => {
+            Error::Io(io::Error::new(e.kind(), format!("{e} before the handshake: is it a `pirun serve`?")))
+        }
+        Error::Io(_) | Error::Peer(_) => e.at_node("handshake", party),
+        e => e,
     })?;
+    if let Some(usual) = usual {
+        channel.set_patience(usual);
+    }
     record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
     let watch = Stopwatch::start(&channel);
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
@@ -144,7 +159,11 @@ impl<'a> ClientSession<'a> {
     }
 }
 
-/// The client's inputs as the program's integers: `round(x * 2^frac_bits)`, saturated at the declared range.
+/// The client's inputs as the program's integers: `round(x * 2^frac_bits)`.
+///
+/// # Errors
+/// If an input is missing or has another shape, or if a value lies outside the program's range by more than rounding: the
+/// program would answer for another input. [`clip`] moves such values to the ends first.
 pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Tensor<i64>>> {
     let mut inputs = BTreeMap::new();
     for node in &exe.graph().nodes {
@@ -159,10 +178,54 @@ pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Te
                 )));
             }
             let f = input.ty.as_fixed().ok_or_else(|| Error::Program("an input that is not quantized".into()))?;
+            in_range(&input.name, x, f)?;
             inputs.insert(input.name.clone(), quantize_to(x, f));
         }
     }
     Ok(inputs)
+}
+
+/// The ends of an input's range, as numbers.
+fn ends(f: Fixed) -> [f64; 2] {
+    let scale = f64::from(f.frac_bits).exp2();
+    [f.lo as f64 / scale, f.hi as f64 / scale]
+}
+
+fn in_range(name: &str, x: &Tensor<f32>, f: Fixed) -> Result<()> {
+    if let Some(v) = x.data.iter().find(|v| !v.is_finite()) {
+        return Err(Error::Input(format!("input `{name}` holds {v}")));
+    }
+    let [lo, hi] = ends(f);
+    // One unit for rounding to integers, and what an f32 cannot tell apart.
+    let slack = f64::from(f.frac_bits).exp2().recip().max(lo.abs().max(hi) * f64::from(f32::EPSILON));
+    let outside: Vec<f32> =
+        x.data.iter().copied().filter(|&v| !(lo - slack..=hi + slack).contains(&f64::from(v))).collect();
+    if outside.is_empty() {
+        return Ok(());
+    }
+    let (least, most) = outside.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
+    let span = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+    Err(Error::Input(format!(
+        "input `{name}`: {} of {} values lie outside the program's range {lo} to {hi} ({span}): prepare inputs as those of \
+         the calibration, or calibrate with inputs like these; --clip moves them to the ends of the range",
+        outside.len(),
+        x.data.len()
+    )))
+}
+
+/// Moves values outside the program's ranges to their ends; how many there were. What is no number stays.
+pub fn clip(exe: &Executable, sample: &mut Sample) -> u64 {
+    let mut clipped = 0;
+    for node in &exe.graph().nodes {
+        let Op::Input(input) = &node.op else { continue };
+        let (Some(x), Some(f)) = (sample.get_mut(&input.name), input.ty.as_fixed()) else { continue };
+        let [lo, hi] = ends(f).map(|end| end as f32);
+        for v in x.data.iter_mut().filter(|v| **v < lo || **v > hi) {
+            *v = v.clamp(lo, hi);
+            clipped += 1;
+        }
+    }
+    clipped
 }
 
 /// A whole session of the client: one inference for each sample.

@@ -1,39 +1,23 @@
-//! Pixels to an input: decoding, size, channels, normalization, layout.
+//! Images: decoding, size, channels. What becomes of the pixels is [`Preprocess`]'s.
 
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader, Limits};
 use picc_ir::Tensor;
-use picc_ir::program::{InputSpec, Layout, Preprocess};
+use picc_ir::preprocess::{PixelsError, Preprocess};
+use picc_ir::program::InputSpec;
 use std::io::Cursor;
 
 /// Largest extent of an image that is decoded.
 const MAX_EXTENT: u32 = 16_384;
 
 /// Pixels 0..=255 in the order height, width, channel (red, green, blue).
-pub struct Pixels {
-    height: usize,
-    width: usize,
-    channels: usize,
-    values: Vec<f32>,
-}
-
-/// Height, width and channels of an image input.
-fn extents(spec: &InputSpec, layout: Layout) -> Result<[usize; 3]> {
-    match (&spec.shape[..], layout) {
-        (&[1, c, h, w], Layout::Nchw) | (&[1, h, w, c], Layout::Nhwc) if c == 1 || c == 3 => Ok([h, w, c]),
-        (&[c, h, w], Layout::Nchw) | (&[h, w, c], Layout::Nhwc) if c == 1 || c == 3 => Ok([h, w, c]),
-        (shape, _) => Err(Error::Input(format!(
-            "input `{}` of shape {shape:?} is no image of one or three channels in layout {layout:?}",
-            spec.name
-        ))),
-    }
-}
+pub struct Pixels(Vec<f32>);
 
 impl Pixels {
     /// The image in the size and with the channels of the input.
     pub fn decode(bytes: &[u8], spec: &InputSpec, preprocess: &Preprocess, resize: bool) -> Result<Pixels> {
-        let [height, width, channels] = extents(spec, preprocess.layout)?;
+        let [height, width, channels] = preprocess.extents(&spec.shape).map_err(|e| no_image(spec, &e))?;
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
         let mut limits = Limits::default();
         limits.max_image_width = Some(MAX_EXTENT);
@@ -49,32 +33,18 @@ impl Pixels {
             }
             image = image.resize_exact(width as u32, height as u32, FilterType::Triangle);
         }
-        Ok(Pixels { height, width, channels, values: samples(&image, channels) })
+        Ok(Pixels(samples(&image, channels)))
     }
 
     /// `(pixel / divisor - mean) / std` in the input's layout.
     pub fn to_input(&self, spec: &InputSpec, preprocess: &Preprocess) -> Result<Tensor<f32>> {
-        let c = self.channels;
-        let per_channel = |values: &[picc_ir::op::F32], what: &str| match values {
-            [one] => Ok(vec![one.value(); c]),
-            several if several.len() == c => Ok(several.iter().map(|v| v.value()).collect()),
-            several => Err(Error::Input(format!("{what} has {} values for {c} channels", several.len()))),
-        };
-        let (mean, std) = (per_channel(&preprocess.mean, "mean")?, per_channel(&preprocess.std, "std")?);
-        let divisor = preprocess.divisor.value();
-        let plane = self.height * self.width;
-        let mut data = vec![0.0; plane * c];
-        for (i, &pixel) in self.values.iter().enumerate() {
-            let (at, from) = (i / c, i % c);
-            let to = if preprocess.bgr { c - 1 - from } else { from };
-            let index = match preprocess.layout {
-                Layout::Nchw => to * plane + at,
-                Layout::Nhwc => at * c + to,
-            };
-            data[index] = (pixel / divisor - mean[to]) / std[to];
-        }
-        Ok(Tensor::new(&spec.shape, data))
+        preprocess.input(&self.0, &spec.shape).map_err(|e| no_image(spec, &e))
     }
+}
+
+/// Names the input that images do not fit.
+pub(super) fn no_image(spec: &InputSpec, error: &PixelsError) -> Error {
+    Error::Input(format!("input `{}`: {error}", spec.name))
 }
 
 fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {
@@ -82,35 +52,12 @@ fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {
     bytes.into_iter().map(f32::from).collect()
 }
 
-/// Samples of an array of pixels: `[n, h, w, c]`, `[h, w, c]`, and without `c` if it is one.
-pub fn array_of_pixels(array: &Tensor<f32>, spec: &InputSpec, preprocess: &Preprocess) -> Result<Vec<Tensor<f32>>> {
-    let [height, width, channels] = extents(spec, preprocess.layout)?;
-    let fits = match array.shape[..] {
-        [.., h, w, c] if [h, w, c] == [height, width, channels] && array.shape.len() <= 4 => true,
-        [.., h, w] if channels == 1 && [h, w] == [height, width] && array.shape.len() <= 3 => true,
-        // With one channel, the axis of the channels may come first as well.
-        [.., 1, h, w] if channels == 1 && [h, w] == [height, width] && array.shape.len() <= 4 => true,
-        _ => false,
-    };
-    let len = height * width * channels;
-    if !fits || array.data.is_empty() {
-        return Err(Error::Input(format!(
-            "pixels of shape {:?} are no images of {height} x {width} x {channels} (height, width, channels)",
-            array.shape
-        )));
-    }
-    array
-        .data
-        .chunks(len)
-        .map(|c| Pixels { height, width, channels, values: c.to_vec() }.to_input(spec, preprocess))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use image::{ImageFormat, RgbImage};
     use picc_ir::Shape;
+    use picc_ir::program::Layout;
 
     fn png() -> Vec<u8> {
         // Two rows of three pixels.
@@ -154,7 +101,7 @@ mod tests {
         let (other, p) = (spec(&[1, 3, 4, 4]), preprocess(Layout::Nchw, false));
         let error = Pixels::decode(&png(), &other, &p, false).err().unwrap().to_string();
         assert!(error.contains("3 x 2") && error.contains("--resize"), "{error}");
-        assert_eq!(Pixels::decode(&png(), &other, &p, true).unwrap().values.len(), 48);
+        assert_eq!(Pixels::decode(&png(), &other, &p, true).unwrap().0.len(), 48);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //!   x.png  x.jpg   image ────────────┴─ (p / divisor - mean) / std ──┘
 //! ```
 //!
-//! An array holds one value in the input's shape, or several along its first axis; of a batch, the first axis holds
-//! rows. A batch axis of extent one may be left out.
+//! An array holds one value in the input's shape, or several along its first axis ([`picc_ir::samples`]); of a batch, the
+//! first axis holds rows. A batch axis of extent one may be left out.
 
 mod image;
 mod npz;
@@ -18,6 +18,7 @@ pub use npz::{read_npz, write_npz};
 use crate::error::{Error, Result};
 use picc_ir::Tensor;
 use picc_ir::npy::{Dtype, NpyArray};
+use picc_ir::preprocess::Given;
 use picc_ir::program::{InputSpec, Layout, Preprocess};
 use picc_ir::samples::samples;
 use std::collections::BTreeMap;
@@ -40,31 +41,21 @@ pub struct ImageOptions {
 
 impl ImageOptions {
     /// How pixels become this input, if either the program or the user says anything about it.
-    fn preprocess(&self, spec: &InputSpec) -> Option<Preprocess> {
-        let ImageOptions { mean, std, divisor, layout, bgr, .. } = self;
-        let said = mean.is_some() || std.is_some() || divisor.is_some() || layout.is_some() || bgr.is_some();
-        let base = match &spec.preprocess {
-            Some(p) => p.clone(),
-            None if said => Preprocess {
-                divisor: 1.0.into(),
-                mean: vec![0.0.into()],
-                std: vec![1.0.into()],
-                layout: Layout::Nchw,
-                bgr: false,
-            },
-            None => return None,
+    fn preprocess(&self, spec: &InputSpec) -> Result<Option<Preprocess>> {
+        let given = Given {
+            mean: self.mean.clone().unwrap_or_default(),
+            std: self.std.clone().unwrap_or_default(),
+            divisor: self.divisor,
+            layout: self.layout,
+            bgr: self.bgr.unwrap_or(false),
         };
-        let floats = |given: &Option<Vec<f32>>, or| match given {
-            Some(v) => v.iter().map(|&v| v.into()).collect(),
-            None => or,
-        };
-        Some(Preprocess {
-            divisor: divisor.map_or(base.divisor, Into::into),
-            mean: floats(mean, base.mean),
-            std: floats(std, base.std),
-            layout: layout.unwrap_or(base.layout),
-            bgr: bgr.unwrap_or(base.bgr),
-        })
+        given.over(spec.preprocess.as_ref(), &spec.shape).map_err(|e| Error::Input(e.to_string()))
+    }
+
+    /// Whether the user says anything about how pixels become an input.
+    fn says(&self) -> bool {
+        let ImageOptions { mean, std, divisor, layout, bgr, resize } = self;
+        mean.is_some() || std.is_some() || divisor.is_some() || layout.is_some() || bgr.is_some() || *resize
     }
 }
 
@@ -106,8 +97,8 @@ fn names(specs: &[InputSpec]) -> String {
 
 fn from_npy(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
     let spec = only(specs)?;
-    let samples = array_samples(bytes, spec, options)?;
-    Ok(samples.into_iter().map(|t| Sample::from([(spec.name.clone(), t)])).collect())
+    let tensors = array_samples(bytes, spec, options)?;
+    Ok(tensors.into_iter().map(|t| Sample::from([(spec.name.clone(), t)])).collect())
 }
 
 fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
@@ -120,7 +111,12 @@ fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result
     for (i, spec) in specs.iter().enumerate() {
         let array = arrays.get(&spec.name).ok_or_else(|| {
             let held: Vec<&str> = arrays.keys().map(String::as_str).collect();
-            Error::Input(format!("no array called `{}` (there are: {})", spec.name, held.join(", ")))
+            let held = if held.is_empty() {
+                "there is none".to_owned()
+            } else {
+                format!("there are: {}", held.join(", "))
+            };
+            Error::Input(format!("no array called `{}` ({held})", spec.name))
         })?;
         let tensors = array_samples(array, spec, options)?;
         if i == 0 {
@@ -142,7 +138,7 @@ fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result
 
 fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
     let spec = only(specs)?;
-    let preprocess = options.preprocess(spec).ok_or_else(|| {
+    let preprocess = options.preprocess(spec)?.ok_or_else(|| {
         Error::Input(
             "the program does not say how pixels become its input: give --divisor, --mean, --std, --layout".into(),
         )
@@ -154,38 +150,26 @@ fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Resu
 /// The samples of one array. Bytes are pixels if it is known how pixels become the input, and values otherwise.
 fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Result<Vec<Tensor<f32>>> {
     let array = NpyArray::parse(bytes).map_err(|e| Error::Input(e.to_string()))?;
-    if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)) {
-        return image::array_of_pixels(&array.to_f32(), spec, &preprocess);
+    if array.dtype != Dtype::U8 && options.says() {
+        return Err(Error::Input(format!(
+            "options for images, and the array for input `{}` holds values that are ready for the model (pixels are \
+             uint8): leave the options away, or give pixels",
+            spec.name
+        )));
     }
-    split(array.to_f32(), spec)
-}
-
-/// Cuts an array into values of the input's shape; see [`samples`] for what fits.
-fn split(array: Tensor<f32>, spec: &InputSpec) -> Result<Vec<Tensor<f32>>> {
-    let (want, given) = (&spec.shape[..], &array.shape[..]);
-    let count = match samples(given, want) {
-        Some((count, 0)) => count,
-        Some((_, rest)) => {
-            return Err(Error::Input(format!(
-                "an array of shape {given:?} for input `{}`, which takes {} rows at a time: {rest} are left over",
-                spec.name, want[0]
-            )));
-        }
-        None => {
-            return Err(Error::Input(format!(
-                "an array of shape {given:?} does not fit input `{}` of shape {want:?} (or several along a first axis)",
-                spec.name
-            )));
-        }
-    };
-    if count == 0 {
-        return Err(Error::Input("the array holds no sample".into()));
+    if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)?) {
+        return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| image::no_image(spec, &e));
     }
-    if let Some(v) = array.data.iter().find(|v| !v.is_finite()) {
-        return Err(Error::Input(format!("the array holds {v}")));
+    match samples(&array.to_f32(), &spec.name, &spec.shape) {
+        Ok((samples, 0)) => Ok(samples),
+        Ok((_, rest)) => Err(Error::Input(format!(
+            "an array of shape {:?} for input `{}`, which takes {} rows at a time: {rest} are left over",
+            &array.shape[..],
+            spec.name,
+            spec.shape.first().copied().unwrap_or(1)
+        ))),
+        Err(e) => Err(Error::Input(e.to_string())),
     }
-    let len = array.data.len() / count;
-    Ok(array.data.chunks(len.max(1)).map(|c| Tensor::new(want, c.to_vec())).collect())
 }
 
 #[cfg(test)]
@@ -203,27 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_or_several_with_or_without_the_batch_axis() {
-        let spec = spec("x", &[1, 2, 3]);
-        for (shape, count) in [(&[1, 2, 3][..], 1), (&[2, 3], 1), (&[4, 2, 3], 4), (&[4, 1, 2, 3], 4)] {
-            let samples = split(array(shape), &spec).unwrap();
-            assert_eq!(samples.len(), count, "{shape:?}");
-            assert!(samples.iter().all(|t| t.shape == spec.shape));
-            assert_eq!(samples[count - 1].data[5], (count * 6 - 1) as f32);
-        }
-        for wrong in [&[3, 2][..], &[6], &[0, 2, 3], &[1, 1, 1, 2, 3]] {
-            assert!(matches!(split(array(wrong), &spec), Err(Error::Input(_))), "{wrong:?}");
-        }
-        assert!(split(Tensor::new(&[2, 3], vec![f32::NAN; 6]), &spec).is_err());
-    }
-
-    #[test]
-    fn an_input_without_a_batch_axis_takes_whole_values_and_a_batch_takes_rows() {
-        let vectors = split(array(&[3, 2]), &spec("x", &[2])).unwrap();
-        assert_eq!((vectors.len(), &vectors[1].data[..]), (3, &[2.0, 3.0][..]));
-        let batches = split(array(&[4, 3]), &spec("x", &[2, 3])).unwrap();
-        assert_eq!((batches.len(), batches[1].data[0]), (2, 6.0));
-        let error = split(array(&[5, 3]), &spec("x", &[2, 3])).unwrap_err().to_string();
+    fn rows_of_a_batch_are_not_lost() {
+        let read = |shape: &[usize]| {
+            array_samples(&write_f32(&array(shape)), &spec("x", &[2, 3]), &ImageOptions::default())
+        };
+        assert_eq!(read(&[4, 3]).unwrap()[1].data[0], 6.0);
+        let error = read(&[5, 3]).unwrap_err().to_string();
         assert!(error.contains("takes 2 rows at a time: 1 are left over"), "{error}");
     }
 
@@ -252,6 +221,14 @@ mod tests {
         let spec = spec("x", &[1, 1, 2, 2]);
         let said = ImageOptions { divisor: Some(255.0), ..ImageOptions::default() };
         assert_eq!(array_samples(&file, &spec, &said).unwrap()[0].data, [0.0, 0.2, 0.4, 1.0]);
-        assert!(array_samples(&file, &spec, &ImageOptions::default()).is_err());
+        // One divisor, whoever is asked: that of `picc`.
+        let mean = ImageOptions { mean: Some(vec![0.2]), ..ImageOptions::default() };
+        assert_eq!(array_samples(&file, &spec, &mean).unwrap()[0].data, [-0.2, 0.0, 0.2, 0.8]);
+        let values = array_samples(&file, &spec, &ImageOptions::default()).unwrap();
+        assert_eq!(values[0].data, [0.0, 51.0, 102.0, 255.0]);
+        // Values are no pixels: what is said about images would do nothing.
+        let floats = write_f32(&array(&[2, 2]));
+        let error = array_samples(&floats, &spec, &mean).unwrap_err().to_string();
+        assert!(error.contains("leave the options away"), "{error}");
     }
 }

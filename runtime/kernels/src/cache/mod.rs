@@ -4,6 +4,9 @@
 //! that nobody else can write; a symbolic link in their place is refused. The digest in a file finds damage; it is not
 //! keyed, because somebody who can write the user's files has the user's rights already. Whatever does not fit is made
 //! anew.
+//!
+//! Files take 256 MiB at most: whoever adds one beyond that removes those that were used longest ago. The folder may be
+//! removed at any time.
 
 #[cfg(unix)]
 mod unix;

@@ -20,4 +20,8 @@ impl Cache {
     pub(crate) fn store(&self, _key: &Key, _code: &Code) -> Result<(), String> {
         match *self {}
     }
+
+    pub(crate) fn trim(&self) -> Result<(), String> {
+        match *self {}
+    }
 }

@@ -2,7 +2,10 @@
 
 use super::{Key, MAX_CODE, decode, encode};
 use crate::lower::Code;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, fstat, futimens, open, openat,
+    renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
@@ -10,13 +13,21 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A directory of the current user with machine code of kernels.
 #[derive(Debug)]
 pub struct Cache {
     dir: OwnedFd,
     path: PathBuf,
+    most: u64,
 }
+
+/// Bytes of all files, unless something else is asked for: some thousand kernels, of a few dozen models.
+const MOST: u64 = 256 << 20;
+
+/// A part file that is as old belongs to a process that was killed.
+const ABANDONED_SECONDS: i64 = 3600;
 
 impl Cache {
     /// `PICC_KERNEL_CACHE` if set (`off`: none), else `$XDG_CACHE_HOME/picc/kernels`, else `~/.cache/picc/kernels`. None
@@ -46,7 +57,41 @@ impl Cache {
         let fd = open(dir, flags, Mode::empty()).map_err(|e| fail(e.to_string()))?;
         let stat = fstat(&fd).map_err(|e| fail(e.to_string()))?;
         ours(&stat, FileType::Directory).map_err(fail)?;
-        Ok(Cache { dir: fd, path: dir.to_owned() })
+        Ok(Cache { dir: fd, path: dir.to_owned(), most: MOST })
+    }
+
+    /// The same with files of at most `most` bytes together.
+    #[must_use]
+    pub fn holding(self, most: u64) -> Cache {
+        Cache { most, ..self }
+    }
+
+    /// Removes what was used longest ago, until what is left fits with a quarter to spare. Nobody else's files are touched;
+    /// another process that just read a file keeps it.
+    pub(crate) fn trim(&self) -> Result<(), String> {
+        let fail = |e: Errno| format!("kernel cache {}: {e}", self.path.display());
+        let mut files = Vec::new();
+        for entry in Dir::read_from(&self.dir).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name().to_owned();
+            // Another process may have removed it since.
+            let Ok(stat) = statat(&self.dir, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            if ours(&stat, FileType::RegularFile).is_ok() {
+                files.push((stat.st_mtime, u64::try_from(stat.st_size).unwrap_or(0), name));
+            }
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, size, _)| size).sum();
+        let abandoned =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64) - ABANDONED_SECONDS;
+        let full = bytes > self.most;
+        for (used, size, name) in files {
+            let part = name.to_bytes().starts_with(b".") && used < abandoned;
+            if part || full && bytes > self.most / 4 * 3 {
+                let _gone_already = unlinkat(&self.dir, &name, AtFlags::empty());
+                bytes -= size;
+            }
+        }
+        Ok(())
     }
 
     #[must_use]
@@ -66,6 +111,9 @@ impl Cache {
         };
         let stat = fstat(&fd).map_err(|e| fail(e.to_string()))?;
         ours(&stat, FileType::RegularFile).map_err(fail)?;
+        // The time of last use, by which [`Cache::trim`] chooses.
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let _only_less_exact = futimens(&fd, &Timestamps { last_access: now, last_modification: now });
         let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(MAX_CODE));
         File::from(fd).take(MAX_CODE as u64).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
         decode(key, &bytes).map(Some).ok_or_else(|| fail("damaged".to_owned()))

@@ -1,5 +1,6 @@
 //! From a graph to steps: constants folded, weights packed, elementwise operators joined to what they follow.
 
+use super::Left;
 use super::chain::{Binary, Link, Operand, pattern};
 use super::facts::facts;
 use crate::micro::{Known, PackedConv, PackedRight};
@@ -78,15 +79,15 @@ pub(super) enum Errors {
 pub(super) struct Built {
     /// One for every node whose value is needed as a whole.
     pub steps: Vec<Option<Step>>,
-    /// Whether constants are in the ranges that are claimed for them.
-    pub claims_hold: bool,
+    /// Constants that are not in the ranges that are claimed for them.
+    pub left: Vec<Left>,
 }
 
 pub(super) fn build(graph: &Graph, weights: &RingWeights, errors: Errors) -> Result<Built, EvalError> {
     let constants = constants(graph, weights)?;
     let facts = facts(graph);
     let uses = uses(graph);
-    let mut claims_hold = true;
+    let mut left = Vec::new();
     let mut steps: Vec<Option<Step>> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.iter() {
         let error = |error: TypeError| EvalError::Node { id, op: node.op.name(), name: node.name.clone(), error };
@@ -96,7 +97,8 @@ pub(super) fn build(graph: &Graph, weights: &RingWeights, errors: Errors) -> Res
         let step = match &constants[id.index()] {
             Some(value) => {
                 if let (Op::Assume(claim), Some(value)) = (&node.op, value.as_ring()) {
-                    claims_hold &= value.data.iter().all(|v| (claim.lo..=claim.hi).contains(v));
+                    let values = value.data.iter().filter(|v| !(claim.lo..=claim.hi).contains(*v)).count() as u64;
+                    left.extend((values > 0).then_some(Left { node: id, values }));
                 }
                 Step::new(id, Base::Constant(value.clone()))
             }
@@ -121,7 +123,7 @@ pub(super) fn build(graph: &Graph, weights: &RingWeights, errors: Errors) -> Res
         steps.push(Some(step));
     }
     last_uses(graph, &mut steps);
-    Ok(Built { steps, claims_hold })
+    Ok(Built { steps, left })
 }
 
 /// Values that do not depend on any input.
@@ -227,7 +229,6 @@ fn link(
             Op::ReluOt(op) if op.skip_low > 0 => {
                 Some(Link::ReluShares { node: id, ring: from, skip_low: op.skip_low })
             }
-            Op::Assume(claim) => Some(Link::Claim { lo: claim.lo, hi: claim.hi }),
             _ => None,
         };
         if shares.is_some() {
@@ -242,9 +243,8 @@ fn link(
         Op::Neg(_) => Some((first, Some(Link::Neg { unused }))),
         Op::Shl(op) => Some((first, Some(Link::Shl { bits: op.bits.into(), unused }))),
         Op::Reduce(_) => Some((first, Some(Link::Wrap { unused }))),
-        Op::Extend(_) | Op::ExtendOt(_) | Op::Assume(_) | Op::Share(_) | Op::Reveal(_) | Op::Reshape(_) => {
-            Some((first, None))
-        }
+        Op::Assume(claim) => Some((first, Some(Link::Claim { node: id, lo: claim.lo, hi: claim.hi }))),
+        Op::Extend(_) | Op::ExtendOt(_) | Op::Share(_) | Op::Reveal(_) | Op::Reshape(_) => Some((first, None)),
         Op::Add(_) => two(Binary::Add, Binary::Add),
         Op::Sub(_) => two(Binary::Sub, Binary::SubFrom),
         Op::Mul(_) | Op::MulOt(_) => two(Binary::Mul, Binary::Mul),

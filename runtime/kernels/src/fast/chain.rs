@@ -1,8 +1,11 @@
 //! Elementwise operators that follow one another, applied to a stretch of a tensor while it is in the cache.
 
+use super::Left;
 use crate::micro::{Loops, vectorized};
 use picc_ir::eval::Shares;
 use picc_ir::{Id, Tensor};
+use smallvec::SmallVec;
+use std::marker::PhantomData;
 
 /// Elements that all links of a chain see before the next ones.
 const STRETCH: usize = 2048;
@@ -48,8 +51,9 @@ pub(super) enum Link {
         ring: u8,
         skip_low: u8,
     },
-    /// A range that is claimed: values stay as they are.
+    /// A range that `node` claims: values stay as they are, and those outside are counted.
     Claim {
+        node: Id,
         lo: i64,
         hi: i64,
     },
@@ -85,39 +89,59 @@ pub(super) fn pattern(constant: &Tensor<i64>, shape: &[usize]) -> Option<Operand
     Some(Operand::Pattern { values: constant.data.clone(), inner: shape[end..].iter().product() })
 }
 
-/// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Says whether every claim holds.
-pub(super) fn apply<'a>(links: &[Link], data: &mut [i64], seed: u64, node: impl Fn(Id) -> &'a [i64]) -> bool {
-    links.is_empty() || vectorized(Chain { links, data, seed, node })
+/// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Adds to `left` how many values leave
+/// each range that is claimed.
+pub(super) fn apply<'a>(
+    links: &[Link],
+    data: &mut [i64],
+    seed: u64,
+    node: impl Fn(Id) -> &'a [i64],
+    left: &mut Vec<Left>,
+) {
+    if links.is_empty() {
+        return;
+    }
+    let mut counts: SmallVec<[u64; 8]> = SmallVec::from_elem(0, links.len());
+    vectorized(Chain { links, data, seed, node, counts: &mut counts, operands: PhantomData });
+    for (link, values) in links.iter().zip(counts) {
+        if let Link::Claim { node, .. } = *link
+            && values > 0
+        {
+            left.push(Left { node, values });
+        }
+    }
 }
 
-struct Chain<'a, F> {
-    links: &'a [Link],
-    data: &'a mut [i64],
+struct Chain<'a, 'b, F> {
+    links: &'b [Link],
+    data: &'b mut [i64],
     seed: u64,
     node: F,
+    /// For each link the values that leave its range.
+    counts: &'b mut [u64],
+    operands: PhantomData<&'a [i64]>,
 }
 
-impl<'a, F: Fn(Id) -> &'a [i64]> Loops for Chain<'_, F> {
-    type Out = bool;
+impl<'a, F: Fn(Id) -> &'a [i64]> Loops for Chain<'a, '_, F> {
+    type Out = ();
 
     #[inline(always)]
-    fn run(self) -> bool {
-        let mut holds = true;
+    fn run(self) {
         for (n, stretch) in self.data.chunks_mut(STRETCH).enumerate() {
-            for link in self.links {
-                holds &= link.apply(stretch, n * STRETCH, self.seed, &self.node);
+            for (link, count) in self.links.iter().zip(&mut *self.counts) {
+                *count += link.apply(stretch, n * STRETCH, self.seed, &self.node);
             }
         }
-        holds
     }
 }
 
 impl Link {
+    /// How many values leave the range that it claims, if it claims one.
     #[inline(always)]
-    fn apply<'a>(&self, x: &mut [i64], start: usize, seed: u64, node: &impl Fn(Id) -> &'a [i64]) -> bool {
+    fn apply<'a>(&self, x: &mut [i64], start: usize, seed: u64, node: &impl Fn(Id) -> &'a [i64]) -> u64 {
         match *self {
-            Link::Claim { lo, hi } => {
-                return x.iter().fold(true, |all, v| all & (lo <= *v) & (*v <= hi));
+            Link::Claim { lo, hi, .. } => {
+                return x.iter().map(|v| u64::from((*v < lo) | (*v > hi))).sum();
             }
             Link::TruncShares { node, ring, shift } => Shares::new(seed, node).truncate(start, x, ring, shift),
             Link::Coins { node, ring } => Shares::new(seed, node).coins(start, x, ring),
@@ -142,7 +166,7 @@ impl Link {
                 }
             }
         }
-        true
+        0
     }
 }
 

@@ -27,12 +27,20 @@ pub type Inputs = BTreeMap<String, Tensor<i64>>;
 /// Outputs of one evaluation, in the graph's order.
 pub type Outputs = Vec<(String, Value)>;
 
-/// One evaluation with the errors of a private run.
+/// One evaluation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Noisy {
+pub struct Evaluation {
     pub outputs: Outputs,
-    /// Whether a value left the range that an `assume` claims.
-    pub left_its_range: bool,
+    /// Where values left a range that an `assume` claims, in the order of the nodes; empty if the program keeps its promises.
+    pub left: Vec<Left>,
+}
+
+/// Values that are not in the range that a node claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The `assume`.
+    pub node: Id,
+    pub values: u64,
 }
 
 /// Most inputs that go through a step together, and elements of a value of them all.
@@ -43,7 +51,7 @@ const ELEMENTS: usize = 1 << 18;
 pub struct Runner {
     graph: Graph,
     steps: Vec<Option<Step>>,
-    claims_hold: bool,
+    left: Vec<Left>,
     together: usize,
 }
 
@@ -63,7 +71,7 @@ impl SharesRunner {
     ///
     /// # Errors
     /// If an input is missing or does not fit.
-    pub fn run_many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Noisy>, EvalError> {
+    pub fn run_many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Evaluation>, EvalError> {
         self.0.many(inputs)
     }
 }
@@ -101,35 +109,35 @@ impl Runner {
         runs.into_iter().next().map(|run| run.outputs).ok_or_else(|| self.failed(Id(0), "no output"))
     }
 
-    /// Many evaluations, on all threads of the current rayon pool; outputs are in the order of the inputs.
+    /// Many evaluations, on all threads of the current rayon pool, in the order of the inputs.
     ///
     /// # Errors
     /// If an input is missing or does not fit.
-    pub fn run_many(&self, inputs: &[Inputs]) -> Result<Vec<Outputs>, EvalError> {
+    pub fn run_many(&self, inputs: &[Inputs]) -> Result<Vec<Evaluation>, EvalError> {
         let seeded: Vec<(&Inputs, u64)> = inputs.iter().map(|i| (i, 0)).collect();
-        Ok(self.many(&seeded)?.into_iter().map(|run| run.outputs).collect())
+        self.many(&seeded)
     }
 
     fn with(graph: &Graph, weights: &RingWeights, errors: Errors) -> Result<Runner, EvalError> {
-        let Built { steps, claims_hold } = build(graph, weights, errors)?;
+        let Built { steps, left } = build(graph, weights, errors)?;
         let largest = graph.nodes.iter().map(|n| n.ty.len()).max().unwrap_or(1);
         let together = (ELEMENTS / largest.max(1)).clamp(1, TOGETHER);
-        Ok(Runner { graph: graph.clone(), steps, claims_hold, together })
+        Ok(Runner { graph: graph.clone(), steps, left, together })
     }
 
-    fn many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Noisy>, EvalError> {
+    fn many(&self, inputs: &[(&Inputs, u64)]) -> Result<Vec<Evaluation>, EvalError> {
         let share = inputs.len().div_ceil(rayon::current_num_threads()).max(1);
         let batches = inputs.par_chunks(self.together.min(share)).map(|batch| self.batch(batch, false));
         Ok(batches.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    fn batch(&self, inputs: &[(&Inputs, u64)], threads: bool) -> Result<Vec<Noisy>, EvalError> {
-        let mut holds = vec![self.claims_hold; inputs.len()];
+    fn batch(&self, inputs: &[(&Inputs, u64)], threads: bool) -> Result<Vec<Evaluation>, EvalError> {
+        let mut left = vec![self.left.clone(); inputs.len()];
         let mut values: Vec<Option<Held>> = self.steps.iter().map(|_| None).collect();
         for (i, step) in self.steps.iter().enumerate() {
             let Some(step) = step else { continue };
             let id = Id(i as u32);
-            let held = self.step(id, step, inputs, &mut values, &mut holds, threads)?;
+            let held = self.step(id, step, inputs, &mut values, &mut left, threads)?;
             values[i] = Some(held);
             for read in step.reads(&self.graph).into_iter().chain([id]) {
                 let over = self.steps[read.index()].as_ref().is_none_or(|s| s.last_use <= i);
@@ -148,11 +156,12 @@ impl Runner {
             };
             value.map(|v| (name.clone(), v)).ok_or_else(missing)
         };
-        let run = |(of, holds): (usize, bool)| {
+        let run = |(of, mut left): (usize, Vec<Left>)| {
             let outputs = self.graph.outputs.iter().map(|o| output(of, o)).collect::<Result<_, _>>()?;
-            Ok(Noisy { outputs, left_its_range: !holds })
+            left.sort_by_key(|l| l.node);
+            Ok(Evaluation { outputs, left })
         };
-        holds.into_iter().enumerate().map(run).collect()
+        left.into_iter().enumerate().map(run).collect()
     }
 
     fn step(
@@ -161,7 +170,7 @@ impl Runner {
         step: &Step,
         inputs: &[(&Inputs, u64)],
         values: &mut [Option<Held>],
-        holds: &mut [bool],
+        left: &mut [Vec<Left>],
         threads: bool,
     ) -> Result<Held, EvalError> {
         let count = inputs.len();
@@ -203,7 +212,7 @@ impl Runner {
                 products.collect::<Result<_, _>>().map_err(|e| self.failed(step.origin, e.to_string()))?
             }
         };
-        self.finish(id, step, begun, inputs, values, holds).map(Held::Each)
+        self.finish(id, step, begun, inputs, values, left).map(Held::Each)
     }
 
     /// Runs the links, and gives the value the shape of node `id`.
@@ -214,7 +223,7 @@ impl Runner {
         begun: Vec<Value>,
         inputs: &[(&Inputs, u64)],
         values: &[Option<Held>],
-        holds: &mut [bool],
+        left: &mut [Vec<Left>],
     ) -> Result<Vec<Value>, EvalError> {
         let mut others: Vec<(Id, Vec<&[i64]>)> = Vec::new();
         for link in &step.links {
@@ -228,7 +237,7 @@ impl Runner {
             done.push(match value {
                 Value::Ring(mut t) => {
                     let of = |id: Id| others.iter().find(|(other, _)| *other == id).map_or(&[][..], |(_, v)| v[i]);
-                    holds[i] &= apply(&step.links, &mut t.data, inputs[i].1, of);
+                    apply(&step.links, &mut t.data, inputs[i].1, of, &mut left[i]);
                     t.shape.clone_from(shape);
                     Value::Ring(t)
                 }

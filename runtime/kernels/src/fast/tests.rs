@@ -1,6 +1,6 @@
 //! Bit for bit what the interpreter says.
 
-use super::{Inputs, Noisy, Runner, SharesRunner};
+use super::{Evaluation, Inputs, Left, Runner, SharesRunner};
 use picc_ir::eval::{run_ring, run_shares};
 use picc_ir::geom::MatMulGeom;
 use picc_ir::mpc::rlwe::Hiding;
@@ -62,7 +62,12 @@ fn agrees(mut graph: Graph, r: &mut Random, every_output: bool) {
         inputs
     };
     let inputs = [inputs(), inputs(), inputs()];
-    let expected: Vec<_> = inputs.iter().map(|i| run_ring(&graph, i, &weights, &mut |_, _| ())).collect();
+    let mut left = vec![Vec::new(); inputs.len()];
+    let expected: Vec<_> = inputs
+        .iter()
+        .zip(&mut left)
+        .map(|(i, left)| run_ring(&graph, i, &weights, &mut |id, v| observe(&graph, id, v, left)))
+        .collect();
     let runner = match Runner::new(&graph, &weights) {
         Ok(runner) => runner,
         Err(e) => return assert!(expected.iter().all(Result::is_err), "{e}\n{graph}"),
@@ -79,24 +84,29 @@ fn agrees(mut graph: Graph, r: &mut Random, every_output: bool) {
     with_errors(&graph, &weights, &inputs);
     if let Ok(expected) = expected.into_iter().collect::<Result<Vec<_>, _>>() {
         let found = runner.run_many(&inputs).expect("each one runs");
-        let same = found.iter().zip(&expected).all(|(found, expected)| bits(found) == bits(expected));
+        let same = found.iter().zip(&expected).all(|(found, expected)| bits(&found.outputs) == bits(expected));
         assert!(same && found.len() == 3, "together, every {every_output}\n{graph}");
+        let claims: Vec<Vec<Left>> = found.into_iter().map(|run| run.left).collect();
+        assert_eq!(claims, left, "every {every_output}\n{graph}");
+    }
+}
+
+/// Counts what is outside the range that a node claims.
+fn observe(graph: &Graph, id: Id, value: &picc_ir::eval::Value, left: &mut Vec<Left>) {
+    if let (Op::Assume(claim), Some(v)) = (&graph.node(id).op, value.as_ring()) {
+        let values = v.data.iter().filter(|v| !(claim.lo..=claim.hi).contains(*v)).count() as u64;
+        left.extend((values > 0).then_some(Left { node: id, values }));
     }
 }
 
 /// The errors of a private run, seed by seed, and whether claims hold.
 fn with_errors(graph: &Graph, weights: &RingWeights, inputs: &[Inputs; 3]) {
     let expected = |(seed, inputs): (u64, &Inputs)| {
-        let mut left_its_range = false;
-        let mut observer = |id: Id, value: &picc_ir::eval::Value| {
-            if let (Op::Assume(claim), Some(v)) = (&graph.node(id).op, value.as_ring()) {
-                left_its_range |= v.data.iter().any(|v| !(claim.lo..=claim.hi).contains(v));
-            }
-        };
-        let outputs = run_shares(graph, inputs, weights, seed, &mut observer)?;
-        Ok(Noisy { outputs, left_its_range })
+        let mut left = Vec::new();
+        let outputs = run_shares(graph, inputs, weights, seed, &mut |id, v| observe(graph, id, v, &mut left))?;
+        Ok(Evaluation { outputs, left })
     };
-    let expected: Result<Vec<Noisy>, picc_ir::eval::EvalError> = (7..).zip(inputs).map(expected).collect();
+    let expected: Result<Vec<Evaluation>, picc_ir::eval::EvalError> = (7..).zip(inputs).map(expected).collect();
     let runner = SharesRunner::new(graph, weights).expect("complete");
     let seeded: Vec<(&Inputs, u64)> = inputs.iter().zip(7..).collect();
     match (runner.run_many(&seeded), expected) {

@@ -150,6 +150,9 @@ impl Jit {
             report.notes.extend(note);
             codes.push(code);
         }
+        if report.cached < report.distinct {
+            report.notes.extend(self.cache.as_ref().and_then(|cache| cache.trim().err()));
+        }
         let (memory, offsets) = CodeMemory::new(codes.iter())?;
         let memory = Arc::new(memory);
         let compiled =

@@ -102,3 +102,44 @@ fn a_directory_that_others_may_write_is_no_cache() {
     assert!(Cache::at(&link).is_err());
     assert!(Cache::at(&dir).is_ok());
 }
+
+/// However many kernels are compiled, the oldest ones make room.
+#[test]
+fn the_oldest_files_make_room() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("k");
+    compile(&dir);
+    let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
+    let all = files(&dir);
+    let bytes: u64 = all.iter().map(size).sum();
+    let age = |path: &Path, seconds: u64| {
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    all.iter().enumerate().for_each(|(i, path)| age(path, 1000 - i as u64));
+    // What a killed process left, and what one that runs now is writing.
+    let [left, now] = [".left.1.1", ".now.1.1"].map(|name| dir.join(name));
+    for part in [&left, &now] {
+        fs::write(part, b"part").unwrap();
+        mode(part, 0o600);
+    }
+    age(&left, 100_000);
+    // Reading a file makes it the youngest.
+    let jit = Jit::with_cache(Some(Cache::at(&dir).unwrap().holding(bytes - 1))).unwrap();
+    let kernels = kernels();
+    let oldest = (0..5).find(|&i| {
+        let before = fs::metadata(&all[0]).unwrap().modified().unwrap();
+        jit.compile(&[&kernels[i]]).unwrap();
+        fs::metadata(&all[0]).unwrap().modified().unwrap() != before
+    });
+    assert!(oldest.is_some(), "none of the kernels has the oldest file");
+    assert_eq!(files(&dir).len(), 7, "nothing was added, so nothing makes room");
+    all.iter().skip(1).enumerate().for_each(|(i, path)| age(path, 1000 - i as u64));
+    // A sixth kernel.
+    let other = verify(testing::kernel(77)).unwrap();
+    jit.compile(&[&other]).unwrap();
+    let rest = files(&dir);
+    assert!(rest.iter().map(size).sum::<u64>() < bytes);
+    assert!(rest.contains(&all[0]) && !rest.contains(&all[1]), "the one that was read stays, the oldest goes");
+    assert!(!rest.contains(&left) && rest.contains(&now));
+}
