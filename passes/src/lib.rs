@@ -45,5 +45,5 @@ pub use erase::erase_protocols;
 pub use error::CompileError;
 pub use predict::{Prediction, predict};
 pub use ranges::{Bound, Source};
-pub use report::{Report, Row};
+pub use report::{Report, Row, decimal};
 pub use segment::segments;

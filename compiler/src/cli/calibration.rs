@@ -28,10 +28,10 @@ pub fn read_samples(path: &Path, inputs: &[ImportedInput]) -> Result<Vec<Sample>
             None if arrays.len() == 1 && inputs.len() == 1 => &arrays[0].1,
             None => {
                 let names: Vec<&str> = arrays.iter().map(|(n, _)| n.as_str()).collect();
+                let there = if names.is_empty() { "no array at all".to_owned() } else { names.join(", ") };
                 return Err(bad(format!(
-                    "no array named `{}`, the model's input; found: {}",
-                    input.name,
-                    names.join(", ")
+                    "no array named `{}`, the model's input; the archive holds {there}",
+                    input.name
                 )));
             }
         };

@@ -2,6 +2,7 @@
 
 use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs, Shapes};
 use super::calibration::{Sample, read_samples};
+use super::explain::Record;
 use super::files::{write_public, write_secret};
 use super::kernels::{self, Form};
 use super::labels::Labels;
@@ -83,6 +84,8 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         }
         Some(Emit::Real) | None => {}
     }
+    let record = options.profile.as_ref();
+    let record = record.map(|p| Record::new(p, &compiled, samples.len(), rewritten.as_ref()));
     if let Some(output) = &args.output {
         // The secret half first: a program without its weights is of no use, weights without a program do no harm.
         let weights = write_weights(&compiled.weights, compiled.program.digest());
@@ -91,12 +94,12 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         if rewritten.is_some() {
             retrain::write(output, &imported)?;
         }
-        if let Some(profile) = &options.profile {
-            explain::write(output, profile, &compiled, rewritten.as_ref())?;
+        if let Some(record) = &record {
+            explain::write(output, record)?;
         }
     }
     if let (Some(path), Some(prediction)) = (&args.report, &compiled.report.prediction) {
-        report::write(path, &compiled.program, prediction, compiled.explanation.as_ref(), None)?;
+        report::write(path, &compiled.program, prediction, record.as_ref(), None)?;
     }
     for warning in &compiled.report.warnings {
         eprintln!("warning: {warning}");
