@@ -1,15 +1,16 @@
 //! What a deployment decides: rewrites and protocols of a ring graph, and the field of the OT extension.
 
 use crate::compile::{Linear, Options};
-use crate::egraph::{Explanation, Family, RuleOptions, optimize};
+use crate::egraph::{Explanation, Family, Inference, Optimized, RuleOptions, Totals, optimize};
 use crate::error::{CompileError, Result};
 use crate::lower::{Protocols, attach_tail, lower};
-use crate::predict::cheapest_field;
+use crate::predict::{cheapest_field, predict};
 use crate::reveal::{rounded, rounding};
-use picc_ir::Graph;
 use picc_ir::cost::profile::{Picos, Profile};
+use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
 use picc_ir::weights::RingWeights;
+use picc_ir::{Graph, TypeError};
 
 /// As a family of rewrites: the plain lowering, one protocol for each kind of node, as without a profile.
 pub const NO_PASSES: &str = "none";
@@ -49,26 +50,52 @@ pub(crate) fn choose(
         let program = Program { softspoken_k, ..program };
         return Ok(Chosen { program, weights, explanation: None, profile: Some(profile.over_field(softspoken_k)) });
     };
-    let optimized = |k: u8| -> Result<(Chosen, Picos)> {
+    let optimized = |k: u8| -> Result<(Candidate, Picos)> {
         let profile = profile.over_field(k);
         let o = optimize(ring_graph, &weights, &profile, &rewrites)?;
         let graph = attach_tail(&rounded(&o.graph, &shifts, options.radix)?, tail)?;
         let program = Program { graph, softspoken_k: k, ..draft.clone() };
         let (_, price) = cheapest_field(&program, &profile)?;
-        Ok((
-            Chosen { program, weights: o.weights, explanation: Some(o.explanation), profile: Some(profile) },
-            price,
-        ))
+        Ok((Candidate { program, optimized: o, profile }, price))
     };
     let (best, price) = optimized(first)?;
     let (k, _) = cheapest_field(&best.program, profile)?;
     if k != first {
         let (again, other) = optimized(k)?;
         if other < price {
-            return Ok(again);
+            return again.chosen(tail);
         }
     }
-    Ok(best)
+    best.chosen(tail)
+}
+
+/// The best program over one field of the OT extension.
+struct Candidate {
+    program: Program,
+    optimized: Optimized,
+    profile: Profile,
+}
+
+impl Candidate {
+    /// Prices the programs that it is compared with as it is priced itself.
+    fn chosen(self, tail: &Graph) -> Result<Chosen> {
+        let Candidate { program, optimized, profile } = self;
+        let Optimized { weights, mut explanation, plain, alone, .. } = optimized;
+        let whole =
+            |graph: &Graph| inference(&Program { graph: attach_tail(graph, tail)?, ..program.clone() }, &profile);
+        explanation.inference = Some(Inference { before: whole(&plain)?, after: inference(&program, &profile)? });
+        for (alone, graph) in explanation.alone.iter_mut().zip(&alone) {
+            alone.inference = Some(whole(graph)?);
+        }
+        Ok(Chosen { program, weights, explanation: Some(explanation), profile: Some(profile) })
+    }
+}
+
+/// What one inference takes in all.
+fn inference(program: &Program, profile: &Profile) -> Result<Totals> {
+    let fail = |e: TypeError| CompileError::Internal(format!("the program has no price: {e}"));
+    let cost = program_cost(program).map_err(fail)?;
+    Ok(Totals::whole(&cost, &predict(program, profile)?))
 }
 
 fn protocols(options: &Options, softspoken_k: u8) -> Protocols {

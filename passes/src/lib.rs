@@ -47,7 +47,7 @@ pub use erase::erase_protocols;
 pub use error::CompileError;
 pub use predict::{Prediction, predict};
 pub use ranges::{Bound, Source};
-pub use report::{Report, Row};
+pub use report::{Report, Row, decimal};
 pub use reveal::{ParseRevealError, Reveal};
 pub use segment::segments;
 pub use tail::{hidden_functions, learns};

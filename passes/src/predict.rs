@@ -22,6 +22,9 @@ pub struct Prediction {
     pub setup_seconds: f64,
     /// One for each node of the program, with its share of the OT extension.
     pub nodes: Vec<f64>,
+    /// The same without the OT extension: what a run measures at the node.
+    #[serde(default)]
+    pub own: Vec<f64>,
     /// One for each node of the program: its messages and its share of the OT extension.
     pub bytes: Vec<u64>,
     pub memory: PeakMemory,
@@ -60,12 +63,18 @@ pub fn predict(program: &Program, profile: &Profile) -> Result<Prediction> {
     let spent = Spent::of(&program.graph, &schedule);
     let bytes = spent.nodes.iter().map(|(cost, _)| profile.bytes(cost)).collect();
     let nodes = spent.nodes.iter().map(|(cost, work)| seconds(profile.price(cost, work))).collect();
+    let own = spent.nodes.iter().map(|(cost, work)| {
+        let messages = Cost { cots: CotDemand::default(), ..*cost };
+        seconds(profile.price(&messages, work))
+    });
+    let own = own.collect();
     let (cots, work) = spent.total();
     Ok(Prediction {
         profile: profile.name.clone(),
         seconds: seconds(profile.price_exact(cost.inference(), cots, &work)),
         setup_seconds: seconds(profile.price_exact(cost.setup, CotDemand::default(), &Work::default())),
         nodes,
+        own,
         bytes,
         memory: peak_memory(&program.graph, &schedule),
     })

@@ -6,7 +6,7 @@ use crate::choose::{Chosen, choose};
 use crate::compile::{Compiled, FRAC, Linear, Options, check};
 use crate::compose::{Composed, compose};
 use crate::depthwise::depthwise;
-use crate::egraph::Explanation;
+use crate::egraph::{Explanation, Totals};
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::{Builder, uses};
@@ -90,7 +90,15 @@ impl Prepared {
         // Layers are composed by what they cost alone; the whole program has the last word.
         let plain = compiled(Prepared::as_it_is(graph, weights, options, calibration)?)?;
         let seconds = |c: &Compiled| c.explanation.as_ref().map_or(f64::INFINITY, |e| e.after.seconds);
-        Ok(if seconds(&plain.1) < seconds(&composed.1) { plain } else { composed })
+        if seconds(&plain.1) < seconds(&composed.1) {
+            return Ok(plain);
+        }
+        let mut composed = composed;
+        // To compose layers is a rewrite: what is saved is counted from the model as it came.
+        if let (Some(explanation), Some(plain)) = (&mut composed.1.explanation, &plain.1.explanation) {
+            explanation.compare_with(plain);
+        }
+        Ok(composed)
     }
 
     fn new(
@@ -290,6 +298,13 @@ fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lower
     };
     let (rows, cost) = price(&program)?;
     let prediction = profile.as_ref().map(|p| predict(&program, p)).transpose()?;
+    let mut explanation = explanation;
+    // Comparisons without low bits came after the choice.
+    if let (Some(explained), Some(prediction)) = (&mut explanation, &prediction)
+        && let Some(inference) = &mut explained.inference
+    {
+        inference.after = Totals::whole(&cost, prediction);
+    }
     let mut warnings: Vec<String> = model.warnings.iter().chain(&bounds.warnings).cloned().collect();
     if options.linear == Linear::Preprocessed {
         warnings.push(PRICED_ONLY.to_owned());

@@ -57,8 +57,37 @@ pub(crate) fn price(program: &Program) -> Result<(Vec<Row>, ProgramCost)> {
     Ok((rows, scheduled_cost(program, &schedule).map_err(fail)?))
 }
 
+/// `value` with so many decimals, and never as a negative zero, which a sum of nothing and tiny differences make.
+#[must_use]
+pub fn decimal(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let zero = text.strip_prefix('-').filter(|t| t.chars().all(|c| matches!(c, '0' | '.')));
+    zero.map(str::to_owned).unwrap_or(text)
+}
+
 /// Bounds of the values that are computed, by ONNX node.
 pub(crate) fn ranges(graph: &Graph, bounds: &[Bound]) -> Vec<(String, Bound)> {
     let computed = graph.iter().filter(|(id, _)| !is_known(graph, *id));
     computed.map(|(id, node)| (node.name.clone(), bounds[id.index()])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_zero_is_negative() {
+        let nothing: f64 = [].iter().sum();
+        for (value, decimals, text) in [
+            (nothing, 1, "0.0"),
+            (-0.04, 1, "0.0"),
+            (-0.06, 1, "-0.1"),
+            (-0.000_04, 4, "0.0000"),
+            (-0.4, 0, "0"),
+            (-10.0, 0, "-10"),
+            (2.5, 2, "2.50"),
+        ] {
+            assert_eq!(decimal(value, decimals), text, "{value}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs};
 use super::calibration::{Sample, read_samples};
+use super::explain::Record;
 use super::files::Files;
 use super::kernels::{self, Form};
 use super::labels::Labels;
@@ -73,7 +74,9 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     }
     progress.finish_and_clear();
     // Before anything is printed: a reader that leaves early ends this process.
-    files.write(&compiled, options.profile.as_ref(), &imported, rewritten.as_ref())?;
+    let record = options.profile.as_ref();
+    let record = record.map(|p| Record::new(p, &compiled, samples.len(), rewritten.as_ref()));
+    files.write(&compiled, record.as_ref(), rewritten.is_some().then_some(&imported))?;
 
     match args.emit {
         Some(Emit::Canonical) => println!("{}", compiled.canonical),

@@ -2,12 +2,13 @@
 
 use super::Failure;
 use super::args::Explain;
+use crate::report::Known;
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::Program;
 use picc_passes::Compiled;
 use picc_passes::accuracy::Accuracy;
 use picc_passes::egraph::Explanation;
-use picc_passes::retrain;
+use picc_passes::{decimal, retrain};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -15,18 +16,21 @@ use std::path::{Path, PathBuf};
 
 /// The deployment that a program was compiled for, and what was chosen.
 #[derive(Serialize, Deserialize)]
-struct Record {
+pub(super) struct Record {
     /// Digest of the program, in hexadecimal.
     program: String,
-    profile: Profile,
+    pub profile: Profile,
     /// Absent from a plain lowering, where nothing was chosen.
-    explanation: Option<Explanation>,
+    pub explanation: Option<Explanation>,
     /// Under an accuracy budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    accuracy: Option<Accuracy>,
+    pub accuracy: Option<Accuracy>,
     /// How the model was rewritten before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retrain: Option<retrain::Report>,
+    /// What the compiler knows and the program must not say.
+    #[serde(flatten)]
+    pub known: Known,
 }
 
 /// Where the record of a program is.
@@ -38,33 +42,35 @@ fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The record that lies beside the program.
-pub fn record(
-    profile: &Profile,
-    compiled: &Compiled,
-    rewritten: Option<&retrain::Report>,
-) -> Result<Vec<u8>, Failure> {
-    let Compiled { program, explanation, accuracy, .. } = compiled;
-    let record = Record {
-        program: hex(program.digest()),
-        profile: profile.clone(),
-        explanation: explanation.clone(),
-        accuracy: accuracy.clone(),
-        retrain: rewritten.cloned(),
-    };
-    serde_json::to_vec(&record).map_err(|e| Failure::File { path: "explain.json".into(), problem: e.to_string() })
-}
+impl Record {
+    /// Of a program that was compiled with so many calibration inputs.
+    pub fn new(
+        profile: &Profile,
+        compiled: &Compiled,
+        samples: usize,
+        rewritten: Option<&retrain::Report>,
+    ) -> Record {
+        let Compiled { program, explanation, accuracy, .. } = compiled;
+        Record {
+            program: hex(program.digest()),
+            profile: profile.clone(),
+            explanation: explanation.clone(),
+            accuracy: accuracy.clone(),
+            retrain: rewritten.cloned(),
+            known: Known::of(compiled, samples),
+        }
+    }
 
-/// What was chosen for a program, where a record of it lies beside it.
-pub fn explanation_of(path: &Path, program: &Program) -> Option<Explanation> {
-    let record: Record = serde_json::from_slice(&std::fs::read(beside(path)).ok()?).ok()?;
-    (record.program == hex(program.digest())).then_some(record.explanation).flatten()
-}
+    /// As it lies beside the program.
+    pub fn to_json(&self) -> Result<Vec<u8>, Failure> {
+        serde_json::to_vec(self).map_err(|e| Failure::File { path: "explain.json".into(), problem: e.to_string() })
+    }
 
-/// The deployment that a program was compiled for, where a record of it lies beside it.
-pub fn profile_of(path: &Path, program: &Program) -> Option<Profile> {
-    let record: Record = serde_json::from_slice(&std::fs::read(beside(path)).ok()?).ok()?;
-    (record.program == hex(program.digest())).then_some(record.profile)
+    /// The record of a program, where it lies beside it.
+    pub fn beside(path: &Path, program: &Program) -> Option<Record> {
+        let record: Record = serde_json::from_slice(&std::fs::read(beside(path)).ok()?).ok()?;
+        (record.program == hex(program.digest())).then_some(record)
+    }
 }
 
 pub fn run(args: &Explain) -> Result<(), Failure> {
@@ -119,7 +125,12 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
         let rewritten = retrain.iter().flat_map(|r| r.choices.iter().map(|c| c.node.as_str()));
         let names: BTreeSet<&str> = regions.chain(changes).chain(rewritten).collect();
         let names: Vec<&str> = names.into_iter().collect();
-        return Err(bad(&args.program, format!("no node `{name}`; there are {}", names.join(", "))));
+        let there = if names.is_empty() {
+            "the record names none".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        return Err(bad(&args.program, format!("no node `{name}`; {there}")));
     }
     if args.json {
         match (region, change, &choices[..]) {
@@ -132,18 +143,22 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     }
     for c in choices {
         println!(
-            "{name}\n  rewritten: {} ({}, {:?}), layer error {:.3}, {}",
+            "{name}\n  rewritten: {} ({}, {:?}), layer error {}, {}",
             c.rule,
             c.family.name(),
             c.class,
-            c.layer_error,
+            decimal(c.layer_error, 3),
             c.detail
         );
     }
     if let Some(region) = region {
         println!("{name}\n  before: {}\n  after:  {}", region.before, region.after);
         println!("  rules: {}", if region.chain.is_empty() { "none".to_owned() } else { region.chain.join(", ") });
-        println!("  protocols: {}", region.protocols.join(", "));
+        if region.protocols.is_empty() {
+            println!("  protocols: none, it sends nothing");
+        } else {
+            println!("  protocols: {}", region.protocols.join(", "));
+        }
     }
     if let Some(change) = change {
         println!("{}{change}", if region.is_some() { "  Approx: " } else { "" });

@@ -1,13 +1,12 @@
 //! The files that compiling writes: opened before it begins, and all there at its end, or none.
 
 use super::args::Compile;
+use super::explain::Record;
 use super::{Failure, explain, report, retrain};
 use crate::onnx::Imported;
 use picc_files::{Kind, Output, Outputs, Readers, Refused};
-use picc_ir::cost::profile::Profile;
 use picc_ir::weights::write_weights;
 use picc_passes::Compiled;
-use picc_passes::retrain::Report;
 use std::path::{Path, PathBuf};
 
 impl From<Refused> for Failure {
@@ -63,26 +62,25 @@ impl Files {
     pub fn write(
         self,
         compiled: &Compiled,
-        profile: Option<&Profile>,
-        imported: &Imported,
-        rewritten: Option<&Report>,
+        record: Option<&Record>,
+        rewritten: Option<&Imported>,
     ) -> Result<(), Failure> {
         let mut done = Vec::new();
-        if let Some(Program { mut program, mut weights, mut record, model }) = self.program {
+        if let Some(Program { mut program, mut weights, record: mut beside, model }) = self.program {
             weights.stage(&write_weights(&compiled.weights, compiled.program.digest()))?;
             program.stage(&compiled.program.to_bytes())?;
-            if let Some(profile) = profile {
-                record.stage(&explain::record(profile, compiled, rewritten)?)?;
+            if let Some(record) = record {
+                beside.stage(&record.to_json()?)?;
             }
-            done.extend([weights, program, record]);
-            if let (Some(mut model), true) = (model, rewritten.is_some()) {
+            done.extend([weights, program, beside]);
+            if let (Some(mut model), Some(imported)) = (model, rewritten) {
                 let bytes = retrain::model(imported, model.path())?;
                 model.stage(&bytes)?;
                 done.push(model);
             }
         }
         if let (Some(mut output), Some(prediction)) = (self.report, &compiled.report.prediction) {
-            report::stage(&mut output, &compiled.program, prediction, compiled.explanation.as_ref(), None)?;
+            report::stage(&mut output, &compiled.program, prediction, record, None)?;
             done.push(output);
         }
         for output in &mut done {

@@ -2,17 +2,31 @@
 
 use super::args::{Inspect, PartyArg};
 use super::compile::deployment;
+use super::explain::Record;
 use super::kernels::{Form, Kernels, kernels};
-use super::{Failure, explain, hiding, report, table};
+use super::{Failure, hiding, report, table};
+use crate::report::facts::{Calibration, range};
+use crate::report::sections;
 use picc_files::Outputs;
 use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
-use picc_ir::program::Program;
+use picc_ir::program::{Preprocess, Program};
 use picc_ir::verify::who_learns;
 use picc_passes::predict;
 use serde::Serialize;
 use std::path::Path;
+
+/// What the client brings.
+#[derive(Serialize)]
+struct Input<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+    frac_bits: u8,
+    /// Smallest and largest value that the program takes.
+    range: Option<(f64, f64)>,
+    preprocess: Option<&'a Preprocess>,
+}
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -20,8 +34,13 @@ struct Report<'a> {
     digest: String,
     learns: Vec<String>,
     public: Vec<String>,
+    inputs: Vec<Input<'a>>,
+    labels: &'a [String],
     notes: &'a [String],
     error_ulps: &'a [u64],
+    /// By output, from the record beside the program.
+    likely_ulps: &'a [(String, f64)],
+    calibration: Option<Calibration>,
     /// The deployment that seconds and memory are predicted for.
     profile: Option<&'a str>,
     softspoken_k: u8,
@@ -44,22 +63,28 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     let output = args.report.as_ref().map(|path| report::open(path, &mut outputs)).transpose()?;
     let program = Program::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
     let cost = program_cost(&program).map_err(|e| bad(e.to_string()))?;
+    let record = Record::beside(&args.program, &program);
     let profile = match &args.profile {
         Some(name) => Some(deployment(name)?),
-        None => explain::profile_of(&args.program, &program),
+        None => record.as_ref().map(|r| r.profile.clone()),
     };
     let prediction = profile.map(|p| predict(&program, &p)).transpose().map_err(|e| bad(e.to_string()))?;
     let prediction = prediction.as_ref();
     if let Some(mut output) = output {
         let prediction = prediction.ok_or_else(|| bad("give a --profile to predict for".to_owned()))?;
-        let explanation = explain::explanation_of(&args.program, &program);
-        report::stage(&mut output, &program, prediction, explanation.as_ref(), args.measured.as_deref())?;
+        report::stage(&mut output, &program, prediction, record.as_ref(), args.measured.as_deref())?;
         return Ok(output.commit()?);
     }
     let shown = args.kernels.map(|party| match party {
         PartyArg::Client => Party::Client,
         PartyArg::Server => Party::Server,
     });
+    let known = record.as_ref().map(|r| r.known.clone()).unwrap_or_default();
+    let sections = sections(&program, &known, record.as_ref().and_then(|r| r.accuracy.as_ref()));
+    let of = |titles: &[&str]| {
+        let lines = sections.iter().filter(|s| titles.contains(&s.title)).flat_map(|s| s.lines.iter());
+        lines.cloned().collect()
+    };
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
@@ -68,9 +93,13 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
             .map(|(party, what)| format!("the {party} learns {what}"))
             .chain(picc_passes::learns(&program.graph).map_err(|e| bad(e.to_string()))?)
             .collect(),
-        public: inputs_and_outputs(&program),
+        public: of(&["Inputs", "Outputs"]),
+        inputs: inputs(&program),
+        labels: &program.labels,
         notes: &program.notes,
         error_ulps: &program.error_ulps,
+        likely_ulps: &known.likely_ulps,
+        calibration: known.calibration,
         profile: prediction.map(|p| p.profile.as_str()),
         softspoken_k: program.softspoken_k,
         seconds: prediction.map(|p| p.seconds),
@@ -89,8 +118,10 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         return Ok(());
     }
     println!("{}, program {}", report.model, &report.digest[..16]);
-    report.public.iter().chain(&report.learns).for_each(|line| println!("  {line}"));
-    report.notes.iter().for_each(|note| println!("  note: {note}"));
+    for section in &sections {
+        let mark = if section.title == "Notes" { "note: " } else { "" };
+        section.lines.iter().for_each(|line| println!("  {mark}{line}"));
+    }
     if args.graph {
         println!("\n{}", program.graph);
     } else if let Some(kernels) = &report.kernels {
@@ -102,15 +133,13 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     Ok(())
 }
 
-fn inputs_and_outputs(program: &Program) -> Vec<String> {
-    let inputs = program
-        .inputs
-        .iter()
-        .map(|i| format!("input `{}` {:?}, {} fraction bits, from the client", i.name, &i.shape[..], i.frac_bits));
-    let outputs = program.graph.outputs.iter().zip(&program.error_ulps).map(|((name, id), ulps)| {
-        let exact =
-            if *ulps == 0 { "bit-exact".to_owned() } else { format!("within {ulps} ulps of the reference") };
-        format!("output `{name}` {:?}, {exact}", &program.graph.ty(*id).shape[..])
+fn inputs(program: &Program) -> Vec<Input<'_>> {
+    let input = program.inputs.iter().map(|spec| Input {
+        name: &spec.name,
+        shape: &spec.shape,
+        frac_bits: spec.frac_bits,
+        range: range(program, spec),
+        preprocess: spec.preprocess.as_ref(),
     });
-    inputs.chain(outputs).collect()
+    input.collect()
 }

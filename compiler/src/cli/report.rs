@@ -1,11 +1,11 @@
 //! `--report FILE`: writes the report of a program, as a page or as text.
 
 use super::Failure;
+use super::explain::Record;
 use crate::report::{Measured, Report, html, text};
 use picc_files::{Kind, Output, Outputs, Readers};
 use picc_ir::program::Program;
 use picc_passes::Prediction;
-use picc_passes::egraph::Explanation;
 use std::path::Path;
 
 fn is_text(path: &Path) -> bool {
@@ -18,12 +18,13 @@ pub fn open(path: &Path, outputs: &mut Outputs) -> Result<Output, Failure> {
     Ok(outputs.open(path, kind, Readers::Everybody)?)
 }
 
-/// Fills `output`: with text if it ends in `.txt`, else with HTML. `measured` is what `pirun ... --json` printed.
+/// Fills `output`: with text if it ends in `.txt`, else with HTML. `measured` is what `pirun ... --json` printed, `record` what the
+/// compiler said beside the program.
 pub fn stage(
     output: &mut Output,
     program: &Program,
     prediction: &Prediction,
-    explanation: Option<&Explanation>,
+    record: Option<&Record>,
     measured: Option<&Path>,
 ) -> Result<(), Failure> {
     let bad = |path: &Path, problem: String| Failure::File { path: path.to_owned(), problem };
@@ -38,8 +39,12 @@ pub fn stage(
         }
         None => None,
     };
+    let explanation = record.and_then(|r| r.explanation.as_ref());
+    let accuracy = record.and_then(|r| r.accuracy.as_ref());
+    let known = record.map(|r| r.known.clone()).unwrap_or_default();
     let path = output.path().to_owned();
-    let report = Report::new(program, prediction, explanation, measured).map_err(|e| bad(&path, e.to_string()))?;
+    let report = Report::new(program, prediction, explanation, &known, accuracy, measured)
+        .map_err(|e| bad(&path, e.to_string()))?;
     let page = if is_text(&path) { text(&report) } else { html(&report) };
     Ok(output.stage(page.as_bytes())?)
 }

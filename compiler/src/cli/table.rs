@@ -43,7 +43,8 @@ pub fn rows(program: &Program, cost: &ProgramCost, prediction: Option<&Predictio
         .collect()
 }
 
-fn shape(ty: &Ty) -> String {
+/// `1x3x32x32`.
+pub fn shape(ty: &Ty) -> String {
     ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 

@@ -11,9 +11,14 @@ pub struct Measured {
     pub model: String,
     /// Network that was emulated.
     pub network: String,
-    /// Everything, the setup included.
+    /// The whole session: setup, inferences, end.
     pub total: Totals,
+    pub inferences: u64,
+    /// Parts of it, where the run says them.
+    pub setup: Option<Totals>,
+    pub extension: Option<Totals>,
     pub as_predicted: bool,
+    /// Of one inference.
     nodes: BTreeMap<String, Totals>,
 }
 
@@ -42,19 +47,23 @@ impl Measured {
             }
             None => (text("network")?, json["seconds"].as_f64()),
         };
+        let inferences = json.get("inferences").map_or(Some(1), Value::as_u64).filter(|&n| n > 0);
+        let inferences = inferences.ok_or(MeasuredError::Missing("inferences"))?;
         let mut nodes: BTreeMap<String, Totals> = BTreeMap::new();
         for node in json["nodes"].as_array().ok_or(MeasuredError::Missing("nodes"))? {
             let name = node["name"].as_str().filter(|n| !n.is_empty()).or(node["op"].as_str());
             let sum = nodes.entry(name.unwrap_or_default().to_owned()).or_default();
             let local = node["client"]["seconds"].as_f64().or(node["seconds"].as_f64());
+            let all = totals(node, local.unwrap_or(0.0));
             let one = Totals {
-                bytes: sent(node),
-                rounds: node["rounds"].as_u64().unwrap_or(0),
-                seconds: local.unwrap_or(0.0),
+                bytes: all.bytes / inferences,
+                rounds: all.rounds / inferences,
+                seconds: all.seconds / inferences as f64,
                 ..Totals::default()
             };
             *sum = *sum + one;
         }
+        let part = |key: &str| json.get(key).map(|part| totals(part, part["seconds"].as_f64().unwrap_or(0.0)));
         let rounds = json["rounds"].as_u64().ok_or(MeasuredError::Missing("rounds"))?;
         Ok(Measured {
             model: text("model")?,
@@ -65,6 +74,9 @@ impl Measured {
                 seconds: seconds.ok_or(MeasuredError::Missing("seconds"))?,
                 ..Totals::default()
             },
+            inferences,
+            setup: part("setup"),
+            extension: part("extension"),
             as_predicted: json["as_predicted"].as_bool().unwrap_or(false),
             nodes,
         })
@@ -75,6 +87,10 @@ impl Measured {
     pub fn node(&self, name: &str) -> Option<Totals> {
         self.nodes.get(name).copied()
     }
+}
+
+fn totals(json: &Value, seconds: f64) -> Totals {
+    Totals { bytes: sent(json), rounds: json["rounds"].as_u64().unwrap_or(0), seconds, ..Totals::default() }
 }
 
 fn sent(json: &Value) -> u64 {
@@ -95,7 +111,20 @@ mod tests {
                      {"name":"conv","op":"add","bytes_client_to_server":0,"rounds":0,"seconds":0.125}]}"#;
         let run = Measured::parse(local).unwrap();
         assert_eq!(run.node("conv").unwrap(), Totals { bytes: 6, rounds: 2, seconds: 0.375, ..Totals::default() });
-        assert_eq!((run.total.bytes, run.total.rounds), (15, 7));
+        assert_eq!((run.total.bytes, run.total.rounds, run.inferences), (15, 7, 1));
+        // Nodes and the extension are sums over the inferences of a session; a layer is shown for one of them.
+        let many = local.replace(
+            "\"model\"",
+            "\"inferences\":2,\"extension\":{\"bytes_client_to_server\":3,\"rounds\":4,\"seconds\":0.5},\"model\"",
+        );
+        let run = Measured::parse(&many).unwrap();
+        assert_eq!(run.node("conv").unwrap(), Totals { bytes: 3, rounds: 1, seconds: 0.1875, ..Totals::default() });
+        assert_eq!(run.extension, Some(Totals { bytes: 3, rounds: 4, seconds: 0.5, ..Totals::default() }));
+        assert_eq!((run.inferences, run.setup, run.total.bytes), (2, None, 15));
+        assert_eq!(
+            Measured::parse(&local.replace("\"model\"", "\"inferences\":0,\"model\"")),
+            Err(MeasuredError::Missing("inferences"))
+        );
         let bench = r#"{"model":"m","rounds":7,"as_predicted":true,"bytes_client_to_server":10,
             "bytes_server_to_client":5,"networks":[{"network":"wan","seconds_median":2.0}],
             "nodes":[{"name":"","op":"relu.ot","bytes":9,"rounds":1,"client":{"seconds":0.5}}]}"#;

@@ -6,38 +6,49 @@
 //! ```
 
 mod dataflow;
+pub mod facts;
+mod flow;
 mod html;
 mod measured;
+mod tables;
 mod text;
 
+pub use facts::{Known, Section, sections};
+pub use flow::Stop;
 pub use html::html;
 pub use measured::{Measured, MeasuredError};
 pub use text::text;
 
+use picc_ir::cost::Traffic;
 use picc_ir::mpc::schedule::{ProgramCost, program_cost};
 use picc_ir::program::Program;
-use picc_ir::verify::who_learns;
-use picc_ir::{Graph, TypeError};
+use picc_ir::{Elem, Graph, TypeError};
 use picc_passes::Prediction;
+use picc_passes::accuracy::Accuracy;
 use picc_passes::egraph::{Explanation, RuleReport, Totals};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What one ONNX node costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
     pub name: String,
+    /// What most of its bytes are for: an operator without its protocol.
+    pub kind: String,
+    /// Of its result.
+    pub shape: String,
+    pub ring_bits: Option<u8>,
     /// Protocols, each once, in the order in which they run.
     pub protocols: Vec<String>,
     /// Without rewriting.
     pub before: Option<Totals>,
     /// The program's: its messages and its share of the OT extension.
     pub after: Totals,
+    /// Its messages alone, which a run measures at its nodes.
+    pub own: Totals,
     /// Rules that led here.
     pub chain: Vec<String>,
-    /// A run's messages and seconds at the client, without the OT extension.
+    /// A run's, for one inference: messages and seconds at the client, without the OT extension.
     pub measured: Option<Totals>,
-    /// Earlier layers with messages whose results this one reads, by index.
-    pub reads: Vec<usize>,
 }
 
 /// Everything that a report shows.
@@ -46,16 +57,21 @@ pub struct Report {
     pub model: String,
     pub digest: String,
     pub profile: String,
-    pub learns: Vec<String>,
-    pub notes: Vec<String>,
-    /// Without rewriting, and as chosen: one inference.
+    /// What it is, before what it costs.
+    pub sections: Vec<Section>,
+    /// Without rewriting, and as chosen: one inference, counted alike.
     pub before: Option<Totals>,
     pub after: Totals,
-    /// Bytes of the OT extension within `after`.
-    pub extension_bytes: u64,
-    pub setup_bytes: u64,
+    /// The OT extension within `after`; its seconds are those of its correlations.
+    pub extension: Totals,
+    /// Once a session.
+    pub setup: Totals,
+    /// The session that was measured: setup, its inferences, its end.
+    pub session: Option<Totals>,
     pub memory: [u64; 2],
     pub layers: Vec<Layer>,
+    /// The layers and where their results meet, in the order of the data.
+    pub flow: Vec<Stop>,
     pub rules: Vec<RuleReport>,
     pub stop: Option<String>,
     pub measured: Option<Measured>,
@@ -70,28 +86,34 @@ impl Report {
         program: &Program,
         prediction: &Prediction,
         explanation: Option<&Explanation>,
+        known: &Known,
+        accuracy: Option<&Accuracy>,
         measured: Option<Measured>,
     ) -> Result<Report, TypeError> {
         let cost = program_cost(program)?;
-        let inference = cost.inference();
-        let after = Totals {
-            bytes: inference.total(),
-            rounds: inference.rounds,
-            seconds: prediction.seconds,
-            offline_bytes: cost.offline.total(),
+        // What another deployment chose, and why, is no comparison for this one.
+        let explanation = explanation.filter(|e| e.profile == prediction.profile);
+        let of =
+            |t: Traffic, seconds: f64| Totals { bytes: t.total(), rounds: t.rounds, seconds, ..Totals::default() };
+        let shares = prediction.nodes.iter().sum::<f64>() - prediction.own.iter().sum::<f64>();
+        let session = |run: &Measured| {
+            let inferences = run.inferences as f64;
+            of(cost.session(run.inferences), prediction.setup_seconds + inferences * prediction.seconds)
         };
+        let layers = layers(&program.graph, &cost, prediction, explanation, measured.as_ref());
         Ok(Report {
             model: program.model.clone(),
             digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
             profile: prediction.profile.clone(),
-            learns: who_learns(&program.graph).iter().map(|(p, what)| format!("The {p} learns {what}.")).collect(),
-            notes: program.notes.clone(),
-            before: explanation.map(|e| e.before),
-            after,
-            extension_bytes: cost.extension.total(),
-            setup_bytes: cost.setup.total(),
+            sections: sections(program, known, accuracy),
+            before: explanation.and_then(|e| e.inference).map(|i| i.before),
+            after: Totals::whole(&cost, prediction),
+            extension: of(cost.extension, shares.max(0.0)),
+            setup: of(cost.setup, prediction.setup_seconds),
+            session: measured.as_ref().map(session),
             memory: [prediction.memory.client, prediction.memory.server],
-            layers: layers(&program.graph, &cost, prediction, explanation, measured.as_ref()),
+            flow: flow::flow(&program.graph, &cost, &layers),
+            layers,
             rules: explanation.map(|e| e.rules.clone()).unwrap_or_default(),
             stop: explanation.map(|e| {
                 format!(
@@ -101,6 +123,18 @@ impl Report {
             }),
             measured,
         })
+    }
+
+    /// What an inference takes beside its layers: the client's request, flights and headers of the OT extension.
+    #[must_use]
+    pub fn rest(&self) -> Totals {
+        let sum = self.layers.iter().fold(Totals::default(), |sum, l| sum + l.after);
+        Totals {
+            bytes: self.after.bytes.saturating_sub(sum.bytes),
+            rounds: self.after.rounds.saturating_sub(sum.rounds),
+            seconds: (self.after.seconds - sum.seconds).max(0.0),
+            ..Totals::default()
+        }
     }
 }
 
@@ -113,54 +147,59 @@ fn layers(
     explanation: Option<&Explanation>,
     measured: Option<&Measured>,
 ) -> Vec<Layer> {
-    let names: Vec<&str> =
-        graph.nodes.iter().map(|n| if n.name.is_empty() { n.op.name() } else { n.name.as_str() }).collect();
+    let names: Vec<&str> = graph.nodes.iter().map(flow::name).collect();
     let sends = |i: usize| cost.nodes[i].rounds > 0;
+    let regions = explanation.iter().flat_map(|e| e.regions.iter().map(|r| r.node.as_str()));
+    let order = (0..names.len()).filter(|&i| sends(i)).map(|i| names[i]);
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut layers: Vec<Layer> = Vec::new();
-    for i in (0..names.len()).filter(|&i| sends(i)).chain(0..names.len()) {
-        let name = names[i];
+    let sending: Vec<&str> = order.collect();
+    for (at, name) in sending.iter().copied().chain(regions).enumerate() {
         let region = explanation.and_then(|e| e.node(name));
         let before = region.map(|r| r.before);
-        if places.contains_key(name) || !(sends(i) || before.is_some_and(|b| b.bytes > 0)) {
+        if places.contains_key(name) || !(at < sending.len() || before.is_some_and(|b| b.bytes > 0)) {
             continue;
         }
         places.insert(name, layers.len());
         layers.push(Layer {
             name: name.to_owned(),
+            kind: String::new(),
+            shape: String::new(),
+            ring_bits: None,
             protocols: Vec::new(),
             before,
             after: Totals::default(),
+            own: Totals::default(),
             chain: region.map(|r| r.chain.clone()).unwrap_or_default(),
             measured: measured.and_then(|m| m.node(name)),
-            reads: Vec::new(),
         });
     }
-    // For each node the layers whose messages its value comes from, through nodes without messages.
-    let mut sources: Vec<BTreeSet<usize>> = Vec::with_capacity(names.len());
+    let mut most = vec![0u64; layers.len()];
     for (id, node) in graph.iter() {
         let i = id.index();
-        let read: BTreeSet<usize> = node.args.iter().flat_map(|a| sources[a.index()].iter().copied()).collect();
-        let Some(&place) = places.get(names[i]) else {
-            sources.push(read);
-            continue;
-        };
+        let Some(&place) = places.get(names[i]) else { continue };
         let layer = &mut layers[place];
-        layer.after.bytes += prediction.bytes.get(i).copied().unwrap_or(0);
-        layer.after.rounds += cost.nodes[i].rounds;
-        layer.after.seconds += prediction.nodes.get(i).copied().unwrap_or(0.0);
+        let bytes = prediction.bytes.get(i).copied().unwrap_or(0);
+        let seconds = |of: &[f64]| of.get(i).copied().unwrap_or(0.0);
+        let own = Totals { bytes: cost.nodes[i].total(), rounds: cost.nodes[i].rounds, ..Totals::default() };
+        layer.after = layer.after + Totals { bytes, seconds: seconds(&prediction.nodes), ..own };
+        layer.own = layer.own + Totals { seconds: seconds(&prediction.own), ..own };
         if !sends(i) {
-            sources.push(read);
             continue;
         }
-        let op = node.op.name().to_owned();
-        if !layer.protocols.contains(&op) {
-            layer.protocols.push(op);
+        layer.shape = crate::cli::table::shape(&node.ty);
+        layer.ring_bits = match node.ty.elem {
+            Elem::Fixed(f) => Some(f.ring_bits),
+            Elem::Real => None,
+        };
+        let op = node.op.name();
+        if layer.kind.is_empty() || bytes > most[place] {
+            most[place] = bytes;
+            layer.kind = op.split('.').next().unwrap_or(op).to_owned();
         }
-        // A name that is used again later reads what comes after its first step: such a line is not drawn.
-        let new: Vec<usize> = read.into_iter().filter(|r| *r < place && !layer.reads.contains(r)).collect();
-        layer.reads.extend(new);
-        sources.push(BTreeSet::from([place]));
+        if !layer.protocols.iter().any(|p| p == op) {
+            layer.protocols.push(op.to_owned());
+        }
     }
     layers
 }

@@ -1,5 +1,6 @@
 //! What was measured and chosen under an accuracy budget, for people and for `--json`.
 
+use crate::report::decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -127,15 +128,15 @@ impl fmt::Display for Measured {
         let of = |right| percent(right, self.samples);
         write!(
             f,
-            "{} samples, {} draws: float {:.2} %, quantized {:.2} %, chosen {:.2} % ({:.1} lost, {:.1} gained): drop {:.2} points",
+            "{} samples, {} draws: float {:.2} %, quantized {:.2} %, chosen {:.2} % ({} lost, {} gained): drop {} points",
             self.samples,
             self.draws,
             of(self.float as f64),
             of(self.quantized),
             of(self.chosen),
-            self.lost,
-            self.gained,
-            self.drop_points(),
+            decimal(self.lost, 1),
+            decimal(self.gained, 1),
+            decimal(self.drop_points(), 2),
         )
     }
 }
@@ -161,8 +162,10 @@ impl fmt::Display for Accuracy {
         writeln!(f, "  chosen on  {}", self.tuned)?;
         writeln!(
             f,
-            "  held out   {}, at most {:.2} at {} % confidence",
-            self.held_out, self.held_out.bound_points, self.confidence
+            "  held out   {}, at most {} at {} % confidence",
+            self.held_out,
+            decimal(self.held_out.bound_points, 2),
+            self.confidence
         )?;
         if self.refused > 0 {
             writeln!(

@@ -23,6 +23,8 @@ pub(crate) struct Emitter<'a> {
     /// Names of the nodes of the original graph.
     pub names: &'a [String],
     pub given: &'a RingWeights,
+    /// Whether the weights that the program makes of others are computed; a price needs their types only.
+    pub valued: bool,
     graph: Graph,
     weights: RingWeights,
     done: HashMap<egg::Id, Id>,
@@ -48,6 +50,7 @@ impl<'a> Emitter<'a> {
             choice,
             names,
             given,
+            valued: true,
             graph: Graph::default(),
             weights: RingWeights::new(),
             done: HashMap::new(),
@@ -143,7 +146,8 @@ impl<'a> Emitter<'a> {
                 *a = self.shared(*a, &name)?;
             }
         }
-        if let Op::Weight(w) = &*node.op
+        if self.valued
+            && let Op::Weight(w) = &*node.op
             && let Some(values) = self.given.get(&w.name)
         {
             self.weights.insert(w.name.clone(), values.clone());
@@ -177,8 +181,11 @@ impl<'a> Emitter<'a> {
     /// A new weight (or constant) with the value of a known class.
     fn known(&mut self, class: egg::Id) -> Result<Id> {
         let name = self.name(class);
-        let values = self.value(class)?;
         let ty = self.ty(class)?.clone();
+        if ty.owner != Owner::Public && !self.valued {
+            return self.add(Weight { name: self.base_name(class)?, ty }.into(), &[], &name);
+        }
+        let values = self.value(class)?;
         if ty.owner == Owner::Public {
             let uniform = values.data.windows(2).all(|p| p[0] == p[1]);
             let kept = if uniform { values.data[..1].to_vec() } else { values.data.clone() };

@@ -3,8 +3,11 @@
 use super::portfolio::{Alone, Extraction};
 use super::rules::{ErrorClass, Family};
 use super::saturate::Stop;
+use crate::predict::Prediction;
+use crate::report::decimal;
 use picc_ir::cost::Cost;
 use picc_ir::cost::profile::{Picos, Profile, seconds};
+use picc_ir::mpc::schedule::ProgramCost;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +28,18 @@ impl Totals {
             bytes: profile.bytes(cost),
             rounds: cost.online.rounds,
             seconds: seconds(picos),
+            offline_bytes: cost.offline.total(),
+        }
+    }
+
+    /// One inference of a whole program.
+    #[must_use]
+    pub fn whole(cost: &ProgramCost, prediction: &Prediction) -> Totals {
+        let inference = cost.inference();
+        Totals {
+            bytes: inference.total(),
+            rounds: inference.rounds,
+            seconds: prediction.seconds,
             offline_bytes: cost.offline.total(),
         }
     }
@@ -91,6 +106,15 @@ pub struct Region {
     pub protocols: Vec<String>,
 }
 
+/// One whole inference without rewriting and as chosen, counted alike: the client's request, the reservations of
+/// correlated OTs with their flights, and the messages of all nodes, as a party's meter counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inference {
+    /// Only protocols chosen, over the same field of the OT extension.
+    pub before: Totals,
+    pub after: Totals,
+}
+
 /// Why a program is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -100,9 +124,12 @@ pub struct Explanation {
     pub iterations: usize,
     pub e_nodes: usize,
     pub e_classes: usize,
-    /// Without rewriting: only protocols chosen.
+    /// Without rewriting, only protocols chosen: the sum over the program's nodes, which the search compares.
     pub before: Totals,
     pub after: Totals,
+    /// What the two take in all.
+    #[serde(default)]
+    pub inference: Option<Inference>,
     /// How good the choice is known to be.
     #[serde(default)]
     pub extraction: Extraction,
@@ -123,12 +150,28 @@ impl Explanation {
     pub fn node(&self, name: &str) -> Option<&Region> {
         self.regions.iter().find(|r| r.node == name)
     }
+
+    /// Takes the program of the same model in another form as the one without rewriting.
+    pub(crate) fn compare_with(&mut self, other: &Explanation) {
+        self.before = other.before;
+        if let (Some(inference), Some(other)) = (&mut self.inference, &other.inference) {
+            inference.before = other.before;
+        }
+        for region in &mut self.regions {
+            region.before = other.node(&region.node).map_or_else(Totals::default, |r| r.before);
+        }
+        let gone = |r: &&Region| r.before != Totals::default() && self.node(&r.node).is_none();
+        let gone: Vec<Region> = other.regions.iter().filter(gone).cloned().collect();
+        let empty = Totals::default();
+        let gone = gone.into_iter().map(|r| Region { after: empty, chain: Vec::new(), protocols: Vec::new(), ..r });
+        self.regions.extend(gone);
+    }
 }
 
 /// Saved bytes, rounds and seconds as a table has them; dashes where nothing is known.
 #[must_use]
 pub fn saved_columns(saved: Option<&Saved>) -> [String; 3] {
-    let columns = |s: &Saved| [s.bytes.to_string(), s.rounds.to_string(), format!("{:.4}", s.seconds)];
+    let columns = |s: &Saved| [s.bytes.to_string(), s.rounds.to_string(), decimal(s.seconds, 4)];
     saved.map_or_else(|| [(); 3].map(|()| "-".to_owned()), columns)
 }
 
@@ -150,8 +193,10 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = if self.exact { ", exact rules only" } else { "" };
         writeln!(f, "profile {}{exact}", self.profile)?;
-        writeln!(f, "  without rewriting  {}", self.before)?;
-        writeln!(f, "  chosen             {}", self.after)?;
+        let Inference { before, after } =
+            self.inference.unwrap_or(Inference { before: self.before, after: self.after });
+        writeln!(f, "  without rewriting  {before}")?;
+        writeln!(f, "  chosen             {after}")?;
         writeln!(
             f,
             "  {} e-nodes in {} classes after {} iterations: {:?}",
@@ -161,8 +206,8 @@ impl fmt::Display for Explanation {
         if *optimal {
             writeln!(f, "  no program of this e-graph is cheaper")?;
         } else {
-            let gap = 100.0 * (self.after.seconds / bound.max(f64::MIN_POSITIVE) - 1.0);
-            writeln!(f, "  at most {gap:.2}% above the cheapest program of this e-graph ({bound:.4} s or more)")?;
+            let gap = decimal(100.0 * (self.after.seconds / bound.max(f64::MIN_POSITIVE) - 1.0), 2);
+            writeln!(f, "  at most {gap}% above the cheapest program of this e-graph ({bound:.4} s or more)")?;
         }
         writeln!(f, "  local search alone found {greedy:.4} s")?;
         if let Some(family) = instead {
@@ -172,7 +217,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "\nfamilies alone")?;
         }
         for alone in &self.alone {
-            writeln!(f, "  {:11} {}", alone.family.name(), alone.after)?;
+            writeln!(f, "  {:11} {}", alone.family.name(), alone.inference.unwrap_or(alone.after))?;
         }
         writeln!(f, "\nrules")?;
         for r in self.rules.iter().filter(|r| r.matched + r.fired > 0) {
@@ -193,7 +238,9 @@ impl fmt::Display for Explanation {
         for r in self.regions.iter().filter(|r| !r.chain.is_empty() || r.before != r.after) {
             writeln!(f, "  {}", r.node)?;
             writeln!(f, "    before {}", r.before)?;
-            writeln!(f, "    after  {}  [{}]", r.after, r.protocols.join(", "))?;
+            let protocols =
+                if r.protocols.is_empty() { "sends nothing".to_owned() } else { r.protocols.join(", ") };
+            writeln!(f, "    after  {}  [{protocols}]", r.after)?;
             if !r.chain.is_empty() {
                 writeln!(f, "    by {}", r.chain.join(" > "))?;
             }

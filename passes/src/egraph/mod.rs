@@ -20,7 +20,7 @@ mod saturate;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Explanation, Region, RuleReport, Saved, Totals, saved_columns};
+pub use explain::{Explanation, Inference, Region, RuleReport, Saved, Totals, saved_columns};
 pub use portfolio::{Alone, Extract, Extraction};
 pub(crate) use price::work;
 pub use rules::{ErrorClass, Family};
@@ -28,7 +28,7 @@ pub use saturate::{Limits, RuleOptions, Stop};
 
 use crate::error::{CompileError, Result};
 use analysis::is_known;
-use emit::Emitter;
+use emit::{Emitted, Emitter};
 use explain::Sum;
 use extract::{Candidate, Choice, Effort, Problem};
 use language::Enode;
@@ -50,6 +50,10 @@ pub struct Optimized {
     pub graph: Graph,
     pub weights: RingWeights,
     pub explanation: Explanation,
+    /// The program without rewriting, to be priced: what it makes of weights has no values.
+    pub plain: Graph,
+    /// The program of each family alone, likewise, in the order of [`Explanation::alone`].
+    pub alone: Vec<Graph>,
 }
 
 /// Finds the cheapest program for a ring graph.
@@ -65,21 +69,16 @@ pub fn optimize(
     let mut prices = Prices::new(profile);
     let plain = Solved::searched(graph, &mut prices, &options.protocols_only(), &[])?;
     let before = plain.by_node(graph);
-    let solved = portfolio::best(graph, &mut prices, options, &plain)?;
+    let solved = portfolio::best(graph, weights, &mut prices, options, &plain)?;
 
-    let choice = solved.nodes(&solved.choice);
-    let names: Vec<String> = graph.nodes.iter().map(|n| n.name.clone()).collect();
-    let class = |id: picc_ir::Id| solved.grown.eg.find(solved.grown.class[id.index()]);
-    let inputs: Vec<egg::Id> =
-        graph.iter().filter(|(_, n)| matches!(n.op, Op::Input(_))).map(|(id, _)| class(id)).collect();
-    let outputs: Vec<(String, egg::Id)> = graph.outputs.iter().map(|(n, id)| (n.clone(), class(*id))).collect();
-    let emitted = Emitter::new(&solved.grown.eg, &choice, &names, weights).emit(&inputs, &outputs, true)?;
+    let emitted = solved.emitted(graph, weights, true)?;
     verify(&emitted.graph, Stage::Mpc).map_err(|found| {
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         CompileError::Internal(format!("the optimized graph is refused: {}", lines.join("; ")))
     })?;
     let explanation = solved.explain(graph, profile, options, &plain, before);
-    Ok(Optimized { graph: emitted.graph, weights: emitted.weights, explanation })
+    let (plain, alone) = (plain.emitted(graph, weights, false)?.graph, solved.alone_graphs);
+    Ok(Optimized { graph: emitted.graph, weights: emitted.weights, explanation, plain, alone })
 }
 
 /// Most rounds in which chosen rewrites are left out again.
@@ -105,8 +104,9 @@ struct Solved {
     greedy: Picos,
     /// The family alone whose program this is, because growing the e-graph of all hit a limit.
     instead: Option<Family>,
-    /// What each family does alone, where several are allowed.
+    /// What each family does alone, where several are allowed, and its program without values.
     alone: Vec<Alone>,
+    alone_graphs: Vec<Graph>,
 }
 
 impl Solved {
@@ -159,6 +159,7 @@ impl Solved {
             greedy: 0,
             instead: None,
             alone: Vec::new(),
+            alone_graphs: Vec::new(),
         })
     }
 
@@ -238,6 +239,19 @@ impl Solved {
                 Some((self.classes[i], node, *priced))
             })
             .collect()
+    }
+
+    /// The chosen program in the mpc dialect; `valued`: with the weights that it makes of others.
+    fn emitted(&self, graph: &Graph, weights: &RingWeights, valued: bool) -> Result<Emitted> {
+        let choice = self.nodes(&self.choice);
+        let names: Vec<String> = graph.nodes.iter().map(|n| n.name.clone()).collect();
+        let class = |id: picc_ir::Id| self.grown.eg.find(self.grown.class[id.index()]);
+        let inputs: Vec<egg::Id> =
+            graph.iter().filter(|(_, n)| matches!(n.op, Op::Input(_))).map(|(id, _)| class(id)).collect();
+        let outputs: Vec<(String, egg::Id)> = graph.outputs.iter().map(|(n, id)| (n.clone(), class(*id))).collect();
+        let mut emitter = Emitter::new(&self.grown.eg, &choice, &names, weights);
+        emitter.valued = valued;
+        emitter.emit(&inputs, &outputs, true)
     }
 
     fn total(&self, choice: &Choice) -> Sum {
@@ -337,6 +351,7 @@ impl Solved {
             e_classes: self.grown.eg.number_of_classes(),
             before: plain.total(&plain.choice).totals(profile),
             after,
+            inference: None,
             extraction: Extraction {
                 bound: seconds(self.bound),
                 greedy: seconds(self.greedy),

@@ -21,6 +21,7 @@ use crate::error::Result;
 use picc_ir::Graph;
 use picc_ir::cost::profile::Picos;
 use picc_ir::op::Op;
+use picc_ir::weights::RingWeights;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -66,7 +67,11 @@ pub struct Extraction {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alone {
     pub family: Family,
+    /// The sum over its program's nodes, which the search compares.
     pub after: Totals,
+    /// One whole inference.
+    #[serde(default)]
+    pub inference: Option<Totals>,
 }
 
 /// A program of e-nodes that can be found again in another e-graph; arguments are earlier nodes.
@@ -76,10 +81,16 @@ pub(super) struct Portable {
 }
 
 /// The best program under `options`. `plain` is that without rewriting.
-pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, plain: &Solved) -> Result<Solved> {
+pub(super) fn best(
+    graph: &Graph,
+    weights: &RingWeights,
+    prices: &mut Prices,
+    options: &RuleOptions,
+    plain: &Solved,
+) -> Result<Solved> {
     let allowed: Vec<Family> = Family::ALL.into_iter().filter(|&f| options.rewrites_by(f)).collect();
     let mut starts = vec![(None, plain.portable())];
-    let mut totals = Vec::new();
+    let (mut totals, mut graphs) = (Vec::new(), Vec::new());
     if allowed.len() > 1 {
         let short = match options.extract {
             Extract::Greedy => Extract::Greedy,
@@ -88,7 +99,9 @@ pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, pl
         for &family in &allowed {
             let alone = RuleOptions { extract: short, ..options.only(&[family]) };
             let alone = Solved::searched(graph, prices, &alone, &starts[..1])?;
-            totals.push(Alone { family, after: alone.total(&alone.choice).totals(prices.profile) });
+            let after = alone.total(&alone.choice).totals(prices.profile);
+            totals.push(Alone { family, after, inference: None });
+            graphs.push(alone.emitted(graph, weights, false)?.graph);
             starts.push((Some(family), alone.portable()));
         }
     }
@@ -103,7 +116,7 @@ pub(super) fn best(graph: &Graph, prices: &mut Prices, options: &RuleOptions, pl
     if all.without.is_empty() {
         all.reconsider();
     }
-    all.alone = totals;
+    (all.alone, all.alone_graphs) = (totals, graphs);
     Ok(all)
 }
 

@@ -62,6 +62,10 @@ pub struct Class {
 
 impl std::fmt::Display for Class {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.value.is_nan() {
+            // No score was shown.
+            return write!(f, "{}", self.label);
+        }
         write!(f, "{:>8.4}  {}", self.value, self.label)
     }
 }
