@@ -33,9 +33,9 @@ pub(crate) fn choose(
     options: &Options,
 ) -> Result<Chosen> {
     let shifts = rounding(ring_graph, options.reveal)?;
-    let lower = |protocols: Protocols| -> Result<Graph> {
-        attach_tail(&rounded(&lower(ring_graph, protocols)?, &shifts, options.radix)?, tail)
-    };
+    // What follows the secure part, whichever way it is computed.
+    let attach = |graph: &Graph| attach_tail(&rounded(graph, &shifts, options.radix)?, tail);
+    let lower = |protocols: Protocols| attach(&lower(ring_graph, protocols)?);
     let rewrites = rule_options(options)?;
     let Some(profile) = &options.profile else {
         let graph = lower(protocols(options, options.softspoken_k))?;
@@ -53,8 +53,7 @@ pub(crate) fn choose(
     let optimized = |k: u8| -> Result<(Candidate, Picos)> {
         let profile = profile.over_field(k);
         let o = optimize(ring_graph, &weights, &profile, &rewrites)?;
-        let graph = attach_tail(&rounded(&o.graph, &shifts, options.radix)?, tail)?;
-        let program = Program { graph, softspoken_k: k, ..draft.clone() };
+        let program = Program { graph: attach(&o.graph)?, softspoken_k: k, ..draft.clone() };
         let (_, price) = cheapest_field(&program, &profile)?;
         Ok((Candidate { program, optimized: o, profile }, price))
     };
@@ -63,10 +62,10 @@ pub(crate) fn choose(
     if k != first {
         let (again, other) = optimized(k)?;
         if other < price {
-            return again.chosen(tail);
+            return again.chosen(attach);
         }
     }
-    best.chosen(tail)
+    best.chosen(attach)
 }
 
 /// The best program over one field of the OT extension.
@@ -78,11 +77,10 @@ struct Candidate {
 
 impl Candidate {
     /// Prices the programs that it is compared with as it is priced itself.
-    fn chosen(self, tail: &Graph) -> Result<Chosen> {
+    fn chosen(self, attach: impl Fn(&Graph) -> Result<Graph>) -> Result<Chosen> {
         let Candidate { program, optimized, profile } = self;
         let Optimized { weights, mut explanation, plain, alone, .. } = optimized;
-        let whole =
-            |graph: &Graph| inference(&Program { graph: attach_tail(graph, tail)?, ..program.clone() }, &profile);
+        let whole = |graph: &Graph| inference(&Program { graph: attach(graph)?, ..program.clone() }, &profile);
         explanation.inference = Some(Inference { before: whole(&plain)?, after: inference(&program, &profile)? });
         for (alone, graph) in explanation.alone.iter_mut().zip(&alone) {
             alone.inference = Some(whole(graph)?);

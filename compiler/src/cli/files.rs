@@ -27,6 +27,7 @@ struct Program {
     program: Output,
     /// Secret: mode 0600 from the first byte on.
     weights: Output,
+    /// For the model's owner: its error bounds depend on the weights.
     record: Output,
     /// The rewritten model, which holds weights too.
     model: Option<Output>,
@@ -44,7 +45,7 @@ impl Files {
                 Some(Program {
                     program: open(path, Kind::Program, Readers::Everybody)?,
                     weights: open(&path.with_extension("piw"), Kind::Weights, Readers::Owner)?,
-                    record: open(&explain::beside(path), Kind::Record, Readers::Everybody)?,
+                    record: open(&explain::beside(path), Kind::Record, Readers::Owner)?,
                     model: retrained.map(|path| open(&path, Kind::Model, Readers::Owner)).transpose()?,
                 })
             }

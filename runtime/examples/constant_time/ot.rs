@@ -1,8 +1,8 @@
 //! Base OTs, punctured trees and the extension, for every field size; generators and the hash.
 
 use super::{Expect, Rows, channels, rng};
-use picc_ir::cost::{CotCounts, CotDemand};
 use picc_ir::Party;
+use picc_ir::cost::{CotCounts, CotDemand};
 use picc_ir::mpc::cot::FIELD_BITS;
 use picc_runtime::crypto::ct::taint::is_secret;
 use picc_runtime::crypto::hash::Tiles;
