@@ -9,9 +9,15 @@ use picc_runtime::crypto::ct::taint::is_secret;
 use picc_runtime::exec::{ClientSession, Executable, ServerModel, serve_session};
 
 pub fn run(rows: &mut Rows) {
-    for (ring, weight_bits, sums_exact) in
-        [(16, 16, false), (32, 8, false), (32, 32, false), (37, 12, false), (48, 64, false), (50, 64, true), (64, 64, false)]
-    {
+    for (ring, weight_bits, sums_exact) in [
+        (16, 16, false),
+        (32, 8, false),
+        (32, 32, false),
+        (37, 12, false),
+        (48, 64, false),
+        (50, 64, true),
+        (64, 64, false),
+    ] {
         let known = Known { weight_bits, value_bits: 64, sums_exact };
         let name = format!("product of {} in a ring of {ring} bits", if sums_exact { "f64" } else { "integers" });
         rows.row(&format!("{name}, weights of {weight_bits}"), Expect::Nothing, || product(ring, known));

@@ -78,9 +78,7 @@ fn comparisons(cases: &mut Cases<'_>) {
     cases.case("reduce_max", cost::reduce_max(7, 10, 16, 4), |s| p::reduce_max(s, &share(70, 16, 9), 10, 16, 4));
     for last in [false, true] {
         let name = format!("argmax, {} of equals", if last { "last" } else { "first" });
-        cases.case(&name, cost::argmax(7, 10, 16, 4, 4), |s| {
-            p::argmax(s, &share(70, 16, 10), 10, 16, 4, last, 4)
-        });
+        cases.case(&name, cost::argmax(7, 10, 16, 4, 4), |s| p::argmax(s, &share(70, 16, 10), 10, 16, 4, last, 4));
     }
 }
 
@@ -131,7 +129,10 @@ fn linear(cases: &mut Cases<'_>) {
         // Rows of one, two and more values are masked in different ways.
         for (cols, left) in [(1, false), (2, false), (5, false), (5, true)] {
             let m = MatMulGeom { batch: 1, rows: cols, inner: 6, cols };
-            let name = format!("matmul_ot, {cols} wide, weights {}, the {receiver} chooses", if left { "left" } else { "right" });
+            let name = format!(
+                "matmul_ot, {cols} wide, weights {}, the {receiver} chooses",
+                if left { "left" } else { "right" }
+            );
             cases.case(&name, cost::matmul_ot(&m, 37, 8, left, receiver), |s| {
                 let w = (s.party() == Party::Server).then(|| share(6 * cols, 37, 24));
                 p::matmul_ot(s, &m, &share(6 * cols, 37, 25), w.as_deref(), 37, 8, left, receiver)

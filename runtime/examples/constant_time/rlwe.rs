@@ -5,9 +5,7 @@ use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
 use picc_runtime::crypto::ct::taint::{is_secret, secret};
 use picc_runtime::crypto::rlwe::Csprng;
-use picc_runtime::protocol::linear_rlwe::{
-    PreparedLinear, RlweClient, RlweServer, linear_client, linear_server,
-};
+use picc_runtime::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
 
 pub fn run(rows: &mut Rows) {
     rows.row("samplers of ring LWE", Expect::Nothing, || {
