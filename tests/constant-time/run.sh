@@ -24,7 +24,7 @@ run() {
     printf -- '-- valgrind, %s code\n' "$name"
     # All reports are counted; the controls must be among them.
     if ! env RAYON_NUM_THREADS=2 "$@" valgrind --tool=memcheck --error-limit=no --leak-check=no --undef-value-errors=yes \
-        --log-file="$log" "$harness" ${CASES:-}; then
+        --suppressions=tests/constant-time/valgrind.supp --log-file="$log" "$harness" ${CASES:-}; then
         failed=1
         echo "first reports of $log:"
         grep -A6 -E 'Conditional jump|Use of uninit' "$log" | head -60
