@@ -5,7 +5,7 @@ usage: onnx_node_tests.py            (needs: pip install onnx numpy; takes half 
 
 The cases are those of the `onnx` wheel (Apache-2.0, Copyright (c) ONNX Project Contributors), unchanged, in the
 layout that ONNX itself used to ship: NAME/model.onnx, NAME/input_I.pb, NAME/output_I.pb. Left out: operators
-without a row in src/onnx/table.rs, expanded functions, element types that picc does not read, sequences and
+without a row in src/onnx/table.rs or src/onnx/evaluate/mod.rs, expanded functions, element types that picc does not read, sequences and
 optionals, and cases of more than 40 kB. compiler/tests/onnx_nodes.rs runs them all.
 """
 import pathlib
@@ -21,7 +21,9 @@ from onnx.backend.test.loader import load_node_model_tests
 
 here = pathlib.Path(__file__).parent
 table = (here / "../src/onnx/table.rs").read_text()
+evaluated = (here / "../src/onnx/evaluate/mod.rs").read_text()
 operators = set(re.findall(r'^    \("(\w+)", +\d+, +(?:NOW|\d+), ', table, re.M)) | {"If"}
+operators |= set(re.findall(r'^    \("(\w+)", ', evaluated, re.M))
 readable = {
     TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL,
     TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16, TensorProto.UINT32,

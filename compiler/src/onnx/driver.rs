@@ -1,6 +1,7 @@
 //! Walks the ONNX graph: resolves names, calls each node's importer, collects what goes wrong.
 
 use super::error::{Cause, ImportError, ImportErrors};
+use super::evaluate;
 use super::importer::Importer;
 use super::inputs::{element_type, resolve, stated};
 use super::known::Value;
@@ -241,7 +242,7 @@ impl<'m> Driver<'m> {
         if key == ("", "If") {
             return self.branch(view);
         }
-        let import = table::find(key.0, key.1, self.opset)?;
+        let import = evaluate::choose(key, view, table::find(key.0, key.1, self.opset))?;
         match view.inputs.first() {
             // Moving elements commutes with dequantizing them, where all have the same parameters.
             Some(Some(Value::Quantized(id, q))) if q.scale.data.len() == 1 && table::moves(key.1) => {
@@ -254,7 +255,7 @@ impl<'m> Driver<'m> {
                 };
                 Ok(outputs.into_iter().map(again).collect())
             }
-            _ => import(&mut self.importer, view),
+            _ => Ok(evaluate::of_known(view, import(&mut self.importer, view)?)),
         }
     }
 

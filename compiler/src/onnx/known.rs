@@ -76,6 +76,15 @@ impl Known {
         }
     }
 
+    /// The elements as reals, for computing with them.
+    #[must_use]
+    pub fn to_real(&self) -> Tensor<f64> {
+        match &self.data {
+            Data::Float(t) => t.map(|&v| f64::from(v)),
+            Data::Int(t) => t.map(|&v| v as f64),
+        }
+    }
+
     /// The integers, or why there are none.
     pub fn to_ints(&self) -> Result<&Tensor<i64>, Cause> {
         match &self.data {

@@ -12,6 +12,7 @@
 
 mod driver;
 pub mod error;
+mod evaluate;
 pub mod export;
 mod importer;
 mod inputs;

@@ -1,10 +1,13 @@
 //! The table of ONNX operators: one row each. Adding an operator is a function in `ops/` and a row here.
 
 use super::error::Cause;
+use super::evaluate;
 use super::importer::Importer;
 use super::known::Value;
 use super::node::NodeView;
-use super::ops::{activation, constant, conv, elementwise, logic, matmul, movement, norm, pool, quantize};
+use super::ops::{
+    activation, constant, conv, elementwise, gather_nd, logic, matmul, movement, norm, pool, quantize,
+};
 use super::ops::{reduce, reshape, resize, softmax};
 
 /// What an operator's importer is: outputs from a node with resolved inputs.
@@ -70,7 +73,6 @@ const TABLE: &[(&str, i64, i64, Import)] = &[
     ("ReduceMin",             7, NOW, reduce::min),
     ("ReduceL1",              7, NOW, reduce::l1),
     ("ReduceSumSquare",       7, NOW, reduce::sum_square),
-    ("ReduceProd",            7, NOW, reduce::prod),
     ("ArgMax",                7, NOW, reduce::arg_max),
     ("ArgMin",                7, NOW, reduce::arg_min),
     // Shapes
@@ -89,6 +91,8 @@ const TABLE: &[(&str, i64, i64, Import)] = &[
     ("Slice",                 7, NOW, movement::slice),
     ("Split",                 7, NOW, movement::split),
     ("Gather",                7, NOW, movement::gather),
+    ("GatherElements",       11, NOW, gather_nd::gather_elements),
+    ("GatherND",             11, NOW, gather_nd::gather_nd),
     ("Expand",                8, NOW, movement::expand),
     ("Tile",                  7, NOW, movement::tile),
     ("Pad",                   7, NOW, movement::pad),
@@ -131,6 +135,8 @@ const RECURRENT: &str = "recurrent layers are not supported";
 const RANDOM: &str = "its result is random";
 const INFERENCE: &str = "export the model for inference";
 const STEP: &str = "it jumps; a secret comparison alone is not a supported operator";
+const OF_CONSTANTS: &str = "it is computed of constants only, and here it depends on the model's input";
+const EXPRESS: &str = "express it with operators that are supported for secret values";
 const CUT: &str = "cut the node off the model and let the client compute it on the answer";
 
 /// Operators that are known not to work: operator, whether its first output has its input's shape, why, way out.
@@ -143,6 +149,7 @@ const REFUSED: &[(&str, bool, &str, &str)] = &[
     ("MeanVarianceNormalization", true,  NORMALISE, FOLD_NORM),
     ("LpNormalization",           true,  NORMALISE, FOLD_NORM),
     ("ReduceL2",                  false, "the square root of a secret value has no protocol yet", CUT),
+    ("ReduceProd",                false, "a product of secret values along an axis is not supported", "multiply slices of it with Mul"),
     ("ReduceLogSum",              false, "the logarithm of a secret value has no protocol yet", CUT),
     ("ReduceLogSumExp",           false, "exponentials of secret values have no protocol yet", CUT),
     ("LpPool",                    false, "powers and roots of secret values have no protocol yet", "use AveragePool or MaxPool"),
@@ -188,7 +195,11 @@ pub(super) fn find(domain: &str, operator: &str, opset: i64) -> Result<Import, C
     match TABLE.iter().find(|row| row.0 == operator) {
         Some(&(_, since, until, import)) if (since..=until).contains(&opset) => Ok(import),
         Some(&(_, since, until, _)) => Err(Cause::Opset { since, until, found: opset }),
-        None => Err(refusal(operator).map_or_else(unknown, |(why, way_out)| Cause::Refused { why, way_out })),
+        None => {
+            let of_constants = || evaluate::has(operator).then_some((OF_CONSTANTS, EXPRESS));
+            let refused = refusal(operator).or_else(of_constants);
+            Err(refused.map_or_else(unknown, |(why, way_out)| Cause::Refused { why, way_out }))
+        }
     }
 }
 
@@ -210,6 +221,8 @@ pub(super) fn moves(operator: &str) -> bool {
             | "Slice"
             | "Split"
             | "Gather"
+            | "GatherElements"
+            | "GatherND"
             | "DepthToSpace"
             | "SpaceToDepth"
             | "Expand"

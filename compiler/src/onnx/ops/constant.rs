@@ -160,5 +160,5 @@ pub fn non_zero(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Valu
     let data = (0..t.shape.len()).flat_map(|a| at.iter().map(move |&i| (a, i)));
     let data = data.map(|(a, i)| (i / steps[a] % t.shape[a]) as i64).collect();
     let shape = Shape::from_slice(&[t.shape.len(), at.len()]);
-    one(importer.computed(Data::Int(Arc::new(Tensor { shape, data })), true, &[])?)
+    one(importer.computed(Data::Int(Arc::new(Tensor { shape, data })), k.public, &[])?)
 }

@@ -4,6 +4,7 @@ pub mod activation;
 pub mod constant;
 pub mod conv;
 pub mod elementwise;
+pub mod gather_nd;
 pub mod logic;
 pub mod matmul;
 pub mod movement;

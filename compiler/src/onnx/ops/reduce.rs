@@ -8,12 +8,10 @@ use crate::onnx::known::{Data, Known, Value};
 use crate::onnx::node::{self, NodeView};
 use onnx_protobuf::tensor_proto::DataType;
 use picc_ir::ops::{ArgMax, ReduceMax, ReduceSum};
-use picc_ir::{Shape, Tensor};
-use std::sync::Arc;
 
 /// Axes (an attribute before opset `moved`, an input from then on) and whether they stay.
 /// `None` for a reduction of nothing, which leaves the value as it is.
-fn axes(importer: &Importer, node: &NodeView<'_>, moved: i64) -> Result<Option<(Vec<usize>, bool)>, Cause> {
+pub fn axes(importer: &Importer, node: &NodeView<'_>, moved: i64) -> Result<Option<(Vec<usize>, bool)>, Cause> {
     let keep = node.flag("keepdims", true)?;
     let rank = importer.shape(node.input(0)?).len();
     match node.ints_moved("axes", moved, 1)? {
@@ -55,23 +53,18 @@ fn max_of(importer: &mut Importer, node: &NodeView<'_>, x: &Value) -> Result<Val
 
 /// `-max(-x)`.
 pub fn min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
-    let (x, dtype) = signed(node.input(0)?);
-    let negative = importer.neg(&x)?;
+    let negative = importer.neg(node.input(0)?)?;
     let max = max_of(importer, node, &negative)?;
-    let mut min = importer.neg(&max)?;
-    if let (Value::Known(k), Some(dtype)) = (&mut min, dtype) {
-        k.dtype = dtype;
-    }
-    one(min)
+    one(importer.neg(&max)?)
 }
 
-/// Constant integers as 64-bit ones, which can be negated, and the type that they had.
-fn signed(x: &Value) -> (Value, Option<DataType>) {
+/// Constant integers as 64-bit ones, which can be negated.
+fn signed(x: &Value) -> Value {
     match x {
         Value::Known(k) if matches!(k.data, Data::Int(_)) => {
-            (Value::Known(Known { dtype: DataType::INT64, ..k.clone() }), Some(k.dtype))
+            Value::Known(Known { dtype: DataType::INT64, ..k.clone() })
         }
-        other => (other.clone(), None),
+        other => other.clone(),
     }
 }
 
@@ -86,30 +79,12 @@ pub fn sum_square(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Va
     one(sum_of(importer, node, &square, 18)?)
 }
 
-/// Of constants only: exporters multiply extents with it.
-pub fn prod(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
-    let k = node.known(0, "factors")?;
-    let rank = k.shape().len();
-    let Some((list, keep)) = axes(importer, node, 18)? else { return one(node.input(0)?.clone()) };
-    if list.len() != rank {
-        return Err(Cause::unsupported("a product over some of the axes", ""));
-    }
-    let shape = if keep { Shape::from_elem(1, rank) } else { Shape::new() };
-    let data = match &k.data {
-        Data::Int(t) => {
-            Data::Int(Arc::new(Tensor { shape, data: vec![t.data.iter().fold(1, |p: i64, &v| p.wrapping_mul(v))] }))
-        }
-        Data::Float(t) => Data::Float(Arc::new(Tensor { shape, data: vec![t.data.iter().product()] })),
-    };
-    one(importer.computed(data, k.public, &[k])?)
-}
-
 pub fn arg_max(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
     arg_max_of(importer, node, node.input(0)?)
 }
 
 pub fn arg_min(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, Cause> {
-    let negative = importer.neg(&signed(node.input(0)?).0)?;
+    let negative = importer.neg(&signed(node.input(0)?))?;
     arg_max_of(importer, node, &negative)
 }
 
