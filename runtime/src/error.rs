@@ -12,6 +12,9 @@ pub enum Error {
     /// The two parties do not agree on what to run.
     #[error("handshake: {0}")]
     Handshake(String),
+    /// The server agrees, but takes no session, or no further inference, now: not a fault of either party.
+    #[error("the server refuses: {0}")]
+    Refused(String),
     /// The program or the weights cannot be run.
     #[error("{0}")]
     Program(String),
@@ -27,11 +30,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the program node in which the error happened (once: the innermost node stays).
+    /// Names the program node in which the error happened (once: the innermost node stays). A refusal happens between
+    /// nodes, wherever the client hears of it.
     #[must_use]
     pub fn at_node(self, node: &str, party: picc_ir::Party) -> Error {
         match self {
-            Error::AtNode { .. } => self,
+            Error::AtNode { .. } | Error::Refused(_) => self,
             other => Error::AtNode { node: node.to_owned(), party, source: Box::new(other) },
         }
     }

@@ -7,8 +7,14 @@
 //! It has one fixed size and carries no secret. Each party compares what it got with what it sent, so a mismatch is
 //! the same error on both sides. What a party claims here is not authenticated: semi-honest parties over TCP. The nonces
 //! are fresh and random; the hash of both hellos names the session, and whatever the session derives is bound to it.
+//!
+//! A server that agrees but takes no session now (all slots in use, shutting down) answers with its hello and the
+//! text `refused: ` with a reason in place of the parameters. A client that does not know this form still prints the
+//! reason, as parameters that differ.
+//!
+//! [`may_be_hello`] and [`judge`] are the same checks on bytes, for a server that reads many sockets at once.
 
-use crate::channel::{Channel, Kind};
+use crate::channel::{Channel, Kind, frame};
 use crate::crypto::Rng;
 use crate::error::{Error, Result};
 use crate::session::SessionId;
@@ -21,6 +27,10 @@ const MAGIC: [u8; 4] = *b"picc";
 const SIZE: usize = picc_ir::cost::HELLO_BYTES as usize;
 const NONCE_AT: usize = 40;
 const TEXT_AT: usize = 72;
+const REFUSED: &str = "refused: ";
+
+/// A hello on the wire: the header of its frame, then the message.
+pub const FRAME_BYTES: usize = SIZE + picc_ir::cost::HEADER_BYTES as usize;
 
 /// What both parties must agree on before anything else is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +59,41 @@ impl Agreement {
         hello[TEXT_AT..TEXT_AT + text.len()].copy_from_slice(text);
         Ok(hello)
     }
+}
+
+/// Whether `bytes` are the beginning of a hello of any version. What is not is no client of this program, and needs no
+/// more bytes to be turned away.
+#[must_use]
+pub fn may_be_hello(bytes: &[u8]) -> bool {
+    let header = frame::header(Kind::Handshake, SIZE, 0);
+    let known = |at: usize| match at {
+        0..5 => Some(header[at]),
+        8..12 => Some(MAGIC[at - 8]),
+        _ => None,
+    };
+    bytes.len() <= FRAME_BYTES && bytes.iter().enumerate().all(|(at, b)| known(at).is_none_or(|k| k == *b))
+}
+
+/// What [`handshake`] says of a peer's hello, before there is a channel.
+pub fn judge(ours: &Agreement, theirs: &[u8; FRAME_BYTES], party: Party) -> Result<()> {
+    if !may_be_hello(theirs) {
+        return Err(Error::Handshake("the other side does not speak this protocol".into()));
+    }
+    check(ours, &theirs[FRAME_BYTES - SIZE..], party)
+}
+
+/// `party`'s hello as a frame, for a peer that is turned away because the two do not agree.
+pub fn answer(ours: &Agreement, party: Party) -> Result<Vec<u8>> {
+    // No session follows, so there is nothing for a nonce to name.
+    let hello = ours.encode(PROTOCOL_VERSION, party, &[0; 32])?;
+    Ok([&frame::header(Kind::Handshake, SIZE, 1)[..], &hello].concat())
+}
+
+/// The server's answer to a client that it agrees with and does not serve now. Of `reason` as much as fits is sent.
+pub fn refusal(ours: &Agreement, reason: &str) -> Result<Vec<u8>> {
+    let mut parameters = format!("{REFUSED}{reason}");
+    parameters.truncate(parameters.floor_char_boundary(Agreement::MAX_PARAMETERS));
+    answer(&Agreement { parameters, ..ours.clone() }, Party::Server)
 }
 
 /// Exchanges hellos and compares; what both sides then call the session. One round.
@@ -91,6 +136,9 @@ fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
     }
     let text = &theirs[TEXT_AT..];
     let text = &text[..usize::from(theirs[7]).min(text.len())];
+    if let (Party::Client, Some(reason)) = (party, text.strip_prefix(REFUSED.as_bytes())) {
+        return Err(Error::Refused(reason.escape_ascii().to_string()));
+    }
     if text != ours.parameters.as_bytes() {
         return differ(format!(
             "the security parameters differ: this side's are `{}`, the other's `{}`",
@@ -176,6 +224,33 @@ mod tests {
         let mut long = ours.encode(PROTOCOL_VERSION, Party::Server, &[0; 32]).unwrap();
         long[7] = 255;
         refused(&long, "parameters differ");
+    }
+
+    #[test]
+    fn a_busy_server_is_no_server_that_disagrees() {
+        let ours = agreement();
+        let busy = refusal(&ours, "busy, all 16 sessions are in use").unwrap();
+        let busy: &[u8; FRAME_BYTES] = busy[..].try_into().unwrap();
+        let error = judge(&ours, busy, Party::Client).unwrap_err();
+        assert!(matches!(&error, Error::Refused(text) if text == "busy, all 16 sessions are in use"), "{error}");
+        // A server does not take that from a client, and a long reason is cut.
+        assert!(matches!(judge(&ours, busy, Party::Server), Err(Error::Handshake(_))));
+        assert_eq!(refusal(&ours, &"\u{20ac}".repeat(200)).unwrap().len(), FRAME_BYTES);
+    }
+
+    #[test]
+    fn a_hello_is_known_from_its_first_bytes() {
+        let hello = answer(&agreement(), Party::Client).unwrap();
+        assert!((0..=FRAME_BYTES).all(|n| may_be_hello(&hello[..n])));
+        for (n, known) in [(0, true), (4, true), (5, false), (7, false), (8, true), (11, true), (12, false)] {
+            let mut other = hello.clone();
+            other[n] ^= 1;
+            assert_eq!(may_be_hello(&other[..n + 1]), !known, "byte {n}");
+        }
+        assert!(!may_be_hello(b"GET / HTTP/1.1"));
+        assert!(!may_be_hello(&[&hello[..], &[0]].concat()));
+        let frame = hello[..].try_into().unwrap();
+        judge(&agreement(), frame, Party::Server).unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod builder;
 
 use builder::Builder;
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use peak_alloc::PeakAlloc;
 use picc_ir::Tensor;
 use picc_ir::npy::{write_f32, write_i64};
@@ -13,6 +14,7 @@ use picc_ir::weights::write_weights;
 use picc_passes::Linear;
 use picc_runtime::inputs::write_npz;
 use picc_tests::{example, fuzz};
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -117,12 +119,29 @@ fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Runs the seeds, which the target accepts, then `rounds` inputs, one in sixteen of them noise.
+/// One input: whether it is accepted, and bytes of heap that it took.
+fn one(what: &str, target: fn(&[u8]) -> bool, input: &[u8]) -> (bool, usize) {
+    let before = HEAP.current_usage();
+    HEAP.reset_peak_usage();
+    let begin = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| target(input)));
+    let (time, heap) = (begin.elapsed(), HEAP.peak_usage().saturating_sub(before));
+    let Ok(is_accepted) = outcome else { panic!("{what}: panicked on {}", input.escape_ascii()) };
+    assert!(heap < MAX_HEAP, "{what}: {heap} bytes of heap for {}", input.escape_ascii());
+    assert!(time < MAX_TIME, "{what}: {time:?} for {}", input.escape_ascii());
+    (is_accepted, heap)
+}
+
+/// Runs what libFuzzer found worth keeping, then the seeds, which the target accepts, then `rounds` inputs, one in sixteen of them noise.
 fn run(name: &str, target: fn(&[u8]) -> bool, seeds: &[Vec<u8>], rounds: u64) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let factor = std::env::var("FUZZ_ROUNDS").map_or(1, |n| n.parse().expect("FUZZ_ROUNDS is a number"));
     let start = Instant::now();
     let (mut most, mut accepted) = (0, 0);
+    let kept = corpus(name);
+    for (file, input) in &kept {
+        most = most.max(one(&format!("{name}, {file}"), target, input).1);
+    }
     for seed in 0..seeds.len() as u64 + rounds * factor {
         let mut random = Random(seed);
         let input = match seeds.get(seed as usize) {
@@ -134,24 +153,29 @@ fn run(name: &str, target: fn(&[u8]) -> bool, seeds: &[Vec<u8>], rounds: u64) {
             None => mutated(seeds, &mut random),
         };
         assert!(input.len() < 100_000, "{name}: an input of {} bytes", input.len());
-        let before = HEAP.current_usage();
-        HEAP.reset_peak_usage();
-        let begin = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| target(&input)));
-        let (time, heap) = (begin.elapsed(), HEAP.peak_usage().saturating_sub(before));
         let what = format!("{name}, seed {seed}");
-        let Ok(is_accepted) = outcome else { panic!("{what}: panicked on {}", input.escape_ascii()) };
+        let (is_accepted, heap) = one(&what, target, &input);
         (most, accepted) = (most.max(heap), accepted + u64::from(is_accepted && seed >= seeds.len() as u64));
         assert!(is_accepted || seed >= seeds.len() as u64, "{what}: an undamaged input is refused");
-        assert!(heap < MAX_HEAP, "{what}: {heap} bytes of heap for {}", input.escape_ascii());
-        assert!(time < MAX_TIME, "{what}: {time:?} for {}", input.escape_ascii());
     }
     let share = accepted as f64 / (rounds * factor) as f64;
     println!(
-        "{name}: {:.1} s, at most {:.1} MB, {share:.3} accepted",
+        "{name}: {} kept, {:.1} s, at most {:.1} MB, {share:.3} accepted",
+        kept.len(),
         start.elapsed().as_secs_f64(),
         most as f64 / 1e6
     );
+}
+
+/// The minimised corpus of a target, `tests/fuzz/corpus/TARGET`: inputs that reach code which others do not.
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
+    let Ok(folder) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
 }
 
 fn onnx_seeds() -> Vec<Vec<u8>> {
@@ -247,6 +271,28 @@ fn npy_seeds() -> Vec<Vec<u8>> {
     vec![reals, integers, fortran, half, archive]
 }
 
+fn image_seeds() -> Vec<Vec<u8>> {
+    let encode = |how: u8, image: DynamicImage, format: ImageFormat| {
+        let mut file = Cursor::new(vec![how]);
+        file.set_position(1);
+        image.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    };
+    let pixels = |n: u32, channels: u32| (0..n * n * channels).map(|i| (i * 37 % 251) as u8).collect::<Vec<u8>>();
+    let color = |n: u32| DynamicImage::from(RgbImage::from_raw(n, n, pixels(n, 3)).unwrap());
+    let gray = |n: u32| DynamicImage::from(GrayImage::from_raw(n, n, pixels(n, 1)).unwrap());
+    let deep = DynamicImage::from(color(8).to_rgba16());
+    vec![
+        encode(0, color(8), ImageFormat::Png),
+        encode(0, color(8), ImageFormat::Jpeg),
+        encode(1, color(11), ImageFormat::Png),
+        encode(3, color(5), ImageFormat::Jpeg),
+        encode(2, gray(8), ImageFormat::Png),
+        encode(2, gray(8), ImageFormat::Jpeg),
+        encode(0, deep, ImageFormat::Png),
+    ]
+}
+
 #[test]
 fn onnx_models() {
     run("onnx", fuzz::onnx, &onnx_seeds(), 10_000);
@@ -277,11 +323,33 @@ fn sessions() {
     run("wire", fuzz::wire, &fuzz::wire_seeds(), 100);
 }
 
+#[test]
+fn models() {
+    run("model", fuzz::model, &fuzz::model_seeds(), 3_000);
+}
+
+#[test]
+fn images() {
+    run("image", fuzz::image, &image_seeds(), 30_000);
+}
+
+#[test]
+fn hellos() {
+    let [accepted, refused] = fuzz::hello_seeds();
+    assert!(!refused.iter().any(|seed| fuzz::hello(seed)), "a server that refuses is no agreement");
+    run("hello", fuzz::hello, &accepted, 100_000);
+}
+
+#[test]
+fn messages() {
+    run("message", fuzz::message, &fuzz::message_seeds(), 2_000);
+}
+
 /// Seeds for libFuzzer: `cargo test --release -p picc-tests --test fuzz_short -- --ignored`.
 #[test]
-#[ignore = "writes tests/fuzz/corpus"]
-fn write_the_corpus() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+#[ignore = "writes tests/fuzz/seeds"]
+fn write_the_seeds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (target, seeds) in [
         ("onnx", onnx_seeds()),
         ("text", text_seeds()),
@@ -289,10 +357,14 @@ fn write_the_corpus() {
         ("weights", weights_seeds()),
         ("npy", npy_seeds()),
         ("wire", fuzz::wire_seeds()),
+        ("model", fuzz::model_seeds()),
+        ("image", image_seeds()),
+        ("hello", fuzz::hello_seeds().concat()),
+        ("message", fuzz::message_seeds()),
     ] {
-        std::fs::create_dir_all(corpus.join(target)).unwrap();
+        std::fs::create_dir_all(folder.join(target)).unwrap();
         for (i, seed) in seeds.iter().enumerate() {
-            std::fs::write(corpus.join(target).join(format!("seed{i}")), seed).unwrap();
+            std::fs::write(folder.join(target).join(format!("seed{i}")), seed).unwrap();
         }
     }
 }

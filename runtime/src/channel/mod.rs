@@ -12,6 +12,7 @@
 //! The flight number makes rounds exact: a frame carries its sender's clock plus one, receiving advances the clock
 //! to it, and [`Channel::start_node`] sets the clock back to zero on both sides.
 
+pub mod frame;
 mod memory;
 mod meter;
 pub mod shaper;
@@ -44,6 +45,9 @@ pub enum Kind {
     /// Shares revealed to the client.
     Reveal = 9,
     Control = 10,
+    /// The server goes no further, and why (UTF-8, at most [`MAX_REFUSAL`] bytes). It may come instead of any message
+    /// to the client.
+    Refusal = 11,
 }
 
 /// Moves bytes between the parties: memory, TCP. Writes queue and never wait for the peer.
@@ -73,6 +77,8 @@ pub struct Channel {
 const FLIGHT_MAX: u32 = 0x00ff_ffff;
 /// A single message may not be larger than this; protocols split what is.
 pub const MAX_PAYLOAD: usize = 1 << 30;
+/// Bytes of a [`Kind::Refusal`].
+pub const MAX_REFUSAL: usize = 256;
 
 impl Channel {
     #[must_use]
@@ -115,8 +121,7 @@ impl Channel {
         }
         let flight = (self.clock + 1).min(FLIGHT_MAX);
         let mut frame = Vec::with_capacity(payload.len() + 8);
-        frame.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
-        frame.extend_from_slice(&((flight << 8) | kind as u32).to_le_bytes());
+        frame.extend_from_slice(&frame::header(kind, payload.len(), flight));
         frame.extend_from_slice(payload);
         self.meter.sent(self.party, frame.len() as u64, flight);
         self.waiting(|transport| transport.write(frame))
@@ -129,6 +134,10 @@ impl Channel {
     /// Receives the next message, which must be of `kind` and of exactly `len` bytes.
     pub fn recv(&mut self, kind: Kind, len: usize) -> Result<Vec<u8>> {
         let (header_kind, header_len) = self.recv_header()?;
+        if self.party == Party::Client && header_kind == Kind::Refusal as u8 && header_len <= MAX_REFUSAL {
+            let why = self.payload(header_len)?;
+            return Err(Error::Refused(String::from_utf8_lossy(&why).escape_default().to_string()));
+        }
         if header_kind != kind as u8 || header_len != len {
             return Err(Error::Peer(format!(
                 "expected {kind:?} of {len} bytes, got kind {header_kind} of {header_len} bytes"
@@ -146,6 +155,12 @@ impl Channel {
             )));
         }
         self.payload(len)
+    }
+
+    /// The server's last message: it goes no further, and why.
+    pub fn refuse(&mut self, why: &str) -> Result<()> {
+        self.send(Kind::Refusal, &why.as_bytes()[..why.floor_char_boundary(MAX_REFUSAL)])?;
+        self.flush()
     }
 
     /// Sends and receives at the same time: one round.

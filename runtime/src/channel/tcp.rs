@@ -11,7 +11,7 @@
 use super::shaper::{Network, Pacer, wait_until};
 use super::{Channel, Transport};
 use picc_ir::Party;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Cursor, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -54,10 +54,23 @@ pub fn accept(listener: &TcpListener, network: &Network, timeout: Duration) -> i
 
 /// `party`'s channel over a connected socket.
 pub fn channel_over(party: Party, stream: TcpStream, network: &Network, timeout: Duration) -> io::Result<Channel> {
-    Ok(Channel::new(party, Box::new(Tcp::new(stream, network.pacer(party), timeout)?)))
+    channel_after(party, Vec::new(), stream, network, timeout)
+}
+
+/// [`channel_over`] a socket of which `heard` was read already: the channel receives it first.
+pub fn channel_after(
+    party: Party,
+    heard: Vec<u8>,
+    stream: TcpStream,
+    network: &Network,
+    timeout: Duration,
+) -> io::Result<Channel> {
+    Ok(Channel::new(party, Box::new(Tcp::new(heard, stream, network.pacer(party), timeout)?)))
 }
 
 struct Tcp {
+    /// What was read before there was a channel.
+    heard: Cursor<Vec<u8>>,
     reader: BufReader<TcpStream>,
     queue: Option<Sender<(Option<Instant>, Vec<u8>)>>,
     writer: Option<JoinHandle<io::Result<()>>>,
@@ -66,7 +79,7 @@ struct Tcp {
 }
 
 impl Tcp {
-    fn new(stream: TcpStream, pacer: Pacer, timeout: Duration) -> io::Result<Tcp> {
+    fn new(heard: Vec<u8>, stream: TcpStream, pacer: Pacer, timeout: Duration) -> io::Result<Tcp> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(timeout))?;
@@ -79,7 +92,8 @@ impl Tcp {
             result
         })?;
         let reader = BufReader::with_capacity(1 << 16, stream);
-        Ok(Tcp { reader, queue: Some(queue), writer: Some(writer), pacer, timeout })
+        let heard = Cursor::new(heard);
+        Ok(Tcp { heard, reader, queue: Some(queue), writer: Some(writer), pacer, timeout })
     }
 
     fn writer_failed(&mut self) -> io::Error {
@@ -120,7 +134,7 @@ impl Transport for Tcp {
 
     fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
         let deadline = Instant::now() + self.timeout + Duration::from_secs(buf.len() as u64 / SLOWEST);
-        let mut filled = 0;
+        let mut filled = self.heard.read(buf)?;
         while filled < buf.len() {
             if self.reader.buffer().is_empty() {
                 let left = deadline.saturating_duration_since(Instant::now()).min(self.timeout);
@@ -161,6 +175,7 @@ impl Drop for Tcp {
 mod tests {
     use super::*;
     use crate::channel::Kind;
+    use crate::error::Error;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -179,6 +194,32 @@ mod tests {
         assert_eq!(client.exchange(Kind::Open, &big, big.len()).unwrap(), big);
         assert_eq!(peer.join().unwrap().unwrap(), big.len());
         assert_eq!(client.meter().total().rounds, 1);
+    }
+
+    #[test]
+    fn what_was_heard_before_comes_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = connect(address, &Network::UNSHAPED, Duration::ZERO, TIMEOUT).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        client.send(Kind::Open, &[1; 50]).unwrap();
+        client.send(Kind::Choice, &[2; 50]).unwrap();
+        let mut heard = vec![0; 30];
+        stream.read_exact(&mut heard).unwrap();
+        let mut server = channel_after(Party::Server, heard, stream, &Network::UNSHAPED, TIMEOUT).unwrap();
+        assert_eq!(server.recv(Kind::Open, 50).unwrap(), [1; 50]);
+        assert_eq!(server.recv(Kind::Choice, 50).unwrap(), [2; 50]);
+        assert_eq!(server.meter().total().client_to_server, 116);
+    }
+
+    #[test]
+    fn a_refusal_may_come_instead_of_any_message_to_the_client() {
+        let (mut client, mut server) = pair(&Network::UNSHAPED);
+        server.refuse("this was the last").unwrap();
+        client.refuse("no").unwrap();
+        let refused = client.recv(Kind::Open, 4).unwrap_err();
+        assert!(matches!(&refused, Error::Refused(why) if why == "this was the last"), "{refused}");
+        assert!(matches!(server.recv(Kind::Open, 4), Err(Error::Peer(_))));
     }
 
     #[test]

@@ -29,7 +29,8 @@ Exit codes:
   1  the run failed (a program that is refused, weights of another program, a promise that was not kept, a bug)
   2  usage: the command line, an input that does not fit the program, or an output that may not be written
   3  the connection failed, or the other party broke the protocol
-  4  the parties do not agree: other program, other parameters, other version";
+  4  the parties do not agree: other program, other parameters, other version
+  5  the server refuses for now: busy, shutting down, or a limit of the session is reached";
 
 const CALIBRATE: &str = "\
 Examples:
@@ -156,9 +157,24 @@ pub struct Serve {
     /// Serve one session, then end.
     #[arg(long)]
     pub once: bool,
-    /// Sessions at a time; further clients wait.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// Sessions at a time; further clients are told that the server is busy.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub max_sessions: u32,
+    /// Seconds from a connection to the end of its handshake; until then it takes no session's place.
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub handshake_seconds: u64,
+    /// Inferences of one session.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_inferences: u64,
+    /// Seconds of one session.
+    #[arg(long, value_name = "S", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_session_seconds: u64,
+    /// Seconds that a session may wait for its client's next request.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub idle_seconds: u64,
+    /// Seconds that running sessions may go on after Ctrl-C or SIGTERM; a second signal stops them at once.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
+    pub drain_seconds: u64,
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
     pub prepared_memory: u64,

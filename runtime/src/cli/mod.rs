@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
         Command::Local(args) => private::local(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Infer(args) => private::infer(&args),
-        Command::Serve(args) => serve::serve(&args),
+        Command::Serve(args) => serve::serve(args),
         Command::Reference(args) => reference::reference(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
     };
@@ -57,13 +57,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// 1 the run failed, 2 usage, 3 connection or peer, 4 handshake.
+/// 1 the run failed, 2 usage, 3 connection or peer, 4 handshake, 5 the server refuses for now.
 fn exit_code(error: &Error) -> u8 {
     match error {
         Error::AtNode { source, .. } => exit_code(source),
         Error::Input(_) => 2,
         Error::Peer(_) | Error::Io(_) => 3,
         Error::Handshake(_) => 4,
+        Error::Refused(_) => 5,
         Error::Program(_) | Error::Bug(_) => 1,
     }
 }
@@ -142,6 +143,8 @@ mod tests {
         assert_eq!(at(Error::Peer(String::new())), 3);
         assert_eq!(at(Error::Bug(String::new())), 1);
         assert_eq!(exit_code(&Error::Handshake(String::new())), 4);
+        let refused = Error::Refused("busy".into()).at_node("conv", Party::Client);
+        assert_eq!((exit_code(&refused), refused.to_string()), (5, "the server refuses: busy".into()));
         assert_eq!(exit_code(&Error::Input(String::new())), 2);
     }
 }

@@ -175,7 +175,8 @@ fn is_io(error: &Error) -> bool {
     match error {
         Error::AtNode { source, .. } => is_io(source),
         Error::Io(_) => true,
-        Error::Peer(_) | Error::Handshake(_) | Error::Program(_) | Error::Input(_) | Error::Bug(_) => false,
+        Error::Peer(_) | Error::Handshake(_) | Error::Refused(_) => false,
+        Error::Program(_) | Error::Input(_) | Error::Bug(_) => false,
     }
 }
 

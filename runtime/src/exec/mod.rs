@@ -18,6 +18,7 @@
 
 mod executable;
 mod kernels;
+mod leash;
 mod linear;
 mod party;
 mod protocols;
@@ -25,7 +26,8 @@ mod run;
 mod value;
 
 pub use executable::Executable;
+pub use leash::Leash;
 pub use party::{
     ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, clip, quantize, run_client, run_server,
-    serve_session,
+    serve_on_leash, serve_session,
 };

@@ -1,6 +1,7 @@
 //! The two parties of a session.
 
 use super::executable::Executable;
+use super::leash::Leash;
 use super::linear::{Prepared, Rlwe, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
@@ -248,13 +249,34 @@ pub fn serve_session(
     rng: Rng,
     progress: Option<Progress>,
 ) -> Result<Record> {
+    serve_on_leash(exe, model, channel, rng, progress, &Leash::new(u64::MAX))
+}
+
+/// [`serve_session`] as far as `leash` reaches. A client that asks for more is told so.
+pub fn serve_on_leash(
+    exe: &Executable,
+    model: &ServerModel,
+    channel: Channel,
+    rng: Rng,
+    progress: Option<Progress>,
+    leash: &Leash,
+) -> Result<Record> {
     let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
     let (mut session, mut rlwe) = open(exe, channel, rng, &mut record)?;
     loop {
         let watch = Stopwatch::start(&session.channel);
         session.channel.start_node();
         let party = session.party();
-        let said = session.channel.recv(Kind::Control, INFER.len()).map_err(|e| e.at_node("request", party))?;
+        let said = leash.rest().and_then(|()| session.channel.recv(Kind::Control, INFER.len()));
+        let said = match (leash.work(record.inferences), said) {
+            (_, Ok(said)) if said == END => said,
+            // The session was ended while it waited: then the client's silence is no failure of its own.
+            (Err(why), _) => {
+                session.channel.refuse(&why)?;
+                return Err(Error::Refused(why));
+            }
+            (Ok(()), said) => said.map_err(|e| e.at_node("request", party))?,
+        };
         record.control(session.channel.meter().node(), watch.read(&session.channel, Duration::ZERO));
         if said == END {
             return Ok(record);

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use picc_ir::Tensor;
 use picc_ir::preprocess::{PixelsError, Preprocess};
 use picc_ir::program::InputSpec;
@@ -10,6 +10,9 @@ use std::io::Cursor;
 
 /// Largest extent of an image that is decoded.
 const MAX_EXTENT: u32 = 16_384;
+
+/// Bytes of a decoded image: 64 megapixels in color.
+const MAX_DECODED: u64 = 192 << 20;
 
 /// Pixels 0..=255 in the order height, width, channel (red, green, blue).
 pub struct Pixels(Vec<f32>);
@@ -23,14 +26,19 @@ impl Pixels {
         limits.max_image_width = Some(MAX_EXTENT);
         limits.max_image_height = Some(MAX_EXTENT);
         reader.limits(limits);
-        let mut image = reader.decode().map_err(|e| Error::Input(e.to_string()))?;
-        let (w, h) = (image.width() as usize, image.height() as usize);
+        let decoder = reader.into_decoder().map_err(|e| Error::Input(e.to_string()))?;
+        let (w, h) = (decoder.dimensions().0 as usize, decoder.dimensions().1 as usize);
+        // A few bytes can claim any size: it is looked at before there is memory for the pixels.
+        if (h, w) != (height, width) && !resize {
+            return Err(Error::Input(format!(
+                "the image is {w} x {h}, the program needs {width} x {height} (--resize scales it)"
+            )));
+        }
+        if decoder.total_bytes() > MAX_DECODED {
+            return Err(Error::Input(format!("an image of {w} x {h} is too large to be scaled here")));
+        }
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| Error::Input(e.to_string()))?;
         if (h, w) != (height, width) {
-            if !resize {
-                return Err(Error::Input(format!(
-                    "the image is {w} x {h}, the program needs {width} x {height} (--resize scales it)"
-                )));
-            }
             image = image.resize_exact(width as u32, height as u32, FilterType::Triangle);
         }
         Ok(Pixels(samples(&image, channels)))
@@ -102,6 +110,26 @@ mod tests {
         let error = Pixels::decode(&png(), &other, &p, false).err().unwrap().to_string();
         assert!(error.contains("3 x 2") && error.contains("--resize"), "{error}");
         assert_eq!(Pixels::decode(&png(), &other, &p, true).unwrap().0.len(), 48);
+    }
+
+    /// A header alone, of an image of 16,000 x 16,000 pixels.
+    #[test]
+    fn a_claimed_size_is_refused_before_there_is_memory_for_it() {
+        let mut file = png();
+        file[16..20].copy_from_slice(&16_000u32.to_be_bytes());
+        file[20..24].copy_from_slice(&16_000u32.to_be_bytes());
+        let crc = crc32(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.to_be_bytes());
+        let (nchw, p) = (spec(&[1, 3, 2, 3]), preprocess(Layout::Nchw, false));
+        let refused = |resize| Pixels::decode(&file, &nchw, &p, resize).err().unwrap().to_string();
+        assert!(refused(false).contains("16000 x 16000, the program needs 3 x 2"), "{}", refused(false));
+        assert!(refused(true).contains("too large to be scaled"), "{}", refused(true));
+    }
+
+    /// Of PNG: reflected, polynomial 0xedb88320.
+    fn crc32(bytes: &[u8]) -> u32 {
+        let step = |crc: u32, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        !bytes.iter().fold(!0, |crc, &b| (0..8).fold(crc ^ u32::from(b), step))
     }
 
     #[test]

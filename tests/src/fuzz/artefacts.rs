@@ -1,4 +1,5 @@
-//! Files that one party gives the other, or that a user downloads: `.pi`, `.piw`, `.npy`, `.npz`.
+//! Files that one party gives the other, or that a user downloads: `.pi`, `.piw`, `.npy`, `.npz`; and a server's pair
+//! of program and weights.
 
 use super::small::{Small, small};
 use picc_ir::npy::{NpyArray, write_f32, write_i64};
@@ -7,7 +8,7 @@ use picc_ir::verify::who_learns;
 use picc_ir::weights::{check_weights, open_weights, read_weights, write_weights};
 use picc_ir::{Graph, Program};
 use picc_passes::Linear;
-use picc_runtime::exec::Executable;
+use picc_runtime::exec::{Executable, ServerModel};
 use picc_runtime::inputs::read_npz;
 use std::sync::OnceLock;
 
@@ -52,6 +53,33 @@ pub fn weights(data: &[u8]) -> bool {
     let fits = check_weights(&small.program, &weights).is_ok() && digest == small.program.digest();
     assert_eq!(open_weights(data, &small.program).is_ok(), fits);
     true
+}
+
+/// Memory for weights that a server transforms at the start.
+const PREPARED: u64 = 16 << 20;
+
+/// `model.pi` and `model.piw` together, as a server loads them: two bytes with the length of the program's body, the
+/// body, a weights file. The digests are made to fit.
+pub fn model(data: &[u8]) -> bool {
+    let &[low, high, ref rest @ ..] = data else { return false };
+    let (body, weights) = rest.split_at(usize::from(u16::from_le_bytes([low, high])).min(rest.len()));
+    let Ok(program) = Program::from_bytes(&sealed(body)) else { return false };
+    let (digest, Ok((weights, _))) = (program.digest(), read_weights(weights)) else { return false };
+    let Ok(exe) = Executable::new(program) else { return false };
+    ServerModel::load(&exe, &write_weights(&weights, digest), PREPARED).is_ok()
+}
+
+/// Small models of both linear protocols, for [`model`].
+#[must_use]
+pub fn model_seeds() -> Vec<Vec<u8>> {
+    let models = [(Linear::Ot, true), (Linear::Rlwe, true), (Linear::Rlwe, false)].map(|(l, e)| small(l, e));
+    let seed = |small: &Small| {
+        let file = small.program.to_bytes();
+        let body = &file[8..file.len() - 32];
+        let weights = write_weights(&small.weights, small.program.digest());
+        [&(body.len() as u16).to_le_bytes()[..], body, &weights].concat()
+    };
+    models.iter().map(seed).collect()
 }
 
 /// An array, or an archive of arrays, that a user brings.

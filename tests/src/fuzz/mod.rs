@@ -6,10 +6,16 @@
 
 mod artefacts;
 mod graphs;
+mod handshake;
+mod image;
+mod messages;
 mod small;
 mod wire;
 
-pub use artefacts::{npy, program, sealed, weights};
+pub use artefacts::{model, model_seeds, npy, program, sealed, weights};
 pub use graphs::{onnx, text};
+pub use handshake::{hello, hello_seeds};
+pub use image::image;
+pub use messages::{message, message_seeds};
 pub use small::{MODEL, Small, small};
 pub use wire::{WireSeed, wire, wire_seeds};

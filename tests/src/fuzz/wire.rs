@@ -101,11 +101,12 @@ pub fn wire(data: &[u8]) -> bool {
     result.is_ok()
 }
 
-fn is_bug(error: &Error) -> bool {
+pub(super) fn is_bug(error: &Error) -> bool {
     match error {
         Error::AtNode { source, .. } => is_bug(source),
         Error::Bug(_) => true,
-        Error::Peer(_) | Error::Io(_) | Error::Handshake(_) | Error::Program(_) | Error::Input(_) => false,
+        Error::Peer(_) | Error::Io(_) | Error::Handshake(_) | Error::Refused(_) => false,
+        Error::Program(_) | Error::Input(_) => false,
     }
 }
 
@@ -147,7 +148,7 @@ fn infer(exe: &Executable, sample: &Sample, channel: Channel) -> Result<()> {
 
 /// One party alone, with `stream` as everything that it hears.
 fn replay(recording: &Recording, mode: u8, stream: Vec<u8>) -> Result<()> {
-    let transport = Box::new(Script { stream, read: 0 });
+    let transport = Script::new(stream);
     if mode & 1 == 0 {
         infer(&recording.exe, &recording.sample, Channel::new(Party::Client, transport))
     } else {
@@ -156,12 +157,12 @@ fn replay(recording: &Recording, mode: u8, stream: Vec<u8>) -> Result<()> {
     }
 }
 
-type Log = Arc<Mutex<Vec<Vec<u8>>>>;
+pub(super) type Log = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Keeps a copy of every frame that its party sends.
-struct Tap {
-    inner: Box<dyn Transport>,
-    log: Log,
+pub(super) struct Tap {
+    pub(super) inner: Box<dyn Transport>,
+    pub(super) log: Log,
 }
 
 impl Transport for Tap {
@@ -180,9 +181,15 @@ impl Transport for Tap {
 }
 
 /// Says what it was told to say, hears nothing, and then closes.
-struct Script {
+pub(super) struct Script {
     stream: Vec<u8>,
     read: usize,
+}
+
+impl Script {
+    pub(super) fn new(stream: Vec<u8>) -> Box<Script> {
+        Box::new(Script { stream, read: 0 })
+    }
 }
 
 impl Transport for Script {
