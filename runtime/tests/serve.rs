@@ -86,7 +86,7 @@ impl Served {
     /// A client that says its hello and nothing more, as one does that was stopped.
     fn stopped(&self) -> Channel {
         let mut channel = self.channel();
-        handshake(&mut channel, &self.exe.agreement()).unwrap();
+        handshake(&mut channel, &self.exe.agreement(), &mut Rng::from_os().unwrap()).unwrap();
         channel
     }
 
