@@ -15,8 +15,10 @@ use picc_ir::{Graph, Id, Node};
 use std::collections::BTreeMap;
 
 /// Ends of the pieces; ReLUs bend at 0.
-const ENDS: [f64; 18] =
-    [-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 64.0];
+const ENDS: [f64; 19] =
+    [-FAR, -64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, FAR];
+
+const FAR: f64 = (1u64 << 40) as f64;
 
 /// A function that can be undone: its result, its argument, and what is computed between them, the result included.
 pub(super) struct Undone {
