@@ -6,8 +6,8 @@
 //!    |x| -> log(1 + exp(-|x|))                ...
 //! ```
 //! The client computes all of it from `x`, which follows from the output, as the whole is strictly increasing. That is
-//! proven by its derivative, in interval arithmetic, on pieces of `[-64, 64]`: beyond, functions in f32 are constant or
-//! linear.
+//! proven by its derivative, in interval arithmetic, on pieces of `[-2^40, 2^40]`; on the two outermost ones, where an
+//! exponential is nothing, the derivative may come down to zero but not stay there.
 
 use picc_ir::op::Op;
 use picc_ir::ops::{ConstValue, Function};
@@ -15,8 +15,10 @@ use picc_ir::{Graph, Id, Node};
 use std::collections::BTreeMap;
 
 /// Ends of the pieces; ReLUs bend at 0.
-const ENDS: [f64; 18] =
-    [-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 64.0];
+const ENDS: [f64; 19] =
+    [-FAR, -64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, FAR];
+
+const FAR: f64 = (1u64 << 40) as f64;
 
 /// A function that can be undone: its result, its argument, and what is computed between them, the result included.
 pub(super) struct Undone {
@@ -90,9 +92,13 @@ fn is_strictly_monotone(graph: &Graph, roots: &[Option<Id>], x: Id, y: Id) -> bo
         .map(|ends| {
             let of = Piece { graph, roots, x, ends: Interval { lo: ends[0], hi: ends[1] } };
             let slope = of.form(y, &mut BTreeMap::new())?.slope();
-            if slope.lo > 0.0 {
+            // Where it saturates it may, but a flat piece gives nothing back.
+            let outermost = ends.contains(&FAR) || ends.contains(&-FAR);
+            let (rises, falls) = (slope.lo > 0.0, slope.hi < 0.0);
+            let (levels_up, levels_down) = (slope.lo >= 0.0 && slope.hi > 0.0, slope.hi <= 0.0 && slope.lo < 0.0);
+            if rises || (outermost && levels_up) {
                 Some(true)
-            } else if slope.hi < 0.0 {
+            } else if falls || (outermost && levels_down) {
                 Some(false)
             } else {
                 None
@@ -109,21 +115,28 @@ struct Interval {
 }
 
 impl Interval {
+    /// The hull; the whole line where something is not a number, of which nothing follows.
+    fn hull(values: &[f64]) -> Interval {
+        if values.iter().any(|v| v.is_nan()) {
+            return Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
+        }
+        Interval {
+            lo: values.iter().copied().fold(f64::INFINITY, f64::min),
+            hi: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+
+    /// The image under a monotone function.
     fn map(self, f: impl Fn(f64) -> f64) -> Interval {
-        let (a, b) = (f(self.lo), f(self.hi));
-        Interval { lo: a.min(b), hi: a.max(b) }
+        Interval::hull(&[f(self.lo), f(self.hi)])
     }
 
     fn plus(self, o: Interval) -> Interval {
-        Interval { lo: self.lo + o.lo, hi: self.hi + o.hi }
+        Interval::hull(&[self.lo + o.lo, self.hi + o.hi])
     }
 
     fn times(self, o: Interval) -> Interval {
-        let all = [self.lo * o.lo, self.lo * o.hi, self.hi * o.lo, self.hi * o.hi];
-        Interval {
-            lo: all.iter().copied().fold(f64::INFINITY, f64::min),
-            hi: all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
+        Interval::hull(&[self.lo * o.lo, self.lo * o.hi, self.hi * o.lo, self.hi * o.hi])
     }
 }
 
@@ -194,11 +207,8 @@ impl Piece<'_> {
                 } else if values.hi <= 0.0 {
                     Some(Form::Linear { factor: 0.0, offset: 0.0 })
                 } else {
-                    let slope = a.slope();
-                    Some(Form::Bounded {
-                        values: values.map(|v| v.max(0.0)),
-                        slope: Interval { lo: slope.lo.min(0.0), hi: slope.hi.max(0.0) },
-                    })
+                    // It bends inside a piece.
+                    None
                 }
             }
             (Op::Unary(u), &[a]) => self.function(u.function, a),
@@ -343,6 +353,13 @@ mod tests {
         assert!(!monotone(|net, x| {
             let y = elu(net, x);
             net.add(Relu {}, &[y])
+        }));
+        // A bound of 100, far out.
+        assert!(!monotone(|net, x| {
+            let (y, bound) = (softplus(net, x), net.scalar(-100.0));
+            let over = net.add(Add {}, &[y, bound]);
+            let over = net.add(Relu {}, &[over]);
+            net.add(Sub {}, &[y, over])
         }));
     }
 }
