@@ -25,6 +25,7 @@ mod run;
 mod value;
 
 pub use executable::Executable;
+pub(crate) use party::short;
 pub use party::{
     ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, clip, quantize, run_client, run_server,
     serve_session,
