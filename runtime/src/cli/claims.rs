@@ -1,7 +1,7 @@
 //! Ranges that a program claims (`assume`), against values in the clear. Private answers are promised only for inputs
 //! that keep them.
 
-use crate::exec::Executable;
+use crate::exec::{Executable, short};
 use picc_ir::eval::Value;
 use picc_ir::{Id, Op};
 use picc_kernels::fast::Left;
@@ -19,17 +19,13 @@ pub struct LeftRange {
     /// How many values of how many inputs.
     pub values: u64,
     pub inputs: u64,
-    pub of_inputs: u64,
 }
 
 impl fmt::Display for LeftRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeftRange { node, low, high, values, inputs, of_inputs } = self;
-        write!(
-            f,
-            "node `{node}`: {values} values of {inputs} of {of_inputs} inputs are outside the range {low} to {high} that \
-             the program was compiled for: answers to these inputs may be wrong; compile with --calibrate on inputs like these"
-        )
+        let LeftRange { node, low, high, values, inputs } = self;
+        let [low, high] = [*low, *high].map(short);
+        write!(f, "node `{node}`: {values} values outside {low} to {high}, in {inputs} inputs")
     }
 }
 
@@ -37,18 +33,22 @@ impl fmt::Display for LeftRange {
 pub struct Claims<'a> {
     exe: &'a Executable,
     inputs: u64,
+    /// Those with a value outside some range, and whether the one at hand is among them.
+    outside: u64,
+    is_outside: bool,
     /// Values and inputs of each node.
     left: BTreeMap<Id, (u64, u64)>,
 }
 
 impl<'a> Claims<'a> {
     pub fn new(exe: &'a Executable) -> Claims<'a> {
-        Claims { exe, inputs: 0, left: BTreeMap::new() }
+        Claims { exe, inputs: 0, outside: 0, is_outside: false, left: BTreeMap::new() }
     }
 
     /// Counts for another input from now on.
     pub fn next(&mut self) {
         self.inputs += 1;
+        self.is_outside = false;
     }
 
     /// For an interpreter that shows every value.
@@ -66,6 +66,24 @@ impl<'a> Claims<'a> {
         let (values, inputs) = self.left.entry(left.node).or_default();
         *values += left.values;
         *inputs += 1;
+        self.outside += u64::from(!std::mem::replace(&mut self.is_outside, true));
+    }
+
+    /// Inputs that leave some range.
+    pub fn outside(&self) -> u64 {
+        self.outside
+    }
+
+    /// Says on standard error what was found.
+    pub fn warn(&self) {
+        if self.outside > 0 {
+            eprintln!(
+                "pirun: warning: {} of {} inputs leave ranges that the program was compiled for, and answers to them may be \
+                 wrong; compile with --calibrate on inputs like these",
+                self.outside, self.inputs
+            );
+            self.found().iter().for_each(|left| eprintln!("pirun: warning:   {left}"));
+        }
     }
 
     /// In the order of the nodes.
@@ -81,7 +99,6 @@ impl<'a> Claims<'a> {
                 high: claim.hi as f64 / scale,
                 values,
                 inputs,
-                of_inputs: self.inputs,
             })
         };
         self.left.iter().filter_map(one).collect()

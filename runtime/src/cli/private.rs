@@ -1,7 +1,7 @@
 //! `local` and `infer`: a client, with or without its server beside it.
 
 use super::args::{Infer, Link, Local};
-use super::claims::{Claims, LeftRange};
+use super::claims::Claims;
 use super::results::Results;
 use super::show::{Agreement, Shown, show};
 use super::{fitting, load_program, load_weights, pool};
@@ -39,17 +39,20 @@ pub fn local(args: &Local) -> Result<()> {
         link: &args.link,
     };
     show(&args.output, &shown, results.best())?;
-    checked.map_or(Ok(()), |(agreement, left)| kept(agreement, &left))
+    checked.map_or(Ok(()), |(agreement, claims)| kept(agreement, &claims))
 }
 
 /// The promise about private answers, and about ranges, on which it rests.
-fn kept(agreement: Agreement, left: &[LeftRange]) -> Result<()> {
-    left.iter().for_each(|l| eprintln!("pirun: warning: {l}"));
+fn kept(agreement: Agreement, claims: &Claims) -> Result<()> {
+    claims.warn();
     if agreement.max_ulps <= agreement.bound {
         return Ok(());
     }
-    let why =
-        if left.is_empty() { "" } else { ": values leave the ranges that the promise rests on (see the warnings)" };
+    let why = if claims.outside() == 0 {
+        ""
+    } else {
+        ": values leave the ranges that the promise rests on (see the warnings)"
+    };
     Err(Error::Program(format!(
         "private answers differ from the reference by {} ulps, and {} are promised{why}",
         agreement.max_ulps, agreement.bound
@@ -181,19 +184,19 @@ fn is_io(error: &Error) -> bool {
 }
 
 /// Largest difference of a revealed integer from the reference, over all samples; and where the reference leaves ranges.
-fn compare(
-    exe: &Executable,
+fn compare<'a>(
+    exe: &'a Executable,
     model: &ServerModel,
     samples: &[Sample],
     inferences: &[Inference],
-) -> Result<(Agreement, Vec<LeftRange>)> {
+) -> Result<(Agreement, Claims<'a>)> {
     let mut worst = 0;
-    let mut left = Claims::new(exe);
+    let mut claims = Claims::new(exe);
     for (sample, inference) in samples.iter().zip(inferences) {
         let mut revealed = BTreeMap::new();
-        left.next();
+        claims.next();
         run_ring(exe.graph(), &quantize(exe, sample)?, model.weights(), &mut |id, value| {
-            left.observe(id, value);
+            claims.observe(id, value);
             if inference.revealed.contains_key(&id) {
                 revealed.insert(id, value.clone());
             }
@@ -206,5 +209,5 @@ fn compare(
         }
     }
     let bound = exe.program().error_ulps.iter().copied().max().unwrap_or(0);
-    Ok((Agreement { max_ulps: worst, bound }, left.found()))
+    Ok((Agreement { max_ulps: worst, bound }, claims))
 }

@@ -55,7 +55,6 @@ pub fn reference(args: &Reference) -> Result<()> {
         claims.next();
         run.left.iter().for_each(|left| claims.add(*left));
     }
-    let (left, unsafe_inputs) = (claims.found(), runs.iter().filter(|run| !run.left.is_empty()).count());
     let answers: Vec<usize> =
         outputs.iter().map(|o| o.first().map_or(0, |(_, v)| answer(&real(&exe, 0, v).data))).collect();
     let right = labels.map(|labels| labels.iter().zip(&answers).filter(|&(&y, &a)| y == a as i64).count());
@@ -64,7 +63,7 @@ pub fn reference(args: &Reference) -> Result<()> {
         let accuracy = right.map(|r| r as f64 / total as f64);
         say(&serde_json::json!({
             "inputs": total, "right": right, "accuracy": accuracy, "argmax": answers, "seconds": seconds,
-            "left_ranges": left, "inputs_outside_ranges": unsafe_inputs,
+            "left_ranges": claims.found(), "inputs_outside_ranges": claims.outside(),
         }));
     } else if let Some(right) = right {
         let accuracy = right as f64 / total as f64;
@@ -72,10 +71,11 @@ pub fn reference(args: &Reference) -> Result<()> {
     } else {
         say(&format_args!("{total} inputs evaluated in {seconds:.1} s"));
     }
-    left.iter().for_each(|l| eprintln!("pirun: warning: {l}"));
-    if args.strict && !left.is_empty() {
+    claims.warn();
+    if args.strict && claims.outside() > 0 {
+        let outside = claims.outside();
         return Err(Error::Program(format!(
-            "{unsafe_inputs} of {total} inputs leave ranges that the program claims"
+            "{outside} of {total} inputs leave ranges that the program was compiled for"
         )));
     }
     Ok(())

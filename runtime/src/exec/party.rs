@@ -192,6 +192,15 @@ fn ends(f: Fixed) -> [f64; 2] {
     [f.lo as f64 / scale, f.hi as f64 / scale]
 }
 
+/// With five significant digits, for messages.
+pub(crate) fn short(v: f64) -> f64 {
+    if v == 0.0 {
+        return v;
+    }
+    let scale = 10f64.powi(4 - v.abs().log10().floor() as i32);
+    (v * scale).round() / scale
+}
+
 fn in_range(name: &str, x: &Tensor<f32>, f: Fixed) -> Result<()> {
     if let Some(v) = x.data.iter().find(|v| !v.is_finite()) {
         return Err(Error::Input(format!("input `{name}` holds {v}")));
@@ -206,6 +215,7 @@ fn in_range(name: &str, x: &Tensor<f32>, f: Fixed) -> Result<()> {
     }
     let (least, most) = outside.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
     let span = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+    let [lo, hi] = [lo, hi].map(short);
     Err(Error::Input(format!(
         "input `{name}`: {} of {} values lie outside the program's range {lo} to {hi} ({span}): prepare inputs as those of \
          the calibration, or calibrate with inputs like these; --clip moves them to the ends of the range",
