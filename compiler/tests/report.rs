@@ -162,10 +162,13 @@ fn structure(page: &str) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for tag in body.split('<').skip(1).filter(|t| !t.starts_with('/')) {
         let name = tag.split([' ', '>', '\n']).next().unwrap();
-        if !["h1", "h2", "section", "div", "table", "tfoot", "tr", "details", "summary", "svg", "g", "li"].contains(&name) {
+        if !["h1", "h2", "section", "div", "table", "tfoot", "tr", "details", "summary", "svg", "g", "li"]
+            .contains(&name)
+        {
             continue;
         }
-        let class = tag.split("class=\"").nth(1).filter(|_| tag.contains("class=")).and_then(|c| c.split('"').next());
+        let class =
+            tag.split("class=\"").nth(1).filter(|_| tag.contains("class=")).and_then(|c| c.split('"').next());
         let title = if name.starts_with('h') { tag.split('>').nth(1).unwrap_or_default().trim() } else { "" };
         let line = format!("{name} {} {title}", class.unwrap_or_default()).trim_end().to_owned();
         match lines.last_mut() {
