@@ -58,8 +58,13 @@ fn a_report_says_what_costs_what_and_asks_nobody() {
     assert!(page.contains("class=\"m\"") && page.contains("<svg"));
     let before = read(folder.path(), "before_a_run.html");
     assert!(before.contains("Cost by layer") && !before.contains("<b>measured"));
-    let [before_rows, rows] = [&before, &page].map(|p| p.matches("<tr>").count());
+    // A run adds a table of its own and no row to that of the layers.
+    let [before_rows, rows] = [&before, &page].map(|p| {
+        let table = p.split("<table class=\"layers\">").nth(1).and_then(|t| t.split("</table>").next());
+        table.unwrap_or_else(|| panic!("no layers: {p}")).matches("<tr").count()
+    });
     assert!(rows == before_rows && rows > 8, "{rows} rows");
+    assert!(page.contains("Measured beside predicted") && !before.contains("Measured beside predicted"));
     let mut wrong = picc(folder.path());
     std::fs::write(folder.path().join("other.json"), "{}").unwrap();
     wrong.args(["inspect", "model.pi", "--report", "x.html", "--measured", "other.json"]);
@@ -114,8 +119,12 @@ fn a_browser_draws_the_bars() {
     let image = image::open(&picture).unwrap().to_rgb8();
     assert_eq!(image.dimensions(), (1200, 1600));
     let seen = |colour: [u8; 3]| image.pixels().filter(|p| p.0 == colour).count();
-    // The colours of chosen, without rewriting and measured, in the page's light form: bars a few pixels high.
-    for (colour, least) in [([0x1f, 0x6f, 0xeb], 4000), ([0xc3, 0xd4, 0xea], 4000), ([0xd9, 0x48, 0x0f], 100)] {
+    // The colours of the two parts of chosen, of without rewriting and of measured, in the page's light form: bars a few
+    // pixels high.
+    let (own, extension, before) = ([0x1f, 0x6f, 0xeb], [0x8d, 0xb8, 0xf7], [0xc3, 0xd4, 0xea]);
+    for (colour, least) in [(own, 1000), (extension, 1000), (before, 4000), ([0xd9, 0x48, 0x0f], 100)] {
         assert!(seen(colour) > least, "{colour:?}: {} pixels", seen(colour));
     }
+    let chosen = seen(own) + seen(extension);
+    assert!(chosen > 4000, "chosen: {chosen} pixels");
 }

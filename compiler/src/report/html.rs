@@ -32,7 +32,7 @@ pub fn html(report: &Report) -> String {
     if !picture.is_empty() {
         let _ = writeln!(
             out,
-            "<h2>Dataflow</h2>\n<p class=\"small\">Every layer that sends something, darker the longer it takes, and \
+            "<h2>Dataflow</h2>\n<p class=\"small\">Every layer that sends something, bluer the longer it takes, and \
              the local steps in which results of several layers meet. Dashed lines pass layers by.</p>\n\
              <div class=\"scroll tall\">\n{picture}</div>"
         );
@@ -103,11 +103,12 @@ fn facts(out: &mut String, report: &Report) {
     out.push_str("</div>\n");
 }
 
-/// A line of a terminal as a line of a page.
-fn sentence(line: &str) -> String {
+/// A line of `picc inspect` as a sentence.
+pub(super) fn sentence(line: &str) -> String {
     let mut chars = line.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}", chars.as_str())
+    let end = if line.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
 }
 
 /// Text for an element or an attribute: names come from strangers' models.

@@ -25,10 +25,10 @@ pub(super) fn layers(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
         "<h2>Cost by layer</h2>\n<p class=\"key small\">{before}{}{}{run}</p>\n<div class=\"scroll\">\n\
-         <table class=\"layers\">\n<colgroup><col style=\"width:27%\"><col style=\"width:8%\"><col style=\"width:6%\">\
-         <col style=\"width:15%\"><col style=\"width:6%\"><col style=\"width:7%\"><col style=\"width:6%\">\
-         <col style=\"width:13%\"><col></colgroup>\n<thead><tr><th class=\"left\">layer</th><th>bytes</th><th></th>\
-         <th></th><th>rounds</th><th>time</th><th></th><th></th><th class=\"left\">rules</th></tr></thead>\n<tbody>",
+         <table class=\"layers\">\n<colgroup><col style=\"width:25%\"><col style=\"width:8%\"><col style=\"width:6%\">\
+         <col style=\"width:13%\"><col style=\"width:6%\"><col style=\"width:7%\"><col style=\"width:6%\">\
+         <col style=\"width:12%\"><col></colgroup>\n<thead><tr><th class=\"left\">layer</th><th>bytes</th><th>of all</th>\
+         <th></th><th>rounds</th><th>time</th><th>of all</th><th></th><th class=\"left\">rules</th></tr></thead>\n<tbody>",
         key("a", "chosen, predicted: own messages"),
         key("e", "its share of the OT extension"),
     );
@@ -139,10 +139,19 @@ pub(super) fn parts(report: &Report, session: Totals) -> Vec<(&'static str, Tota
     };
     let own = times(report.layers.iter().fold(Totals::default(), |sum, l| sum + l.own));
     let layers = times(report.layers.iter().filter_map(|l| l.measured).fold(Totals::default(), |sum, m| sum + m));
+    let extension = times(report.extension);
+    let less = |whole: Totals, part: Totals| Totals {
+        bytes: whole.bytes.saturating_sub(part.bytes),
+        rounds: whole.rounds.saturating_sub(part.rounds),
+        seconds: (whole.seconds - part.seconds).max(0.0),
+        ..whole
+    };
+    let rest = run.setup.zip(run.extension).map(|(setup, made)| less(run.total, setup + made + layers));
     vec![
         ("setup", report.setup, run.setup),
-        ("OT extension", times(report.extension), run.extension),
+        ("OT extension", extension, run.extension),
         ("messages of the layers", own, Some(layers)),
+        ("requests and end", less(session, report.setup + extension + own), rest),
         ("whole session", session, Some(run.total)),
     ]
 }

@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use super::html::agreement;
+use super::html::{agreement, sentence};
 use super::{Report, bytes, seconds, tables};
 use picc_passes::egraph::{Totals, saved_columns};
 use std::fmt::Write;
@@ -16,7 +16,7 @@ pub fn text(report: &Report) -> String {
     for section in &report.sections {
         let _ = writeln!(out, "{}", section.title);
         for line in &section.lines {
-            let _ = writeln!(out, "  {line}");
+            let _ = writeln!(out, "  {}", sentence(line));
         }
     }
     out.push_str("\nOne inference\n");
@@ -89,13 +89,13 @@ fn rules(out: &mut String, report: &Report) {
     out.push_str("\nRules\n");
     for rule in report.rules.iter().filter(|r| r.chosen > 0) {
         let [bytes, rounds, seconds] = saved_columns(rule.saved.as_ref());
-        let _ = writeln!(
-            out,
-            "  {:<26} {:<11} chosen {:>4}, saved {bytes} B, {rounds} rounds, {seconds} s",
-            rule.name,
-            rule.family.name(),
-            rule.chosen
-        );
+        // Without a protocol there is no program to compare with.
+        let saved = if rule.saved.is_some() {
+            format!(", saved {bytes} B, {rounds} rounds, {seconds} s")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "  {:<26} {:<11} chosen {:>4}{saved}", rule.name, rule.family.name(), rule.chosen);
     }
     let _ = writeln!(out, "  {idle} more changed nothing");
 }
