@@ -3,9 +3,11 @@
 //! Bit `i` is bit `i % 64` of word `i / 64`, so the bytes on the wire are the bits in order, least significant
 //! first. Bits past the end are always zero.
 
+use crate::crypto::ct::Bit;
 use zeroize::Zeroize;
 
-/// A vector of bits. No `Debug` and no `PartialEq`: it may hold shares.
+/// A vector of bits. No `Debug` and no `PartialEq`: it may hold shares. Its elements are [`Bit`]s; as `bool` they exist in
+/// tests only.
 #[derive(Clone, Default)]
 pub struct BitVec {
     words: Vec<u64>,
@@ -70,28 +72,24 @@ impl BitVec {
         &self.words
     }
 
-    /// Bit `i`; false past the end.
+    /// Bit `i`. Panics past the last word; bits past the end are zero.
+    #[inline]
     #[must_use]
-    pub fn get(&self, i: usize) -> bool {
+    pub fn bit(&self, i: usize) -> Bit {
+        Bit::lowest(self.words[i / 64] >> (i % 64))
+    }
+
+    pub fn bits(&self) -> impl Iterator<Item = Bit> + '_ {
+        (0..self.len).map(|i| self.bit(i))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn get(&self, i: usize) -> bool {
         self.words.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
     }
 
-    /// Sets bit `i` without a branch on `bit`. Panics past the end.
-    pub fn set(&mut self, i: usize, bit: bool) {
-        assert!(i < self.len, "bit {i} of {}", self.len);
-        let w = &mut self.words[i / 64];
-        *w = (*w & !(1 << (i % 64))) | (u64::from(bit) << (i % 64));
-    }
-
-    pub fn push(&mut self, bit: bool) {
-        if self.len.is_multiple_of(64) {
-            self.words.push(0);
-        }
-        self.len += 1;
-        self.set(self.len - 1, bit);
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = bool> + '_ {
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = bool> + '_ {
         (0..self.len).map(|i| self.get(i))
     }
 
@@ -183,11 +181,27 @@ impl Zeroize for BitVec {
     }
 }
 
+impl FromIterator<Bit> for BitVec {
+    fn from_iter<I: IntoIterator<Item = Bit>>(iter: I) -> BitVec {
+        let mut v = BitVec::default();
+        for bit in iter {
+            let shift = v.len % 64;
+            if shift == 0 {
+                v.words.push(0);
+            }
+            if let Some(last) = v.words.last_mut() {
+                *last |= bit.word() << shift;
+            }
+            v.len += 1;
+        }
+        v
+    }
+}
+
+#[cfg(test)]
 impl FromIterator<bool> for BitVec {
     fn from_iter<I: IntoIterator<Item = bool>>(iter: I) -> BitVec {
-        let mut v = BitVec::default();
-        iter.into_iter().for_each(|b| v.push(b));
-        v
+        iter.into_iter().map(|b| Bit::lowest(b.into())).collect()
     }
 }
 
@@ -228,14 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn set_changes_one_bit() {
-        let mut v = BitVec::zeros(130);
-        v.set(129, true);
-        v.set(64, true);
-        v.set(129, true);
-        assert_eq!(v.count_ones(), 2);
+    fn bits_are_those_collected() {
+        let v: BitVec = (0..130).map(|i| i == 64 || i == 129).collect();
+        assert_eq!((v.len(), v.count_ones()), (130, 2));
+        let words: Vec<u64> = v.bits().map(Bit::word).collect();
+        assert_eq!(words, v.iter().map(u64::from).collect::<Vec<_>>());
         assert!(v.get(129) && v.get(64) && !v.get(0) && !v.get(130));
-        v.set(64, false);
-        assert_eq!(v.count_ones(), 1);
     }
 }

@@ -61,8 +61,9 @@ impl Session {
         let (own_label, peer_label) = (me.name(), me.other().name());
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
-        let (first, wide) = choices.split_at(ROW);
-        let receiver = base::Receiver::new(own_label, first, &mut rng);
+        let first = Zeroizing::new(choices.slice(0, ROW));
+        let wide = Zeroizing::new(choices.slice(ROW, choices.len() - ROW));
+        let receiver = base::Receiver::new(own_label, &first, &mut rng);
         let sender = base::Sender::new(&mut rng);
 
         let own = [receiver.message(), &sender.message()].concat();
@@ -77,7 +78,7 @@ impl Session {
         let corrections = extension_receiver.grow(&key_pairs);
         let mut t = Zeroizing::new(vec![Block::ZERO; wide.len()]);
         let (c, message) = extension_receiver.extend(1, &mut t);
-        let masked: BitVec = wide.iter().enumerate().map(|(i, choice)| c[0].get(i) ^ choice).collect();
+        let masked = c[0].xor(&wide);
         let own = [&corrections[..], &message, &masked.to_bytes()].concat();
         let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
         let (their_corrections, rest) = peer.split_at(corrections.len());
@@ -88,7 +89,7 @@ impl Session {
         let masked = BitVec::from_bytes(their_choices, wide.len());
         let delta = extension_sender.delta().block();
         let keys = |(i, q): (usize, &Block)| {
-            let zero = *q ^ (delta & Block::mask(masked.get(i)));
+            let zero = *q ^ (delta & masked.bit(i).block());
             KeyPair([hash.hash_one(zero), hash.hash_one(zero ^ delta)])
         };
         let key_pairs: Vec<KeyPair> = q.iter().enumerate().map(keys).collect();

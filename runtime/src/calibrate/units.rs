@@ -90,7 +90,11 @@ pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
         let (mut receiver, corrections, keys) = receiver(k, &mut rng)?;
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
-        let chosen: Vec<Block> = keys.iter().zip(choices.iter()).map(|(pair, &c)| pair.0[usize::from(c)]).collect();
+        let chosen: Vec<Block> = keys
+            .iter()
+            .zip(choices.bits())
+            .map(|(pair, c)| pair.0[0] ^ (pair.0[0] ^ pair.0[1]) & c.block())
+            .collect();
         let mut sender = ExtensionSender::new(k, delta)?;
         sender.grow(&chosen, &corrections)?;
         let mut q = vec![Block::ZERO; COTS];

@@ -23,18 +23,6 @@ impl Block {
         self.0.to_le_bytes()
     }
 
-    /// All ones if `bit`, else zero: multiplies a block by a secret bit without branching.
-    #[must_use]
-    pub fn mask(bit: bool) -> Block {
-        Block(u128::from(bit).wrapping_neg())
-    }
-
-    /// The least significant bit.
-    #[must_use]
-    pub fn lsb(self) -> bool {
-        self.0 & 1 == 1
-    }
-
     /// The low half.
     #[must_use]
     #[expect(clippy::cast_possible_truncation)]
@@ -80,12 +68,6 @@ pub fn blocks_from_bytes(bytes: &[u8]) -> Vec<Block> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mask_selects() {
-        assert_eq!(Block::mask(true).0, u128::MAX);
-        assert_eq!(Block::mask(false).0, 0);
-    }
 
     #[test]
     fn bytes_round_trip() {

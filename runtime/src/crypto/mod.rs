@@ -1,6 +1,7 @@
 //! Primitives. Nothing here knows a protocol or a socket.
 
 pub mod block;
+pub mod ct;
 pub mod hash;
 pub mod prg;
 pub mod rlwe;

@@ -1,6 +1,7 @@
 //! Pseudo-random generators: AES-128 in counter mode.
 
 use super::block::Block;
+use super::ct;
 use super::streams::StreamKey;
 use crate::error::{Error, Result};
 use zeroize::Zeroize;
@@ -97,6 +98,7 @@ impl Rng {
         rand::rngs::SysRng
             .try_fill_bytes(&mut seed)
             .map_err(|e| Error::Io(std::io::Error::other(format!("operating system randomness: {e}"))))?;
+        ct::secret(&mut seed);
         let rng = Rng(Prg::new(Block::from_bytes(seed)));
         seed.zeroize();
         Ok(rng)

@@ -4,7 +4,7 @@ use super::executable::Executable;
 use super::linear::{Prepared, Rlwe, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
-use crate::crypto::Rng;
+use crate::crypto::{Rng, ct};
 use crate::error::{Error, Result};
 use crate::handshake::handshake;
 use crate::inputs::Sample;
@@ -54,7 +54,9 @@ impl ServerModel {
         ServerModel::prepare(exe, weights, PREPARED_BYTES)
     }
 
-    fn prepare(exe: &Executable, weights: RingWeights, prepared_bytes: u64) -> Result<ServerModel> {
+    fn prepare(exe: &Executable, mut weights: RingWeights, prepared_bytes: u64) -> Result<ServerModel> {
+        // They are within their public ranges, or would have been refused.
+        weights.values_mut().for_each(|tensor| ct::secret(&mut tensor.data));
         let prepared = prepare(exe, &weights, prepared_bytes)?;
         Ok(ServerModel { weights, prepared })
     }
@@ -109,7 +111,8 @@ impl<'a> ClientSession<'a> {
 
     /// One inference.
     pub fn infer(&mut self, sample: &Sample) -> Result<Inference> {
-        let inputs = quantize(self.exe, sample)?;
+        let mut inputs = quantize(self.exe, sample)?;
+        inputs.values_mut().for_each(|tensor| ct::secret(&mut tensor.data));
         self.say(INFER)?;
         let mut run = Run::new(self.exe, Secrets::Inputs(&inputs));
         run.run(&mut self.session, &mut self.rlwe, &mut self.record)?;

@@ -16,6 +16,7 @@
 //!
 //! A point that does not decode is an error of the peer.
 
+use crate::bits::BitVec;
 use crate::crypto::{Block, Rng};
 use crate::error::{Error, Result};
 use curve25519_dalek::{RistrettoPoint, Scalar, ristretto::CompressedRistretto, traits::IsIdentity};
@@ -41,7 +42,7 @@ pub struct Sender {
 /// The receiver, its points drawn, waiting for the sender's point.
 pub struct Receiver {
     secrets: Zeroizing<Vec<Scalar>>,
-    choices: Zeroizing<Vec<bool>>,
+    choices: Zeroizing<BitVec>,
     /// `(r_0, r_1)` of each OT.
     points: Vec<u8>,
 }
@@ -81,21 +82,21 @@ impl Sender {
 
 impl Receiver {
     #[must_use]
-    pub fn new(label: &str, choices: &[bool], rng: &mut Rng) -> Receiver {
-        let secrets = Zeroizing::new(choices.iter().map(|_| random_scalar(rng)).collect::<Vec<Scalar>>());
-        let draws: Vec<[u8; 64]> = choices
-            .iter()
+    pub fn new(label: &str, choices: &BitVec, rng: &mut Rng) -> Receiver {
+        let n = choices.len();
+        let secrets = Zeroizing::new((0..n).map(|_| random_scalar(rng)).collect::<Vec<Scalar>>());
+        let draws: Vec<[u8; 64]> = (0..n)
             .map(|_| {
                 let mut wide = [0; 64];
                 rng.fill_bytes(&mut wide);
                 wide
             })
             .collect();
-        let points = (secrets.par_iter(), &draws, choices)
+        let points = (secrets.par_iter(), &draws)
             .into_par_iter()
             .enumerate()
-            .flat_map_iter(|(i, (b, wide, &c))| {
-                let choice = Choice::from(u8::from(c));
+            .flat_map_iter(|(i, (b, wide))| {
+                let choice = choices.bit(i).choice();
                 let other = RistrettoPoint::from_uniform_bytes(wide);
                 let other_bytes = other.compress().to_bytes();
                 // The oracle's input contains the slot of the other point, 1 - c: both are computed and one is kept.
@@ -113,7 +114,7 @@ impl Receiver {
                 first.into_iter().chain(second)
             })
             .collect();
-        Receiver { secrets, choices: Zeroizing::new(choices.to_vec()), points }
+        Receiver { secrets, choices: Zeroizing::new(choices.clone()), points }
     }
 
     /// The receiver's message.
@@ -128,12 +129,11 @@ impl Receiver {
         let keys = self
             .secrets
             .par_iter()
-            .zip(self.choices.par_iter())
             .enumerate()
-            .map(|(i, (b, &c))| {
+            .map(|(i, b)| {
                 let shared = b * public;
                 let keys = [0, 1].map(|j| derive_key(label, i, j, message, &shared));
-                keys[0] ^ ((keys[0] ^ keys[1]) & Block::mask(c))
+                keys[0] ^ ((keys[0] ^ keys[1]) & self.choices.bit(i).block())
             })
             .collect();
         Ok(Zeroizing::new(keys))
@@ -181,7 +181,7 @@ fn derive_key(label: &str, i: usize, slot: usize, sender: &[u8], shared: &Ristre
 mod tests {
     use super::*;
 
-    fn run(choices: &[bool], seed: u64) -> (Vec<KeyPair>, Zeroizing<Vec<Block>>) {
+    fn run(choices: &BitVec, seed: u64) -> (Vec<KeyPair>, Zeroizing<Vec<Block>>) {
         let sender = Sender::new(&mut Rng::from_seed(seed));
         let receiver = Receiver::new("test", choices, &mut Rng::from_seed(seed + 1));
         let a = sender.message();
@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn the_receiver_has_the_chosen_key_and_not_the_other() {
-        let choices: Vec<bool> = (0..16).map(|i| i % 3 == 0).collect();
+        let choices: BitVec = (0..16).map(|i| i % 3 == 0).collect();
         let (keys, chosen) = run(&choices, 10);
-        for (i, &c) in choices.iter().enumerate() {
+        for (i, c) in choices.iter().enumerate() {
             assert_eq!(keys[i].0[usize::from(c)].0, chosen[i].0);
             assert_ne!(keys[i].0[usize::from(!c)].0, chosen[i].0);
         }
@@ -208,9 +208,9 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         let bad_points = [[0xff; 32], [0; 32]];
         for bad in bad_points {
-            let receiver = Receiver::new("test", &[true, false], &mut rng);
+            let receiver = Receiver::new("test", &BitVec::from_words(vec![1], 2), &mut rng);
             assert!(matches!(receiver.finish("test", &bad), Err(Error::Peer(_))));
-            let receiver = Receiver::new("test", &[true, false], &mut rng);
+            let receiver = Receiver::new("test", &BitVec::from_words(vec![1], 2), &mut rng);
             let mut message = receiver.message().to_vec();
             message[64..96].copy_from_slice(&bad);
             assert!(matches!(Sender::new(&mut rng).finish("test", &message), Err(Error::Peer(_))));
@@ -221,7 +221,7 @@ mod tests {
     fn another_label_gives_other_keys() {
         let mut rng = Rng::from_seed(2);
         let sender = Sender::new(&mut rng);
-        let receiver = Receiver::new("a", &[false], &mut rng);
+        let receiver = Receiver::new("a", &BitVec::zeros(1), &mut rng);
         let message = sender.message();
         let keys = sender.finish("b", receiver.message()).unwrap();
         assert_ne!(keys[0].0[0].0, receiver.finish("a", &message).unwrap()[0].0);

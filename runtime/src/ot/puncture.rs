@@ -18,6 +18,7 @@
 //! Adversary: semi-honest. Message: 32 (k - 1) bytes for each tree, from the party with all leaves. Leakage: none.
 
 use super::base::KeyPair;
+use crate::bits::BitVec;
 use crate::crypto::{Block, Prg};
 use zeroize::Zeroizing;
 
@@ -40,15 +41,15 @@ pub fn full_tree(keys: &[KeyPair]) -> (Zeroizing<Vec<Block>>, Vec<Block>) {
 
 /// All leaves but the one at `delta`; the seed of leaf `x` is at `(x xor delta) - 1`.
 ///
-/// `path[l]` is the direction of level `l` (the first is the most significant bit of delta), `keys[l]` the key of base
+/// Bit `l` of `path` is the direction of level `l` (the first is the most significant bit of delta), `keys[l]` the key of base
 /// OT `l` for the direction not taken.
 #[must_use]
-pub fn punctured_tree(path: &[bool], keys: &[Block], corrections: &[Block]) -> Zeroizing<Vec<Block>> {
+pub fn punctured_tree(path: &BitVec, keys: &[Block], corrections: &[Block]) -> Zeroizing<Vec<Block>> {
     // Position 0 stands for the missing node. Its children are garbage, replaced or ignored.
     let mut nodes = Zeroizing::new(vec![Block::ZERO, keys[0]]);
-    for (level, (&right, key)) in path.iter().zip(keys).enumerate().skip(1) {
+    for (level, (right, key)) in path.bits().zip(keys).enumerate().skip(1) {
         nodes = expand(&nodes);
-        let right = Block::mask(right);
+        let right = right.block();
         for pair in nodes.chunks_mut(2) {
             let swap = (pair[0] ^ pair[1]) & right;
             pair[0] ^= swap;
@@ -85,8 +86,8 @@ mod tests {
         for k in [1usize, 2, 4, 8] {
             for delta in [0, (1 << k) - 1, 0x5a & ((1 << k) - 1)] {
                 let keys: Vec<KeyPair> = (0..k).map(|_| KeyPair([rng.block(), rng.block()])).collect();
-                let path: Vec<bool> = (0..k).rev().map(|b| delta >> b & 1 == 1).collect();
-                let chosen: Vec<Block> = keys.iter().zip(&path).map(|(k, p)| k.0[usize::from(!p)]).collect();
+                let path: BitVec = (0..k).rev().map(|b| delta >> b & 1 == 1).collect();
+                let chosen: Vec<Block> = keys.iter().zip(path.iter()).map(|(k, p)| k.0[usize::from(!p)]).collect();
                 let (full, corrections) = full_tree(&keys);
                 assert_eq!(full.len(), 1 << k);
                 assert_eq!(corrections.len(), 2 * (k - 1));

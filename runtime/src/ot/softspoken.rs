@@ -27,6 +27,7 @@ use super::puncture::{full_tree, punctured_tree};
 use crate::bits::BitVec;
 use crate::crypto::Block;
 use crate::crypto::block::{blocks_from_bytes, blocks_to_bytes};
+use crate::crypto::ct::Bit;
 use crate::crypto::streams::StreamBank;
 use crate::crypto::transpose::transpose;
 use crate::error::{Error, Result};
@@ -68,20 +69,20 @@ impl Delta {
         (self.0[point / DIRECT].0 >> (POINT_COLUMNS * (point % DIRECT))) as u8
     }
 
-    fn bit(&self, column: usize) -> bool {
-        self.0[column / 128].0 >> (column % 128) & 1 == 1
+    fn bit(&self, column: usize) -> Bit {
+        Bit::lowest(Block(self.0[column / 128].0 >> (column % 128)).low())
     }
 
     /// For each base OT the direction of delta's path; base OT `j k + l` is level `l` of tree `j`, and level 0 decides
     /// the most significant of the tree's bits.
-    fn path(&self, k: usize) -> Zeroizing<Vec<bool>> {
+    fn path(&self, k: usize) -> Zeroizing<BitVec> {
         Zeroizing::new((0..COLUMNS).map(|i| self.bit(i / k * k + (k - 1 - i % k))).collect())
     }
 
     /// Choice bits of the base OTs: the side that the path does not take.
     #[must_use]
-    pub fn base_choices(&self, k: u32) -> Zeroizing<Vec<bool>> {
-        Zeroizing::new(self.path(k as usize).iter().map(|p| !p).collect())
+    pub fn base_choices(&self, k: u32) -> Zeroizing<BitVec> {
+        Zeroizing::new(self.path(k as usize).not())
     }
 }
 
@@ -155,9 +156,9 @@ impl ExtensionSender {
         let corrections = blocks_from_bytes(corrections);
         let path = self.delta.path(k);
         self.banks.extend(keys.chunks(k).enumerate().map(|(j, keys)| {
-            let path = &path[(old + j) * k..(old + j + 1) * k];
+            let path = Zeroizing::new(path.slice((old + j) * k, k));
             let sums = &corrections[j * 2 * (k - 1)..(j + 1) * 2 * (k - 1)];
-            StreamBank::new(k, &punctured_tree(path, keys, sums))
+            StreamBank::new(k, &punctured_tree(&path, keys, sums))
         }));
         Ok(())
     }
@@ -187,7 +188,7 @@ impl ExtensionSender {
                 scratch.sums(&this.banks[j], j, counter, len);
                 let d = d.as_chunks::<16>().0;
                 for (b, column) in scratch.columns(j, this.k).chunks_mut(TILE_BLOCKS).enumerate() {
-                    let bit = Block::mask(this.delta.bit(j * this.k + b));
+                    let bit = this.delta.bit(j * this.k + b).block();
                     column.iter_mut().zip(d).for_each(|(w, d)| *w ^= Block::from_bytes(*d) & bit);
                 }
                 scratch.fold(j, this.k, len);

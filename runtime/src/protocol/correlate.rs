@@ -47,7 +47,7 @@ pub(super) fn offer(session: &mut Session, values: &[(&[u64], u8)]) -> Result<Ve
     let delta = session.cot_sender.delta();
     q.par_chunks_mut(CHUNK).enumerate().for_each(|(i, q)| {
         for (e, q) in q.iter_mut().enumerate() {
-            *q ^= delta & Block::mask(d.get(i * CHUNK + e));
+            *q ^= delta & d.bit(i * CHUNK + e).block();
         }
     });
     let mut shares = Vec::new();
@@ -82,8 +82,7 @@ pub(super) fn accept(session: &mut Session, choice: Choice, widths: &[u8]) -> Re
         rest = after;
         let mut share = unpack(own, n, width);
         for (e, u) in share.iter_mut().enumerate() {
-            let y = u64::from(y.get(e)).wrapping_neg();
-            *u = half(t[e], lane).wrapping_add(*u & y) & low_mask(width.into());
+            *u = half(t[e], lane).wrapping_add(*u & y.bit(e).mask()) & low_mask(width.into());
         }
         shares.push(share);
     }

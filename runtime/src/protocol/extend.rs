@@ -54,8 +54,9 @@ impl Wrap {
 
     /// Shares in the ring of `to` bits, from shares of the product of the factors modulo `2^(to - from)`.
     pub(super) fn extended(self, mut product: Vec<u64>, to: u8) -> Vec<u64> {
+        let server = u64::from(self.server);
         for (i, wrap) in product.iter_mut().enumerate() {
-            let own = u64::from(self.server && !self.factor.get(i));
+            let own = (!self.factor.bit(i)).word() & server;
             let wrap_share = wrap.wrapping_add(own) << self.from;
             *wrap = self.x[i].wrapping_sub(wrap_share).wrapping_sub(self.offset) & low_mask(to.into());
         }

@@ -47,6 +47,7 @@ use super::pack::{BitReader, BitWriter, pack, unpack};
 use super::planes::{Group, LANES, Planes, bits_at, transpose};
 use crate::bits::BitVec;
 use crate::channel::Kind;
+use crate::crypto::ct::{self, Bit};
 use crate::crypto::{Block, CrHash};
 use crate::error::Result;
 use crate::ot::code::MAX_KEYS;
@@ -144,7 +145,7 @@ fn send_group(
         for e in 0..lanes {
             let value = of(x[e]);
             // Bit v: [v > value] and [v = value].
-            let (gt, eq) = (!0u64 << value << 1 & all, 1u64 << value);
+            let (gt, eq) = (!0u64 << value << 1 & all, ct::one() << value);
             let (gt, eq) = (gt ^ pads[e] & all, eq ^ pads[e] >> MAX_KEYS);
             shares[j] |= (gt & 1) << e;
             let mask = |bits: u64| (bits ^ (bits & 1).wrapping_neg()) >> 1 & (all >> 1);
@@ -232,7 +233,7 @@ impl Leaves<'_> {
                     let digit = y[group.first + e] >> start & low_mask(width);
                     let bits = input.get(if j == 0 { sent } else { 2 * sent });
                     // Message 0 is zero.
-                    let choose = |bits: u64| (bits & low_mask(sent)) << 1 >> digit & 1;
+                    let choose = |bits: u64| Bit::lowest((bits & low_mask(sent)) << 1 >> digit).word();
                     group.words[j] ^= choose(bits) << e;
                     group.words[equal + j] ^= choose(bits >> sent) << e;
                 }

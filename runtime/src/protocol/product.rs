@@ -14,6 +14,7 @@ use super::low_mask;
 use super::pack::{BitReader, BitWriter};
 use crate::bits::BitVec;
 use crate::channel::Kind;
+use crate::crypto::ct::Bit;
 use crate::crypto::{Block, CrHash, Prg};
 use crate::error::Result;
 use crate::session::Session;
@@ -84,7 +85,7 @@ pub(super) fn receive(
             let mut pads = vec![0; targets.len()];
             for (k, seed) in t.iter().enumerate() {
                 let width = u32::from(shape.ring) - k as u32;
-                let bit = u64::from(bits.get((position + s) * m + k)).wrapping_neg();
+                let bit = bits.bit((position + s) * m + k).mask();
                 expand(*seed, &mut pads);
                 for ((_, target), pad) in targets.iter().zip(&pads) {
                     let share = pad.wrapping_add(input.get(width) & bit);
@@ -136,7 +137,7 @@ pub(super) fn answer(
         let hash = &session.hash;
         let work = q.par_chunks_mut(m).zip(message.par_chunks_mut(bytes)).enumerate();
         add_in_parallel(work, count, out, |(s, (q, message)), out| {
-            let (zero, one) = both_pads(hash, q, delta, |k| choices.get((position + s) * m + k));
+            let (zero, one) = both_pads(hash, q, delta, |k| choices.bit((position + s) * m + k));
             let mut output = BitWriter::new(message);
             let targets = targets(rows, part.run, part.first as usize + s);
             let (mut zero_pads, mut one_pads) = (vec![0; targets.len()], vec![0; targets.len()]);
@@ -163,9 +164,9 @@ pub(super) fn answer(
 }
 
 /// `H(q + d delta)` and `H(q + (1 + d) delta)` with the masked choices d.
-fn both_pads(hash: &CrHash, q: &mut [Block], delta: Block, d: impl Fn(usize) -> bool) -> (Vec<Block>, Vec<Block>) {
+fn both_pads(hash: &CrHash, q: &mut [Block], delta: Block, d: impl Fn(usize) -> Bit) -> (Vec<Block>, Vec<Block>) {
     for (k, q) in q.iter_mut().enumerate() {
-        *q ^= delta & Block::mask(d(k));
+        *q ^= delta & d(k).block();
     }
     let (mut zero, mut one) = (q.to_vec(), q.to_vec());
     hash.hash_blocks(&mut zero);

@@ -77,7 +77,7 @@ pub fn relu_rescale(session: &mut Session, x: &[u64], ring: u8, shift: u8, to: u
     let mut out = shares.swap_remove(0);
     // The carry in the ring: its bits less twice their product.
     out.par_iter_mut().zip(&product).enumerate().for_each(|(i, (out, product))| {
-        let carry = u64::from(carry.get(i)).wrapping_sub(product << 1);
+        let carry = carry.bit(i).word().wrapping_sub(product << 1);
         *out = out.wrapping_add(carry) & low_mask(to.into());
     });
     Ok(out)

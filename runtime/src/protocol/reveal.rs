@@ -5,6 +5,7 @@
 
 use super::{low_mask, pack, unpack};
 use crate::channel::Kind;
+use crate::crypto::ct;
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
@@ -24,7 +25,8 @@ pub fn reveal(session: &mut Session, share: &[u64], ring: u8, to: Party) -> Resu
     }
     let theirs = session.channel.recv(Kind::Reveal, (n * ring as usize).div_ceil(8))?;
     let mut x = unpack(&theirs, n, ring);
-    x.iter_mut().zip(share).for_each(|(x, s)| *x = x.wrapping_add(*s) & low_mask(ring.into()));
+    // What is revealed may be known to this party, and decide what it does next.
+    x.iter_mut().zip(share).for_each(|(x, s)| *x = ct::public(x.wrapping_add(*s) & low_mask(ring.into())));
     Ok(Some(x))
 }
 

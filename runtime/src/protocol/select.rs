@@ -12,6 +12,7 @@
 use super::correlate::Choice;
 use super::{correlate, low_mask};
 use crate::bits::BitVec;
+use crate::crypto::ct::Bit;
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
@@ -42,8 +43,8 @@ pub(super) fn mux_beside(
     let values: Vec<Vec<u64>> = xs
         .iter()
         .map(|(x, _)| {
-            let one = |i: usize| u64::from(b.get(i));
-            x.iter().enumerate().map(|(i, v)| (v ^ one(i).wrapping_neg()).wrapping_add(one(i))).collect()
+            let negated = |(v, bit): (&u64, Bit)| (v ^ bit.mask()).wrapping_add(bit.word());
+            x.iter().zip(b.bits()).map(negated).collect()
         })
         .collect();
     let values: Vec<(&[u64], u8)> = values.iter().zip(xs).map(|(v, (_, width))| (v.as_slice(), *width)).collect();
@@ -65,7 +66,7 @@ pub(super) fn mux_beside(
     };
     for ((share, chosen), (x, _)) in shares.iter_mut().zip(&chosen).zip(xs) {
         for (i, s) in share.iter_mut().enumerate() {
-            let own = x[i] & u64::from(b.get(i)).wrapping_neg();
+            let own = x[i] & b.bit(i).mask();
             *s = s.wrapping_add(chosen[i]).wrapping_add(own);
         }
     }
@@ -74,7 +75,7 @@ pub(super) fn mux_beside(
 
 /// Shares of the bits `b` in a ring of `ring` bits: `b0 + b1 - 2 b0 b1`.
 pub fn b2a(session: &mut Session, b: &BitVec, ring: u8) -> Result<Vec<u64>> {
-    let mut own: Vec<u64> = b.iter().map(u64::from).collect();
+    let mut own: Vec<u64> = b.bits().map(Bit::word).collect();
     if ring > 1 {
         let product = product_of_bits(session, b, ring - 1)?;
         for (own, product) in own.iter_mut().zip(product) {
@@ -100,7 +101,7 @@ pub(super) fn product_of_bits(session: &mut Session, own: &BitVec, width: u8) ->
 
 /// The OT sender's part of a product of bits.
 pub(super) fn offer_bits(session: &mut Session, own: &BitVec, width: u8) -> Result<Vec<u64>> {
-    let bits: Vec<u64> = own.iter().map(u64::from).collect();
+    let bits: Vec<u64> = own.bits().map(Bit::word).collect();
     Ok(correlate::offer(session, &[(&bits, width)])?.swap_remove(0))
 }
 

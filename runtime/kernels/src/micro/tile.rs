@@ -41,7 +41,9 @@ impl Offsets {
     }
 }
 
-/// Pointers into buffers whose lengths [`Tile::run`] has checked.
+/// Pointers into buffers whose lengths [`Tile::run`] has checked. The check of the disassembly (`tests/constant-time`) knows
+/// the places of the two public ones.
+#[repr(C)]
 pub(super) struct Raw<L> {
     pub taps: usize,
     /// `taps * MR`

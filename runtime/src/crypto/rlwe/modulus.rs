@@ -16,6 +16,8 @@ pub struct Factor {
 #[derive(Clone, Copy)]
 pub struct Modulus {
     p: u64,
+    /// `floor(2^104 / p)`.
+    ratio: u128,
     one: Factor,
     two52: Factor,
     two104: Factor,
@@ -27,7 +29,8 @@ impl Modulus {
     #[must_use]
     pub fn new(p: u64) -> Modulus {
         assert!(p > 1 << 33 && p < 1 << 51, "primes of 34 to 51 bits");
-        let mut m = Modulus { p, one: Factor::default(), two52: Factor::default(), two104: Factor::default() };
+        let (ratio, none) = ((1u128 << 104) / u128::from(p), Factor::default());
+        let mut m = Modulus { p, ratio, one: none, two52: none, two104: none };
         m.one = m.factor(1);
         let two52 = ((1u128 << 52) % u128::from(p)) as u64;
         m.two52 = m.factor(two52);
@@ -40,11 +43,16 @@ impl Modulus {
         self.p
     }
 
-    /// Precomputes a constant `value < p`.
+    /// Precomputes a constant `value < p`, in constant time: it may be a key's.
+    ///
+    /// `value * ratio / 2^52` is below `value * 2^52 / p` by less than `value / 2^52 < 1/2`, so its floor is the quotient or
+    /// one less; the remainder, which is below 2p, tells.
     #[must_use]
     pub fn factor(&self, value: u64) -> Factor {
         debug_assert!(value < self.p);
-        Factor { value, quotient: ((u128::from(value) << 52) / u128::from(self.p)) as u64 }
+        let low = ((u128::from(value) * self.ratio) >> 52) as u64;
+        let rest = (value << 52).wrapping_sub(low.wrapping_mul(self.p));
+        Factor { value, quotient: low + ((self.p - 1).wrapping_sub(rest) >> 63) }
     }
 
     /// `value < p` as the representative within p / 2, and that divided by p.
@@ -172,7 +180,9 @@ mod tests {
             for v in [0, 1, -1, i64::from(i32::MIN), 1 - p as i64, p as i64 - 1] {
                 assert_eq!(i128::from(m.small(v)), i128::from(v).rem_euclid(i128::from(p)));
             }
-            for f in [0, 1, 2, p / 2, p - 1] {
+            let spread = (0..200).map(|i| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(i) % p);
+            for f in [0, 1, 2, p / 2, p / 2 + 1, p - 2, p - 1].into_iter().chain(spread) {
+                assert_eq!(u128::from(m.factor(f).quotient), (u128::from(f) << 52) / u128::from(p));
                 for x in [0, 1, p - 1, 2 * p - 1, MASK52] {
                     let want = (u128::from(x) * u128::from(f) % u128::from(p)) as u64;
                     assert!(m.mul_lazy(x, m.factor(f)) < 2 * p);

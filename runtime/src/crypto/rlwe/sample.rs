@@ -2,6 +2,7 @@
 //! keyed BLAKE3 in its extendable-output mode.
 
 use super::ring::{Ntt, Poly, Ring};
+use crate::crypto::ct;
 use crate::crypto::xof::{CHUNK, Xof};
 use picc_ir::mpc::rlwe::params::CBD_K;
 use rand::{Rng, SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
@@ -29,6 +30,7 @@ impl Csprng {
     pub fn from_os() -> std::io::Result<Csprng> {
         let mut seed = [0u8; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(|e| std::io::Error::other(e.to_string()))?;
+        ct::secret(&mut seed);
         let rng = Csprng::from_seed(seed);
         seed.zeroize();
         Ok(rng)
@@ -75,7 +77,9 @@ impl Csprng {
         let mut out = Vec::with_capacity(n);
         while out.len() < n {
             let bytes = self.next_u64().to_le_bytes();
-            out.extend(bytes.iter().filter(|&&b| b < 255).map(|&b| i64::from(b % 3) - 1));
+            // Which bytes are rejected may be known: they are used for nothing, and the others stay uniform.
+            let kept = bytes.iter().filter(|&&b| ct::public(b < 255));
+            out.extend(kept.map(|&b| i64::from(b % 3) - 1));
         }
         out.truncate(n);
         out

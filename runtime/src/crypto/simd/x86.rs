@@ -5,7 +5,7 @@ use super::aes256::Vaes;
 use super::blake3::{Eight, Root};
 use super::round_keys::RoundKeys;
 use super::transpose256::Avx2;
-use crate::crypto::Block;
+use crate::crypto::{Block, ct};
 use std::arch::x86_64::{__m128i, _mm_loadu_si128};
 
 /// Proof of AVX-512 (F, BW), VAES and GFNI.
@@ -38,7 +38,7 @@ impl Cipher {
     /// Those that this processor has, the fastest first.
     pub(crate) fn available() -> impl Iterator<Item = Cipher> {
         let narrow = Vaes::detect().map(Cipher::Vaes).into_iter().chain(AesNi::detect().map(Cipher::AesNi));
-        Wide::detect().map(Cipher::Wide).into_iter().chain(narrow)
+        Wide::detect().map(Cipher::Wide).into_iter().chain(narrow).filter(|_| !ct::portable())
     }
 
     /// The fastest that this processor has.
@@ -129,7 +129,7 @@ impl Turner {
     /// Those that this processor has for columns of `stride` blocks, the fastest first.
     pub(crate) fn available(stride: usize) -> impl Iterator<Item = Turner> {
         let wide = Wide::detect().filter(|_| Wide::turns(stride)).map(Turner::Wide);
-        wide.into_iter().chain(Avx2::detect().map(Turner::Avx2))
+        wide.into_iter().chain(Avx2::detect().map(Turner::Avx2)).filter(|_| !ct::portable())
     }
 
     /// See [`crate::crypto::transpose`].
@@ -148,7 +148,7 @@ pub(crate) struct OutputBlocks(Avx2);
 impl OutputBlocks {
     /// Those that this processor has.
     pub(crate) fn available() -> impl Iterator<Item = OutputBlocks> {
-        Avx2::detect().map(OutputBlocks).into_iter()
+        Avx2::detect().map(OutputBlocks).into_iter().filter(|_| !ct::portable())
     }
 
     /// None where the registry's crate is faster: with AVX-512 it makes sixteen blocks at a time.

@@ -1,6 +1,7 @@
 //! The client: encrypts its share, decrypts its share of the result.
 
 use crate::channel::{Channel, Kind};
+use crate::crypto::ct;
 use crate::crypto::rlwe::{BitReader, BitWriter, Csprng, Encoder, Ring, SecretKey, add_error};
 use crate::error::{Error, Result};
 use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, ParamSet, RequestPolynomial, ResponsePolynomial};
@@ -18,7 +19,8 @@ impl RlweClient {
         let mut keys = Vec::with_capacity(sets.len());
         for set in sets {
             let key = SecretKey::generate(Ring::of(set), rng);
-            let seed = rng.seed();
+            // It is sent: the polynomial that it makes is public.
+            let seed = ct::public(rng.seed());
             let b = key.public_key(&seed, rng);
             let mut bits = BitWriter::with_capacity(b.words().len() * 8);
             b.words().iter().for_each(|&w| bits.push(u128::from(w), set.prime_bits));
@@ -74,7 +76,8 @@ pub fn linear_client(
 
     let mut polynomials = plan.request_polynomials();
     for span in &plan.requests {
-        let seed = rng.seed();
+        // Sent, as that of the key.
+        let seed = ct::public(rng.seed());
         let work: Vec<_> =
             polynomials.by_ref().take(span.polynomials.len()).map(|p| (p, rng.fork())).enumerate().collect();
         let encrypted: Vec<Vec<u8>> = work

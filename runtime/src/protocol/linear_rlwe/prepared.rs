@@ -1,5 +1,6 @@
 //! The server's weights, made ready at load time.
 
+use crate::crypto::ct;
 use crate::crypto::rlwe::Ring;
 use crate::error::{Error, Result};
 use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan};
@@ -40,13 +41,16 @@ impl PreparedLinear {
         if weights.len() != len {
             return Err(Error::Program(format!("{} weights for a layer of {len}", weights.len())));
         }
-        let most = 1i64 << (plan.budget.weight_bits - 1);
-        let narrow = |&w: &i64| i32::try_from(w).ok().filter(|_| (-most..=most).contains(&w));
-        let weights: Vec<i32> = weights
-            .iter()
-            .map(narrow)
-            .collect::<Option<_>>()
-            .ok_or_else(|| Error::Program(format!("a weight does not fit {} bits", plan.budget.weight_bits)))?;
+        let least = -1i64 << (plan.budget.weight_bits - 1);
+        let most = least.abs().min(i32::MAX.into());
+        // Below the least or above the most: one of the differences is negative.
+        let outside = |w: i64| w.wrapping_sub(least) | most.wrapping_sub(w);
+        let any = weights.iter().fold(0, |any, &w| any | outside(w));
+        // That all fit is known: a server with others does not start.
+        if ct::public(any < 0) {
+            return Err(Error::Program(format!("a weight does not fit {} bits", plan.budget.weight_bits)));
+        }
+        let weights: Vec<i32> = weights.iter().map(|&w| w as i32).collect();
         let (layer, tiling) = (&plan.layer, &plan.tiling);
         let mut tasks = Vec::new();
         let mut starts = Vec::new();

@@ -26,6 +26,7 @@ mod x86 {
     use super::super::ring::{Multiplier, Term};
     use super::avx512::Ifma;
     use super::fma::Fma;
+    use crate::crypto::ct;
 
     /// Instructions for arithmetic modulo primes of up to 51 bits.
     #[derive(Clone, Copy)]
@@ -39,7 +40,8 @@ mod x86 {
     impl Vector {
         /// Those that this processor has, the fastest first.
         pub(in super::super) fn available() -> impl Iterator<Item = Vector> {
-            Ifma::detect().map(Vector::Ifma).into_iter().chain(Fma::detect().map(Vector::Fma))
+            let all = Ifma::detect().map(Vector::Ifma).into_iter().chain(Fma::detect().map(Vector::Fma));
+            all.filter(|_| !ct::portable())
         }
 
         /// The fastest that this processor has.
