@@ -6,10 +6,10 @@ use picc_runtime::crypto::ct::taint::secret;
 use std::hint::black_box;
 
 pub fn run(rows: &mut Rows) {
-    rows.row("control: a mask made of a bool", Expect::Reports, || {
-        let (x, bits, mut sums) = (share(70, 64, 1), share(2, 64, 2), share(70, 64, 3));
-        select(&x, &bits, &mut sums);
-        black_box(sums).len() == 70
+    rows.row("control: children swapped by a bit of a path", Expect::Reports, || {
+        let (path, mut nodes) = (share(4, 64, 1), vec![[1u128, 2]; 16]);
+        path.iter().for_each(|word| swap_under(&mut nodes, word & 1 == 1));
+        black_box(nodes).len() == 16
     });
     rows.row("control: a column under a bit of delta", Expect::Reports, || {
         let mut delta = [0x5aa5_u64];
@@ -43,11 +43,12 @@ pub fn run(rows: &mut Rows) {
 }
 
 #[inline(never)]
-fn select(x: &[u64], bits: &[u64], sums: &mut [u64]) {
-    let bit = |i: usize| bits.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1);
-    for (i, sum) in sums.iter_mut().enumerate() {
-        let own = x[i] & u64::from(bit(i)).wrapping_neg();
-        *sum = sum.wrapping_add(own);
+fn swap_under(nodes: &mut [[u128; 2]], right: bool) {
+    let right = u128::from(right).wrapping_neg();
+    for pair in nodes {
+        let swap = (pair[0] ^ pair[1]) & right;
+        pair[0] ^= swap;
+        pair[1] ^= swap;
     }
 }
 

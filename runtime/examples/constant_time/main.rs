@@ -12,6 +12,7 @@
 //!
 //! Run by `tests/constant-time/run.sh`; arguments are parts of names, of which one must be in a row's.
 
+#[allow(clippy::wildcard_imports, reason = "as in tests, whose file this is")]
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod controls;

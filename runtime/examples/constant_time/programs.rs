@@ -8,6 +8,8 @@ use picc_kernels::micro::{Isa, Known, PackedConv};
 use picc_runtime::crypto::ct::taint::is_secret;
 use picc_runtime::exec::{ClientSession, Executable, ServerModel, serve_session};
 
+type Case = (&'static str, fn() -> Built);
+
 pub fn run(rows: &mut Rows) {
     for (ring, weight_bits, sums_exact) in [
         (16, 16, false),
@@ -22,7 +24,7 @@ pub fn run(rows: &mut Rows) {
         let name = format!("product of {} in a ring of {ring} bits", if sums_exact { "f64" } else { "integers" });
         rows.row(&format!("{name}, weights of {weight_bits}"), Expect::Nothing, || product(ring, known));
     }
-    let builds: [(&str, fn() -> Built); 4] = [
+    let builds: [Case; 4] = [
         ("a network, OT layers, the client chooses", || cnn(Linear::Ot(Party::Client), Truncation::Faithful)),
         ("a network, OT layers, local truncation", || cnn(Linear::Ot(Party::Server), Truncation::Local)),
         ("a network, ring LWE layers", || cnn(Linear::Rlwe, Truncation::Faithful)),

@@ -106,6 +106,7 @@ pub fn public<T: Plain>(value: T) -> T {
 
 /// Whether the portable code is to run where there is vector code: the constant-time test may ask for it.
 #[cfg(not(feature = "taint"))]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for vector code"))]
 #[inline(always)]
 pub(crate) fn portable() -> bool {
     false
