@@ -136,24 +136,22 @@ fn times(x: Wide, y: u64) -> Wide {
 #[inline]
 fn shifted(x: Wide, by: u32) -> Wide {
     let (words, bits) = ((by / 64) as usize, by % 64);
-    let mut out = [0; 4];
-    for i in words..4 {
-        let low = if bits > 0 && i > words { x[i - words - 1] >> (64 - bits) } else { 0 };
-        out[i] = x[i - words] << bits | low;
-    }
-    out
+    std::array::from_fn(|i| {
+        let high = i.checked_sub(words).map_or(0, |i| x[i] << bits);
+        let low = if bits == 0 { 0 } else { i.checked_sub(words + 1).map_or(0, |i| x[i] >> (64 - bits)) };
+        high | low
+    })
 }
 
-/// `x >> by`, for a public `by < 128`.
+/// `x >> by`, for a public `by`.
 #[inline]
 fn unshifted(x: Wide, by: u32) -> Wide {
     let (words, bits) = ((by / 64) as usize, by % 64);
-    let mut out = [0; 4];
-    for i in 0..4 - words {
-        let high = if bits > 0 && i + words + 1 < 4 { x[i + words + 1] << (64 - bits) } else { 0 };
-        out[i] = x[i + words] >> bits | high;
-    }
-    out
+    let word = |i: usize| x.get(i).copied().unwrap_or(0);
+    std::array::from_fn(|i| {
+        let high = if bits == 0 { 0 } else { word(i + words + 1) << (64 - bits) };
+        word(i + words) >> bits | high
+    })
 }
 
 /// The upper half of the product, or one or two less.
@@ -182,9 +180,9 @@ mod tests {
     fn whole(x: Wide, bits: u32) -> [u64; 5] {
         let mut out = [0; 5];
         let mut carry = 0;
-        for i in 0..4 {
-            let v = u128::from(x[i]) << bits;
-            out[i] = v as u64 | carry;
+        for (out, x) in out.iter_mut().zip(x) {
+            let v = u128::from(x) << bits;
+            *out = v as u64 | carry;
             carry = (v >> 64) as u64;
         }
         out[4] = carry;
@@ -224,11 +222,10 @@ mod tests {
                 for step in [1, 2, rng.next_u64(), u64::MAX] {
                     let step = step & (u64::MAX >> (64 - bits));
                     let all = product(sampler.q, step.into());
-                    let mut first = [0; 4];
-                    for i in 0..4 {
+                    let first = std::array::from_fn(|i| {
                         let word = u128::from(all[i]) | u128::from(all[i + 1]) << 64;
-                        first[i] = (word >> bits) as u64;
-                    }
+                        (word >> bits) as u64
+                    });
                     let exact = all[0] & (u64::MAX >> (64 - bits)) == 0;
                     let first = if exact { first } else { plus(first, [1, 0, 0, 0]) };
                     masks.extend([
