@@ -2,9 +2,9 @@
 //!
 //! Facts about weights that become public (fraction bits, range) are powers of two and nothing finer.
 //!
-//! A weight of the model may be used in several formats: by layers whose rings differ, as a bias at the fractions of two
-//! products, as a factor and as a summand. Each format is a weight of the program under a name of its own; uses in one
-//! format share one.
+//! A weight of the model may be used in several formats: by layers whose rings differ, as a bias at the fractions of
+//! two products, as a factor and as a summand. Each format is a weight of the program under a name of its own; uses in
+//! one format share one.
 
 use super::bits_for;
 use crate::error::Result;
@@ -92,52 +92,60 @@ fn public_range(values: &Tensor<i64>, ring_bits: u8, frac_bits: u8) -> Fixed {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Net, max_difference, run_program};
+    use crate::testing::{Inputs, Net, max_difference, run_program};
     use crate::{Linear, Options};
+    use picc_ir::cost::profile::Profile;
     use picc_ir::op::Op;
     use picc_ir::ops::*;
     use picc_ir::{Id, Ty};
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// Compiles in several ways, with and without calibration; the outputs are right. Formats of each weight of the
-    /// model in the first program.
-    fn formats(net: &mut Net, tolerance: f32) -> BTreeMap<String, usize> {
+    /// Compiles in several ways, with and without calibration; the outputs are right. In how many formats the default
+    /// programs of both hold each weight of the model.
+    fn formats(net: &mut Net, tolerance: f32) -> [BTreeMap<String, usize>; 2] {
         let samples = net.samples(4, 1.0);
-        let mut found = None;
-        for calibration in [&samples[..], &[]] {
+        [&samples[..], &[]].map(|calibration| {
+            let count = correct(net, &Options::default(), calibration, &samples, tolerance);
             for options in [
-                Options::default(),
                 Options { families: Some(vec!["none".to_owned()]), ..Options::default() },
                 Options { linear: Linear::Ot, exact: true, ..Options::default() },
-                Options { profile: Some(picc_ir::cost::profile::Profile::lan()), ..Options::default() },
+                Options { profile: Some(Profile::lan()), ..Options::default() },
             ] {
-                let compiled = net.compile(&options, calibration);
-                for inputs in &samples {
-                    let (real, got) = (net.real(inputs), run_program(&compiled, inputs));
-                    for (r, g) in real.iter().zip(&got) {
-                        let d = max_difference(r, g);
-                        assert!(d <= tolerance, "off by {d}");
-                    }
-                }
-                let types: BTreeSet<(&str, &Ty)> = compiled
-                    .ring_graph
-                    .nodes
-                    .iter()
-                    .filter_map(|n| if let Op::Weight(w) = &n.op { Some((w.name.as_str(), &w.ty)) } else { None })
-                    .collect();
-                let names: BTreeSet<&str> = types.iter().map(|(name, _)| *name).collect();
-                assert_eq!(names.len(), types.len(), "one type for each name");
-                found.get_or_insert_with(|| {
-                    let mut count = BTreeMap::new();
-                    for name in names {
-                        let model_name = name.split(['@', ':']).next().unwrap_or(name);
-                        *count.entry(model_name.to_owned()).or_insert(0) += 1;
-                    }
-                    count
-                });
+                correct(net, &options, calibration, &samples, tolerance);
+            }
+            count
+        })
+    }
+
+    fn correct(
+        net: &Net,
+        options: &Options,
+        calibration: &[Inputs],
+        samples: &[Inputs],
+        tolerance: f32,
+    ) -> BTreeMap<String, usize> {
+        let compiled = net.compile(options, calibration);
+        for inputs in samples {
+            let (real, got) = (net.real(inputs), run_program(&compiled, inputs));
+            for (r, g) in real.iter().zip(&got) {
+                let d = max_difference(r, g);
+                assert!(d <= tolerance, "off by {d}");
             }
         }
-        found.unwrap()
+        let types: BTreeSet<(&str, &Ty)> = compiled
+            .ring_graph
+            .nodes
+            .iter()
+            .filter_map(|n| if let Op::Weight(w) = &n.op { Some((w.name.as_str(), &w.ty)) } else { None })
+            .collect();
+        let names: BTreeSet<&str> = types.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), types.len(), "one type for each name");
+        let mut count = BTreeMap::new();
+        for name in names {
+            let of_model = name.split(['@', ':']).next().unwrap_or(name);
+            *count.entry(of_model.to_owned()).or_insert(0) += 1;
+        }
+        count
     }
 
     fn conv(net: &mut Net, x: Id, w: Id, groups: usize) -> Id {
@@ -148,13 +156,15 @@ mod tests {
     fn two_convolutions_in_a_row_share_a_weight() {
         let mut net = Net::new(3);
         let x = net.input(&[1, 3, 8, 8]);
-        let w = net.weight(&[3, 3, 3, 3], 0.4);
+        // Large enough that the second layer's values need more bits.
+        let w = net.weight(&[3, 3, 3, 3], 2.0);
         let y = conv(&mut net, x, w, 1);
         let y = net.relu(y);
         let y = net.max_pool(y, 2);
         let y = conv(&mut net, y, w, 1);
         net.output(y);
-        assert_eq!(formats(&mut net, 0.05)["w0"], 2);
+        let [calibrated, _] = formats(&mut net, 0.5);
+        assert_eq!(calibrated["w0"], 2);
     }
 
     #[test]
@@ -222,6 +232,7 @@ mod tests {
             .collect();
         let y = net.add(Sub {}, &towers);
         net.output(y);
-        assert_eq!(formats(&mut net, 0.05)["w0"], 1);
+        let [_, proven] = formats(&mut net, 0.05);
+        assert_eq!(proven["w0"], 1);
     }
 }
