@@ -73,7 +73,7 @@ fn clipped_integers_become_weights() {
     assert_eq!(owners(&imported), [Owner::Server]);
 }
 
-/// Each operator applied to a weight: the result is the server's, one weight, and no other number of it is in the graph.
+/// Each operator applied to a weight: the result is the server's, one weight, and no other number is in the graph.
 #[test]
 fn what_comes_of_a_weight_stays_secret() {
     let unary =

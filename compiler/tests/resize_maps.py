@@ -5,8 +5,9 @@ usage: resize_maps.py                       (needs: pip install onnx onnxruntime
        resize_maps.py --print N M           shows what is recorded for N elements resized to M
 
 A case is an axis of N elements resized to M, given by sizes or by a scale of (M + 0.25) / N, in each coordinate
-transformation and nearest mode; the last case is opset 10, which has no modes. A second axis shrinks from two equal rows to one, since
-onnxruntime copies values whose shape stays. compiler/tests/resize.rs runs all of them.
+transformation and nearest mode; the last case is opset 10, which has no modes. A second axis shrinks from two equal
+rows to one, since onnxruntime copies values whose shape stays. Recorded with onnxruntime 1.32 (1.19 has no tolerance
+at ties). compiler/tests/resize.rs runs all of them.
 
 `which` holds, for each pair (N, M) in order, the number of the map that each case takes, then the length of each map;
 `maps` holds the maps, each element less the one that `o * N // length` gives, modulo 256.
@@ -17,7 +18,8 @@ import zipfile
 
 import numpy as np
 
-MODES = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"]
+MODES = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"]
+MODES += ["tf_half_pixel_for_nn"]
 NEAREST = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
 CASES = [(by, mode, nearest) for by in ("sizes", "scales") for mode in MODES for nearest in NEAREST]
 CASES += [("scales", None, None)]
@@ -32,7 +34,8 @@ def session(by, mode, nearest):
     opset = 10 if mode is None else 11 if mode == "tf_half_pixel_for_nn" else 19
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["a", "b"])
     given = helper.make_tensor_value_info("given", TensorProto.INT64 if by == "sizes" else TensorProto.FLOAT, [2])
-    inputs = ["x", "given"] if opset == 10 else ["x", "none", "given"] if by == "scales" else ["x", "none", "none", "given"]
+    before = [] if opset == 10 else ["none"] if by == "scales" else ["none", "none"]
+    inputs = ["x", *before, "given"]
     modes = {} if mode is None else {"coordinate_transformation_mode": mode, "nearest_mode": nearest}
     node = helper.make_node("Resize", inputs, ["y"], mode="nearest", **modes)
     none = helper.make_tensor("none", TensorProto.FLOAT, [0], [])
