@@ -14,5 +14,7 @@ pub mod protocol;
 pub mod report;
 pub mod session;
 pub mod testing;
+#[cfg(test)]
+mod wire_vectors;
 
 pub use error::{Error, Result};
