@@ -89,3 +89,150 @@ fn public_range(values: &Tensor<i64>, ring_bits: u8, frac_bits: u8) -> Fixed {
         Fixed { ring_bits, frac_bits, lo: -most, hi: most }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Inputs, Net, max_difference, run_program};
+    use crate::{Linear, Options};
+    use picc_ir::cost::profile::Profile;
+    use picc_ir::op::Op;
+    use picc_ir::ops::*;
+    use picc_ir::{Id, Ty};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Compiles in several ways, with and without calibration; the outputs are right. In how many formats the default
+    /// programs of both hold each weight of the model.
+    fn formats(net: &mut Net, tolerance: f32) -> [BTreeMap<String, usize>; 2] {
+        let samples = net.samples(4, 1.0);
+        [&samples[..], &[]].map(|calibration| {
+            let count = correct(net, &Options::default(), calibration, &samples, tolerance);
+            for options in [
+                Options { families: Some(vec!["none".to_owned()]), ..Options::default() },
+                Options { linear: Linear::Ot, exact: true, ..Options::default() },
+                Options { profile: Some(Profile::lan()), ..Options::default() },
+            ] {
+                correct(net, &options, calibration, &samples, tolerance);
+            }
+            count
+        })
+    }
+
+    fn correct(
+        net: &Net,
+        options: &Options,
+        calibration: &[Inputs],
+        samples: &[Inputs],
+        tolerance: f32,
+    ) -> BTreeMap<String, usize> {
+        let compiled = net.compile(options, calibration);
+        for inputs in samples {
+            let (real, got) = (net.real(inputs), run_program(&compiled, inputs));
+            for (r, g) in real.iter().zip(&got) {
+                let d = max_difference(r, g);
+                assert!(d <= tolerance, "off by {d}");
+            }
+        }
+        let types: BTreeSet<(&str, &Ty)> = compiled
+            .ring_graph
+            .nodes
+            .iter()
+            .filter_map(|n| if let Op::Weight(w) = &n.op { Some((w.name.as_str(), &w.ty)) } else { None })
+            .collect();
+        let names: BTreeSet<&str> = types.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), types.len(), "one type for each name");
+        let mut count = BTreeMap::new();
+        for name in names {
+            let of_model = name.split(['@', ':']).next().unwrap_or(name);
+            *count.entry(of_model.to_owned()).or_insert(0) += 1;
+        }
+        count
+    }
+
+    fn conv(net: &mut Net, x: Id, w: Id, groups: usize) -> Id {
+        net.add(Conv { stride: [1, 1], pads: [1; 4], dilation: [1, 1], groups }, &[x, w])
+    }
+
+    #[test]
+    fn two_convolutions_in_a_row_share_a_weight() {
+        let mut net = Net::new(3);
+        let x = net.input(&[1, 3, 8, 8]);
+        // Large enough that the second layer's values need more bits.
+        let w = net.weight(&[3, 3, 3, 3], 2.0);
+        let y = conv(&mut net, x, w, 1);
+        let y = net.relu(y);
+        let y = net.max_pool(y, 2);
+        let y = conv(&mut net, y, w, 1);
+        net.output(y);
+        let [calibrated, _] = formats(&mut net, 0.5);
+        assert_eq!(calibrated["w0"], 2);
+    }
+
+    #[test]
+    fn depthwise_convolutions_share_a_weight() {
+        let mut net = Net::new(4);
+        let x = net.input(&[1, 3, 8, 8]);
+        let w = net.weight(&[3, 1, 3, 3], 0.9);
+        let y = conv(&mut net, x, w, 3);
+        let y = net.relu(y);
+        let y = conv(&mut net, y, w, 3);
+        net.output(y);
+        formats(&mut net, 0.05);
+    }
+
+    #[test]
+    fn an_unrolled_recurrence_uses_its_weights_at_every_step() {
+        let mut net = Net::new(5);
+        let mut h = net.input(&[1, 8]);
+        let x = h;
+        let (w, b) = (net.weight(&[8, 8], 0.6), net.weight(&[8], 0.5));
+        for _ in 0..3 {
+            let y = net.add(MatMul {}, &[h, w]);
+            let y = net.add(Add {}, &[y, b]);
+            let y = net.add(Add {}, &[y, x]);
+            h = net.relu(y);
+        }
+        net.output(h);
+        formats(&mut net, 0.05);
+    }
+
+    /// A bias of two layers, at the fraction of each product; and the same weight once more, as a scale of channels.
+    #[test]
+    fn a_tied_bias_is_also_a_scale() {
+        let mut net = Net::new(6);
+        let x = net.input(&[1, 6]);
+        let (w, v, b) = (net.weight(&[6, 6], 0.9), net.weight(&[6, 6], 200.0), net.weight(&[6], 0.5));
+        let y = net.add(MatMul {}, &[x, w]);
+        let y = net.add(Add {}, &[y, b]);
+        let y = net.relu(y);
+        let y = net.add(MatMul {}, &[y, v]);
+        let y = net.add(Add {}, &[y, b]);
+        let y = net.relu(y);
+        let y = net.add(Mul {}, &[y, b]);
+        net.output(y);
+        formats(&mut net, 2.0);
+    }
+
+    /// Two towers of one range meet in one format: the weight is stored once.
+    #[test]
+    fn towers_of_one_format_store_a_weight_once() {
+        let mut net = Net::new(7);
+        let inputs: Vec<Id> = ["a", "b"]
+            .map(|name| {
+                let ty = Ty::real(&[1, 2, 4, 4], picc_ir::Owner::Client);
+                net.add(Input { name: name.to_owned(), ty }, &[])
+            })
+            .to_vec();
+        let w = net.weight(&[2, 2, 3, 3], 0.5);
+        let towers: Vec<Id> = inputs
+            .iter()
+            .map(|&x| {
+                let y = conv(&mut net, x, w, 1);
+                net.relu(y)
+            })
+            .collect();
+        let y = net.add(Sub {}, &towers);
+        net.output(y);
+        let [_, proven] = formats(&mut net, 0.05);
+        assert_eq!(proven["w0"], 1);
+    }
+}
