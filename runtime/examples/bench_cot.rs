@@ -3,10 +3,12 @@
 //! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 
 use picc_ir::{
+    Party,
     cost::{CotCounts, CotDemand},
     mpc::cot,
 };
 use picc_runtime::Result;
+use picc_runtime::crypto::hash::Tiles;
 use picc_runtime::crypto::{Block, CrHash};
 use picc_runtime::session::{Session, SetupParams};
 use picc_runtime::testing::{run_both, test_pair_with};
@@ -68,8 +70,8 @@ fn bench_hash() {
     let mut blocks = vec![Block::ZERO; 1 << 14];
     let hash = CrHash::new(Block(1));
     let start = Instant::now();
-    for _ in 0..1000 {
-        hash.hash_blocks(&mut blocks);
+    for round in 0..1000 {
+        hash.hash_blocks(Tiles::new(Party::Client, 1, round * blocks.len() as u64), &mut blocks);
     }
     let rate = (1000 * blocks.len()) as f64 / start.elapsed().as_secs_f64();
     println!("hash: {:.1} M blocks/s, one thread ({:x})", rate / 1e6, blocks[0].low());

@@ -55,7 +55,7 @@ pub struct Tiles {
 impl Tiles {
     /// Of OTs that `sender` sends, of which `first` have been taken.
     #[must_use]
-    pub(crate) fn new(sender: Party, width: u32, first: u64) -> Tiles {
+    pub fn new(sender: Party, width: u32, first: u64) -> Tiles {
         Tiles { sender, width, first }
     }
 
@@ -100,7 +100,7 @@ impl CrHash {
     }
 
     /// Replaces every block by its hash.
-    pub(crate) fn hash_blocks(&self, tiles: Tiles, blocks: &mut [Block]) {
+    pub fn hash_blocks(&self, tiles: Tiles, blocks: &mut [Block]) {
         for (i, blocks) in blocks.chunks_mut(tiles.ots()).enumerate() {
             self.tile(tiles.after(i * tiles.ots())).hash_blocks(Block::ZERO, blocks);
         }
