@@ -53,6 +53,7 @@ CALLEES = r"fma_ntt::(within_four|forward_pass|inverse_pass)"
 
 # Kept in the constant-time test's binary alone: code that must be found.
 CONTROLS = {
+    r"controls::swap_under": dict(rdx=S),
     r"controls::add_under": dict(r8=S),
     r"controls::quotient": dict(rdi=S),
     r"controls::word_quotient": dict(rdi=S),

@@ -34,5 +34,5 @@ run vector
 run portable PICC_TAINT_PORTABLE=1
 
 echo '-- disassembly'
-python3 tests/constant-time/disassembly.py target/release/pirun "$harness" || failed=1
+python3 -B tests/constant-time/disassembly.py target/release/pirun "$harness" || failed=1
 exit "$failed"
