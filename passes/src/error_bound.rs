@@ -1,7 +1,7 @@
 //! How far a program may be from the reference interpreter, in units of the last place.
 //!
-//! Two protocols are inexact: the truncation on shares, and layers under RLWE with full-range masks; each is off by at most
-//! one unit. The bound follows these units through the rest of the program with the actual weights:
+//! Two protocols are inexact: the truncation on shares, and layers under RLWE with full-range masks; each is off by at
+//! most one unit. The bound follows these units through the rest of the program with the actual weights:
 //!
 //! | node | worst case | variance |
 //! |---|---|---|
@@ -15,8 +15,9 @@
 //! The worst case adds up every unit with the worst sign. The variance takes errors as independent: the share of one
 //! party is uniform, so the carry of a truncation is a coin that no other truncation sees; so is the carry of a mask.
 //!
-//! Truncation on shares gives a value strictly within one of `(x + d) / 2^s`, where `d` is the error before, and the reference
-//! rounds `x / 2^s`, off by at most a half: both differ by less than `|d| / 2^s + 3/2`, and by a whole number.
+//! Truncation on shares gives a value strictly within one of `(x + d) / 2^s`, where `d` is the error before, and the
+//! reference rounds `x / 2^s`, off by at most a half: both differ by less than `|d| / 2^s + 3/2`, and by a whole
+//! number.
 
 use crate::error::{CompileError, Result};
 use picc_ir::eval::Shares;

@@ -1,14 +1,15 @@
 //! The interpreter with the errors that a private run makes.
 //!
-//! Three protocols are not exact: the local truncation, comparisons that leave out low bits ([`crate::mpc::ReluOt`]), and
-//! ring LWE under full-range masks ([`crate::mpc::rlwe::Hiding`]).
-//! What the first two lose depends on the shares of their argument alone, and these are uniform. So each element is shared
-//! anew with a pseudo-random share, both shares go through what the two parties compute on them, and the result has exactly
-//! the distribution of a private run. A rounding model would be biased where it matters: windows make values near zero
-//! smaller on average, truncations do not.
+//! Three protocols are not exact: the local truncation, comparisons that leave out low bits ([`crate::mpc::ReluOt`]),
+//! and ring LWE under full-range masks ([`crate::mpc::rlwe::Hiding`]).
+//! What the first two lose depends on the shares of their argument alone, and these are uniform. So each element is
+//! shared anew with a pseudo-random share, both shares go through what the two parties compute on them, and the result
+//! has exactly the distribution of a private run. A rounding model would be biased where it matters: windows make
+//! values near zero smaller on average, truncations do not.
 //!
 //! The coin of a masked layer comes from rounding errors of the response, which are nobody's input: -1 and 1 are drawn
-//! with probability 1/8 each, half of [`crate::mpc::rlwe::COIN_RATE`], the most that any layer has. Signs are as likely.
+//! with probability 1/8 each, half of [`crate::mpc::rlwe::COIN_RATE`], the most that any layer has. Signs are as
+//! likely.
 //!
 //! The generator is keyed by seed and node: two graphs that differ in one node make the same choices elsewhere.
 

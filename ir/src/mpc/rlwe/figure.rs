@@ -1,4 +1,5 @@
-//! How far what a client sees may be from what says nothing about the weights: a figure for each layer, one for a program.
+//! How far what a client sees may be from what says nothing about the weights: a figure for each layer, one for a
+//! program.
 //!
 //! Statistical distances; the computational part is ring LWE, see [`super::params`]. The argument in full is in
 //! `docs/security/linear-rlwe.md`.
@@ -6,15 +7,16 @@
 //! **Flooding.** A returned coefficient differs from one without noise by at most `E|e| / 2^(f+1)`, where `e` is the
 //! layer's noise; coefficients add up.
 //!
-//! **Full-range masks.** What is sent is exactly uniform, so that the distance is that of the *ideal functionality*: given
-//! what was sent, the server's share takes one of two neighbouring values, with probability `F(t - e)`, where `t` is the
-//! place of the boundary, uniform, and `F` is the distribution of the server's own noise, four uniform values of `w = 2^f`.
-//! Leaving an error `e` away changes this by a relative entropy of at most `4 e^2 / w`, summed over all `t` (the integral
-//! of `F'^2 / (F (1 - F))` is `3.19 / w`), of which each has probability `2^l / q`. Relative entropies of coefficients and
-//! layers add up, and Pinsker's inequality gives the distance: `sqrt(2 outputs E[e^2] 2^l / (q w))` for a layer, and the
-//! root of the sum of squares for a program.
+//! **Full-range masks.** What is sent is exactly uniform, so that the distance is that of the *ideal functionality*:
+//! given what was sent, the server's share takes one of two neighbouring values, with probability `F(t - e)`, where
+//! `t` is the place of the boundary, uniform, and `F` is the distribution of the server's own noise, four uniform
+//! values of `w = 2^f`. Leaving an error `e` away changes this by a relative entropy of at most `4 e^2 / w`, summed
+//! over all `t` (the integral of `F'^2 / (F (1 - F))` is `3.19 / w`), of which each has probability `2^l / q`.
+//! Relative entropies of coefficients and layers add up, and Pinsker's inequality gives the distance: `sqrt(2 outputs
+//! E[e^2] 2^l / (q w))` for a layer, and the root of the sum of squares for a program.
 //! * [`Figure::distance`]: `e` is the noise of the encryption of zero alone. It goes with the randomness that hides the
-//!   weights in `a'`; without it the functionality's coins depend on the inputs, the weights and the request's noise only.
+//!   weights in `a'`; without it the functionality's coins depend on the inputs, the weights and the request's noise
+//!   only.
 //! * [`Figure::coins`]: `e` is all of the noise. So little do the coins, and with them the answers, depend on it.
 
 use super::noise::fresh_square;

@@ -18,20 +18,21 @@
 //!
 //! **Two ways to hide the noise**, which depends on the weights ([`Hiding`]; argument and figures: [`super::figure`]).
 //! * *Full range.* The server adds a uniform `R` of all of `Z_q` to each returned coefficient: what is sent is exactly
-//!   uniform. Its share is `-floor(R 2^l / q)`, the client's `floor(phase 2^l / q)`; together they miss the result by the
-//!   carry of the low parts, a *coin* of -1, 0 or 1. The noise may move the coin of an element with probability at most
-//!   `|noise| 2^l / q`: `2^-42` where the set leaves [`STATISTICAL_BITS`], and `2^-22` in the widest rings
+//!   uniform. Its share is `-floor(R 2^l / q)`, the client's `floor(phase 2^l / q)`; together they miss the result by
+//!   the carry of the low parts, a *coin* of -1, 0 or 1. The noise may move the coin of an element with probability at
+//!   most `|noise| 2^l / q`: `2^-42` where the set leaves [`STATISTICAL_BITS`], and `2^-22` in the widest rings
 //!   ([`LEAST_BITS`]). The server blurs even that by noise of its own, the sum of four uniform values of `2^f`, which
 //!   reaches an eighth of a step.
-//! * *Flooding.* The server adds a multiple of `Delta`, a uniform share, and a uniform value of `[-2^f, 2^f)`, `f` as large
-//!   as decoding allows (`2^f <= Delta / 4`): the coefficient is within `E|noise| / 2^(f+1)` of one that does not depend
-//!   on the noise. For all outputs of a layer this is at most `2^-`[`FLOODED_BITS`], else the set does not fit.
+//! * *Flooding.* The server adds a multiple of `Delta`, a uniform share, and a uniform value of `[-2^f, 2^f)`, `f` as
+//!   large as decoding allows (`2^f <= Delta / 4`): the coefficient is within `E|noise| / 2^(f+1)` of one that does
+//!   not depend on the noise. For all outputs of a layer this is at most `2^-`[`FLOODED_BITS`], else the set does not
+//!   fit.
 //!
 //! **Switching.** The response is rounded to the modulus `2^response_bits` and the low `response_drop` bits of `b'` are
 //! dropped. Rounding `a'` costs `sum s_j rho_j` with `rho` uniform in [-1/2, 1/2] (`a'` is pseudo-random): strictly
 //! sub-Gaussian, proxy at most N/12. After flooding a fourth of a step must hold it. Under full-range masks all errors
-//! together stay below one step, so that no coin is larger than one, and their standard deviation below a fourth, so that
-//! a coin is not zero with probability [`super::COIN_RATE`] at most (given the error `x`, in steps, it is `|x|`).
+//! together stay below one step, so that no coin is larger than one, and their standard deviation below a fourth, so
+//! that a coin is not zero with probability [`super::COIN_RATE`] at most (given the error `x`, in steps, it is `|x|`).
 
 use super::Hiding;
 use super::params::{CBD_K, PARAM_SETS, ParamSet};
@@ -64,8 +65,8 @@ pub struct Budget {
     pub noise_bound: u128,
     /// At least the noise's root of the mean square.
     pub noise_rms: u128,
-    /// Flooding is uniform in `[-2^flood_bits, 2^flood_bits)`; under full-range masks the server's own noise is the sum of
-    /// four uniform values of `[-2^flood_bits, 2^flood_bits) / 2`.
+    /// Flooding is uniform in `[-2^flood_bits, 2^flood_bits)`; under full-range masks the server's own noise is the
+    /// sum of four uniform values of `[-2^flood_bits, 2^flood_bits) / 2`.
     pub flood_bits: u32,
     /// Low bits of the request's coefficients that are not sent.
     pub request_drop: u32,
@@ -171,8 +172,8 @@ fn exceeds(bits: u32, margin: u32, value: u128) -> bool {
     bits.checked_sub(margin).is_some_and(|b| b >= 128 || value <= 1 << b)
 }
 
-/// Whether `2 outputs fresh_square / (q / 2^l 2^f) <= 2^(-2 MASKED_BITS)`, where `q / 2^l 2^f` is nearly `2^bits`: the figure
-/// of a layer under full-range masks, squared.
+/// Whether `2 outputs fresh_square / (q / 2^l 2^f) <= 2^(-2 MASKED_BITS)`, where `q / 2^l 2^f` is nearly `2^bits`: the
+/// figure of a layer under full-range masks, squared.
 fn coins_are_blurred(set: &ParamSet, bits: u32, outputs: u64) -> bool {
     let Some(bits) = bits.checked_sub(2 * MASKED_BITS) else { return false };
     let value = 2 * u128::from(outputs) * fresh_square(set);

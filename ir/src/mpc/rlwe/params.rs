@@ -1,21 +1,21 @@
 //! Ring dimensions and primes, and how hard they are to attack.
 //!
-//! Secrets are ternary, errors centred binomial of standard deviation 3.24 (`k = 21`). All primes are below 2^51, so that
-//! a product's halves fit the 52-bit multipliers of AVX-512 IFMA with values kept below 2p.
+//! Secrets are ternary, errors centred binomial of standard deviation 3.24 (`k = 21`). All primes are below 2^51, so
+//! that a product's halves fit the 52-bit multipliers of AVX-512 IFMA with values kept below 2p.
 //!
 //! **Limits.** Bossuat et al., *Security Guidelines for Implementing Homomorphic Encryption* (IACR Communications in
-//! Cryptology 1(4), 2024; ePrint 2024/463): the largest log2 q for ternary secrets at 128 bits against classical attacks is
-//! 106 at N = 4096 and 214 at N = 8192. Against quantum ones the output that the authors publish with their scripts says
-//! 101 and 203 (and 107, 214 classical, one more than the paper); a later run of the scripts by others (SparseLWEkit) says
-//! 80 and 161. So `n8192q126` and `n8192q153` have 128 bits against quantum attacks also; the other sets, at the limit or a
-//! few bits above it, are meant for classical ones.
+//! Cryptology 1(4), 2024; ePrint 2024/463): the largest log2 q for ternary secrets at 128 bits against classical
+//! attacks is 106 at N = 4096 and 214 at N = 8192. Against quantum ones the output that the authors publish with their
+//! scripts says 101 and 203 (and 107, 214 classical, one more than the paper); a later run of the scripts by others
+//! (SparseLWEkit) says 80 and 161. So `n8192q126` and `n8192q153` have 128 bits against quantum attacks also; the
+//! other sets, at the limit or a few bits above it, are meant for classical ones.
 //!
 //! **Estimates** ([`ESTIMATES`]) of every set are our own, by the primal attack on the unusual-SVP: geometric series
 //! assumption, the secret scaled to the error's deviation, the best number of samples, and the guidelines' cost models:
 //! `2^(c beta + 16.4 + log2 8d)` with `c` = 0.292 classical (Becker, Ducas, Gama, Laarhoven 2016) and 0.265 quantum
 //! (Laarhoven, Mosca, van de Pol 2014). They are a cross-check of the guidelines' limits, which come from the lattice
-//! estimator and count dual hybrid attacks too; they are no replacement for it. At the classical limits the formula says
-//! 132.2 (N = 4096) and 130.9 (N = 8192).
+//! estimator and count dual hybrid attacks too; they are no replacement for it. At the classical limits the formula
+//! says 132.2 (N = 4096) and 130.9 (N = 8192).
 
 /// Half-width of the centred binomial error: the sum of `CBD_K` bits minus the sum of `CBD_K` bits.
 pub const CBD_K: u32 = 21;
@@ -68,8 +68,8 @@ pub struct Estimate {
     pub error_k: u32,
     /// Values that a coefficient of the secret takes, all alike.
     pub secret: [i8; 3],
-    /// Limits on log2 q at this dimension for ternary secrets at 128 bits: the guidelines', and its authors' for quantum
-    /// attacks.
+    /// Limits on log2 q at this dimension for ternary secrets at 128 bits: the guidelines', and its authors' for
+    /// quantum attacks.
     pub classical_limit: u32,
     pub quantum_limit: u32,
     /// Our own estimates in bits.

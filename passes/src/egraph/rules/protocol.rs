@@ -52,8 +52,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("extend_ot", Exact, "extension with one COT an element", extend_ot),
 ];
 
-/// Rules of exact programs only, and the rule of all others that each stands for: what disables the one disables both. A
-/// program hides all its layers in one way, so that its figure is that of one argument.
+/// Rules of exact programs only, and the rule of all others that each stands for: what disables the one disables both.
+/// A program hides all its layers in one way, so that its figure is that of one argument.
 pub(crate) const EXACT_ONLY: [(&str, &str); 2] =
     [("conv_rlwe_exact", "conv_rlwe"), ("matmul_rlwe_exact", "matmul_rlwe")];
 

@@ -5,11 +5,11 @@
 //!      floor(R 2^l / q)      is minus the server's share
 //! ```
 //!
-//! The step is chosen after `R`, not before: classes of equal steps differ in size by one where q is odd, so that no `R`
-//! made from a uniform step would be uniform.
+//! The step is chosen after `R`, not before: classes of equal steps differ in size by one where q is odd, so that no
+//! `R` made from a uniform step would be uniform.
 //!
-//! Constant time: the words of an accepted `R` meet no branch, index or division. Whether a candidate is below q decides
-//! about the next draw; nothing else is done with one that is not.
+//! Constant time: the words of an accepted `R` meet no branch, index or division. Whether a candidate is below q
+//! decides about the next draw; nothing else is done with one that is not.
 
 use super::modulus::Factor;
 use super::ring::Ring;
@@ -85,7 +85,8 @@ impl MaskSampler {
     /// `floor(R 2^bits / q)`, exactly, for `1 <= bits <= 64`.
     #[must_use]
     pub fn step(&self, mask: &Mask, bits: u32) -> u64 {
-        // R / 2^Q in units of 2^-128, then R / q = R / 2^Q (1 + excess): from below, by less than four units, and below one.
+        // R / 2^Q in units of 2^-128, then R / q = R / 2^Q (1 + excess): from below, by less than four units, and
+        // below one.
         let top = match self.coeff_bits {
             q if q <= 128 => halves(mask.value)[0] << (128 - q),
             q => halves(unshifted(mask.value, q - 128))[0],
@@ -207,7 +208,8 @@ mod tests {
         x.iter().rev().lt(y.iter().rev())
     }
 
-    /// `step q <= R 2^bits < (step + 1) q`, over the integers, at random, at both ends, and on both sides of boundaries.
+    /// `step q <= R 2^bits < (step + 1) q`, over the integers, at random, at both ends, and on both sides of
+    /// boundaries.
     #[test]
     fn steps_are_exact_quotients() {
         for set in &PARAM_SETS {

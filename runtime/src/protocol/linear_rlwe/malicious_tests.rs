@@ -1,8 +1,8 @@
 //! A malicious client, outside the setting: well-formed messages whose plaintexts are fractions of a step.
 //!
-//! A response then has a phase that is a fraction of a step also: the weight times the request's, modulo the step. A flooded
-//! response shows it on average, and a few hundred requests the weights. A masked one is uniform whatever the request was;
-//! what the deviation still moves is the coin, the last bit of the sum of both shares.
+//! A response then has a phase that is a fraction of a step also: the weight times the request's, modulo the step. A
+//! flooded response shows it on average, and a few hundred requests the weights. A masked one is uniform whatever the
+//! request was; what the deviation still moves is the coin, the last bit of the sum of both shares.
 
 use super::tests::{conv, rng};
 use super::*;
@@ -203,8 +203,8 @@ fn fractions_of_a_step_read_the_weights_of_a_flooded_layer() {
     assert!(concentration(&heard) > 10.0);
 }
 
-/// The same client against full-range masks: what it receives is uniform. The sum of both shares is moved, and who saw it
-/// would read the weights; the client sees only what the program reveals of it.
+/// The same client against full-range masks: what it receives is uniform. The sum of both shares is moved, and who saw
+/// it would read the weights; the client sees only what the program reveals of it.
 #[test]
 fn fractions_of_a_step_read_nothing_from_masked_messages_and_move_the_last_bit_of_the_sum() {
     let weights = secret_weights();

@@ -14,15 +14,15 @@
 //! ```
 //!
 //! **Leakage.** The server sees ring LWE ciphertexts under a key it does not know. The client sees `a'`, which the
-//! fresh `u` of `Enc_pk(0)` makes pseudo-random even to the owner of `s`; and `b'`. Under full-range masks what it gets of
-//! `b'` is exactly uniform. Under flooding it is the client's own output share plus noise that is close to one independent
-//! of the weights and of the server's share: 2^-58 for all coefficients of a layer. Neither half may be skipped: a test
-//! recovers the weights when they are. [`picc_ir::mpc::rlwe::figure`] has the figures, `docs/security/linear-rlwe.md` the
-//! argument.
+//! fresh `u` of `Enc_pk(0)` makes pseudo-random even to the owner of `s`; and `b'`. Under full-range masks what it
+//! gets of `b'` is exactly uniform. Under flooding it is the client's own output share plus noise that is close to one
+//! independent of the weights and of the server's share: 2^-58 for all coefficients of a layer. Neither half may be
+//! skipped: a test recovers the weights when they are. [`picc_ir::mpc::rlwe::figure`] has the figures,
+//! `docs/security/linear-rlwe.md` the argument.
 //!
 //! **Ideal functionality.** Given `x0`, `x1`, `w`: `y = conv(x0 + x1, w) mod 2^l`, `y1` uniform, `y0 = y - y1` after
-//! flooding; `y0 = y - y1 + coin` under full-range masks, with a coin of -1, 0 or 1 by the carry of the low parts that both
-//! parties cut off.
+//! flooding; `y0 = y - y1 + coin` under full-range masks, with a coin of -1, 0 or 1 by the carry of the low parts that
+//! both parties cut off.
 
 mod client;
 mod messages;
