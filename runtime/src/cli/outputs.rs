@@ -50,6 +50,10 @@ impl OutputFiles {
 /// One for each output. Names that differ in other signs than letters and digits still get files of their own.
 fn paths(path: &Path, exe: &Executable) -> Vec<PathBuf> {
     let mut paths = vec![path.to_owned()];
+    // `.` and `..` are folders, and have no name that another ending could follow.
+    if path.file_name().is_none() {
+        return paths;
+    }
     for (name, _) in exe.graph().outputs.iter().skip(1) {
         let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
         let first = path.with_extension(format!("{plain}.npy"));
