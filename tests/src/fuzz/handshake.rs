@@ -3,6 +3,7 @@
 use super::wire::{Script, is_bug};
 use picc_ir::Party;
 use picc_runtime::channel::Channel;
+use picc_runtime::crypto::Rng;
 use picc_runtime::handshake::{Agreement, FRAME_BYTES, answer, handshake, judge, may_be_hello, refusal};
 
 fn agreement() -> Agreement {
@@ -19,7 +20,8 @@ pub fn hello(data: &[u8]) -> bool {
     let pieces = || (0..=stream.len().min(FRAME_BYTES)).map(|n| may_be_hello(&stream[..n]));
     assert!(pieces().is_sorted_by(|before, now| before >= now), "what is no hello becomes one");
     let judged = stream.first_chunk::<FRAME_BYTES>().map(|frame| judge(&agreement(), frame, party));
-    let heard = handshake(&mut Channel::new(party, Script::new(stream.to_vec())), &agreement());
+    let mut channel = Channel::new(party, Script::new(stream.to_vec()));
+    let heard = handshake(&mut channel, &agreement(), &mut Rng::from_seed(1));
     if let Err(error) = &heard {
         assert!(!is_bug(error), "{error}");
     }

@@ -9,7 +9,7 @@
 use super::wire::{Log, Script, Tap, is_bug};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::cost;
-use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, ParamSet, WeightLayout};
+use picc_ir::mpc::rlwe::{ConvPlan, Hiding, LinearPlan, MatMulPlan, ParamSet, WeightLayout};
 use picc_ir::{Party, cost::Cost};
 use picc_runtime::channel::{Channel, Network, memory_transports};
 use picc_runtime::crypto::rlwe::Csprng;
@@ -141,8 +141,8 @@ fn layer(which: usize) -> &'static Layer {
         };
         let product = MatMulGeom { batch: 1, rows: 1, inner: 12, cols: 5 };
         let plan = match which {
-            0 => ConvPlan::new(geom, 30, 8).map(|p| p.linear),
-            _ => MatMulPlan::new(product, WeightLayout::InnerCols, 41, 10).map(|p| p.linear),
+            0 => ConvPlan::new(geom, 30, 8, Hiding::FullRange).map(|p| p.linear),
+            _ => MatMulPlan::new(product, WeightLayout::InnerCols, 41, 10, Hiding::Flood).map(|p| p.linear),
         };
         let plan = plan.expect("a small layer");
         let [inputs, weights, _] = plan.layer.lens();
