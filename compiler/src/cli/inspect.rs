@@ -12,7 +12,6 @@ use picc_ir::Party;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::{Preprocess, Program};
-use picc_ir::verify::who_learns;
 use picc_passes::predict;
 use serde::Serialize;
 use std::path::Path;
@@ -88,11 +87,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
     let report = Report {
         model: &program.model,
         digest: program.digest().iter().map(|b| format!("{b:02x}")).collect(),
-        learns: who_learns(&program.graph)
-            .iter()
-            .map(|(party, what)| format!("the {party} learns {what}"))
-            .chain(picc_passes::learns(&program.graph).map_err(|e| bad(e.to_string()))?)
-            .collect(),
+        learns: of(&["Who learns what"]),
         public: of(&["Inputs", "Outputs"]),
         inputs: inputs(&program),
         labels: &program.labels,

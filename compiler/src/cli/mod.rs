@@ -76,6 +76,9 @@ fn unknown_command() -> Option<clap::Error> {
         return None;
     }
     let commands: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    if word == "help" || commands.contains(&word) {
+        return None;
+    }
     let near = commands.iter().map(|c| (distance(c, &word), c)).min().filter(|(d, _)| *d <= 2);
     let meant = near.map_or_else(String::new, |(_, c)| format!("; did you mean `{c}`?"));
     let text = format!(

@@ -138,7 +138,10 @@ fn outputs(program: &Program, known: &Known) -> Vec<String> {
 }
 
 fn learns(program: &Program) -> Vec<String> {
-    who_learns(&program.graph).iter().map(|(party, what)| format!("the {party} learns {what}")).collect()
+    let owners = who_learns(&program.graph);
+    let values = owners.iter().map(|(party, what)| format!("the {party} learns {what}"));
+    let shown = picc_passes::learns(&program.graph);
+    values.chain(shown.unwrap_or_else(|e| vec![format!("what the client's part shows is not known: {e}")])).collect()
 }
 
 fn calibration(known: &Known, accuracy: Option<&Accuracy>) -> Vec<String> {

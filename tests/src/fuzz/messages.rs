@@ -9,7 +9,7 @@
 use super::wire::{Log, Script, Tap, is_bug};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::cost;
-use picc_ir::mpc::rlwe::{ConvPlan, Hiding, LinearPlan, MatMulPlan, ParamSet, WeightLayout};
+use picc_ir::mpc::rlwe::{ConvPlan, Hiding, LinearPlan, MatMulPlan, ParamSet, SEED_BYTES, WeightLayout};
 use picc_ir::{Party, cost::Cost};
 use picc_runtime::channel::{Channel, Network, memory_transports};
 use picc_runtime::crypto::rlwe::Csprng;
@@ -181,11 +181,18 @@ fn rlwe(which: usize, at: usize, bytes: &[u8], cyclic: bool) -> Result<()> {
     }
 }
 
-/// Messages of every form; zeros are accepted by each.
+/// Messages of every form. Zeros are accepted by each but for public keys, which must hold something behind their seed.
 #[must_use]
 pub fn message_seeds() -> Vec<Vec<u8>> {
-    let forms = (2 * PROTOCOLS.len() + 3 * LAYERS) as u8;
-    (0..forms).flat_map(|form| [vec![form, 0, 0], vec![form, 9, 0, 0], vec![form | 0x80, 0, 0, 0]]).collect()
+    let protocols = 2 * PROTOCOLS.len();
+    let forms =
+        (0..protocols + 3 * LAYERS).map(|form| (form as u8, form >= protocols && (form - protocols) % 3 == 0));
+    forms
+        .flat_map(|(form, is_key)| {
+            let content = if is_key { vec![1; 2 * SEED_BYTES as usize] } else { vec![0] };
+            [[form, 0, 0], [form, 9, 0], [form | 0x80, 0, 0]].map(|head| [&head[..], &content].concat())
+        })
+        .collect()
 }
 
 /// Byte 0: protocol and party; its top bit: cyclic. Bytes 1 and 2: offset. Then what the peer's messages hold.
