@@ -144,8 +144,11 @@ fn differences(a: &Program, b: &Program) -> Vec<&'static str> {
     found
 }
 
+/// A name, what is done to the weights, and the fields that it changes.
+type Variant = (&'static str, fn(&mut Weights), &'static [&'static str]);
+
 /// Each variant with the fields that it changes, under the plain lowering.
-const VARIANTS: [(&str, fn(&mut Weights), &[&str]); 9] = [
+const VARIANTS: [Variant; 9] = [
     (
         "the channels in another order",
         |w| {

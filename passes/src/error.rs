@@ -29,10 +29,10 @@ pub enum CompileError {
     RevealsHidden {
         node: String,
         op: &'static str,
-        learned: String,
-        user: String,
-        function: String,
-        function_op: String,
+        learned: Box<str>,
+        user: Box<str>,
+        function: Box<str>,
+        function_op: Box<str>,
         way_out: &'static str,
     },
 

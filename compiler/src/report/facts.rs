@@ -141,7 +141,9 @@ fn learns(program: &Program) -> Vec<String> {
     let owners = who_learns(&program.graph);
     let values = owners.iter().map(|(party, what)| format!("the {party} learns {what}"));
     let shown = picc_passes::learns(&program.graph);
-    values.chain(shown.unwrap_or_else(|e| vec![format!("what the client's part shows is not known: {e}")])).collect()
+    values
+        .chain(shown.unwrap_or_else(|e| vec![format!("what the client's part shows is not known: {e}")]))
+        .collect()
 }
 
 fn calibration(known: &Known, accuracy: Option<&Accuracy>) -> Vec<String> {

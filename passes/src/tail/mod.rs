@@ -59,10 +59,10 @@ impl Hidden {
         CompileError::RevealsHidden {
             node: self.node.clone(),
             op: self.op,
-            learned: self.learned(),
-            user: self.user.clone(),
-            function: self.function.clone(),
-            function_op: self.function_op.clone(),
+            learned: self.learned().into(),
+            user: self.user.as_str().into(),
+            function: self.function.as_str().into(),
+            function_op: self.function_op.as_str().into(),
             way_out: self.way_out,
         }
     }

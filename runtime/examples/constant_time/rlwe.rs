@@ -2,7 +2,7 @@
 
 use super::{Expect, Rows, both_secret, channels, share};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
-use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan, WeightLayout};
+use picc_ir::mpc::rlwe::{ConvPlan, Hiding, LinearPlan, MatMulPlan, WeightLayout};
 use picc_runtime::crypto::ct::taint::{is_secret, secret};
 use picc_runtime::crypto::rlwe::Csprng;
 use picc_runtime::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
@@ -30,16 +30,18 @@ pub fn run(rows: &mut Rows) {
     };
     // Short rings up to those that take every set; one weight for a whole channel; a matrix.
     for ring in [20, 37, 44, 52, 60, 64] {
-        if let Ok(plan) = ConvPlan::new(conv, ring, 8) {
-            layer(rows, &format!("convolution, ring {ring}"), &plan.linear, u64::MAX);
+        for hiding in [Hiding::FullRange, Hiding::Flood] {
+            if let Ok(plan) = ConvPlan::new(conv, ring, 8, hiding) {
+                layer(rows, &format!("convolution, ring {ring}, {hiding:?}"), &plan.linear, u64::MAX);
+            }
         }
     }
     let single = ConvGeom { c_in: 1, c_out: 1, kh: 1, kw: 1, h: 40, w: 40, pads: [0; 4], ..conv };
-    if let Ok(plan) = ConvPlan::new(single, 37, 8) {
+    if let Ok(plan) = ConvPlan::new(single, 37, 8, Hiding::FullRange) {
         layer(rows, "1x1 convolution of one channel", &plan.linear, u64::MAX);
     }
     let matmul = MatMulGeom { batch: 1, rows: 2, inner: 40, cols: 3 };
-    if let Ok(plan) = MatMulPlan::new(matmul, WeightLayout::InnerCols, 37, 8) {
+    if let Ok(plan) = MatMulPlan::new(matmul, WeightLayout::InnerCols, 37, 8, Hiding::Flood) {
         layer(rows, "matrix product, weights not transformed before", &plan.linear, 0);
     }
 }

@@ -45,7 +45,7 @@ struct Prepared {
 }
 
 fn share() -> Vec<u64> {
-    (0..COUNT as u64).map(|i| i * 0x9_e377 & ((1 << RING) - 1)).collect()
+    (0..COUNT as u64).map(|i| (i * 0x9_e377) & ((1 << RING) - 1)).collect()
 }
 
 fn work(session: &mut Session, (cost, protocol): Protocol) -> Result<Vec<u64>> {
@@ -185,8 +185,8 @@ fn rlwe(which: usize, at: usize, bytes: &[u8], cyclic: bool) -> Result<()> {
 #[must_use]
 pub fn message_seeds() -> Vec<Vec<u8>> {
     let protocols = 2 * PROTOCOLS.len();
-    let forms =
-        (0..protocols + 3 * LAYERS).map(|form| (form as u8, form >= protocols && (form - protocols) % 3 == 0));
+    let forms = (0..protocols + 3 * LAYERS)
+        .map(|form| (form as u8, form >= protocols && (form - protocols).is_multiple_of(3)));
     forms
         .flat_map(|(form, is_key)| {
             let content = if is_key { vec![1; 2 * SEED_BYTES as usize] } else { vec![0] };

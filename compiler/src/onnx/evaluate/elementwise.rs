@@ -65,7 +65,7 @@ pub fn clip(importer: &mut Importer, node: &NodeView<'_>) -> Result<Vec<Value>, 
         ..11 => (node.optional_float("min")?.map(real), node.optional_float("max")?.map(real)),
         _ => (node.optional_known(1, "min")?.cloned(), node.optional_known(2, "max")?.cloned()),
     };
-    for bound in lo.iter().chain(&hi).filter(|b| b.len() != 1) {
+    if let Some(bound) = lo.iter().chain(&hi).find(|b| b.len() != 1) {
         return Err(Cause::malformed(format!("a bound has {} elements instead of one", bound.len())));
     }
     let from: Vec<&Known> = std::iter::once(x).chain(&lo).chain(&hi).collect();
