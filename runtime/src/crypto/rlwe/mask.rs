@@ -14,6 +14,7 @@
 use super::modulus::Factor;
 use super::ring::Ring;
 use super::sample::Csprng;
+use crate::crypto::ct;
 use picc_ir::mpc::rlwe::ParamSet;
 
 /// 256 bits, least significant first.
@@ -66,8 +67,9 @@ impl MaskSampler {
                 *word = rng.next_u64() & (u64::MAX >> (64 - left.min(64)));
                 left = left.saturating_sub(64);
             }
-            // Rejection: q is just below a power of two, so it is rare.
-            if minus(value, self.q).1 == 1 {
+            // Rejection: q is just below a power of two, so it is rare. Whether a candidate is rejected may be known: a
+            // rejected one is used for nothing, and one that is kept stays uniform.
+            if ct::public(minus(value, self.q).1) == 1 {
                 return Mask { value };
             }
         }
