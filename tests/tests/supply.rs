@@ -184,9 +184,6 @@ fn host() -> String {
 /// Generators whose algorithm their library may change with any version.
 const UNNAMED: [&str; 5] = ["StdRng", "SmallRng", "ThreadRng", "thread_rng", "rand::rng("];
 
-/// Files that still do.
-const NOT_YET: [&str; 0] = [];
-
 /// The lines that use one of them, outside comments and unit tests at a file's end.
 fn unnamed(source: &str) -> Vec<String> {
     let code = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(source);
@@ -208,9 +205,6 @@ fn generators_are_named() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|e| e == "rs") {
                     let lines = unnamed(&read(&path));
-                    if NOT_YET.iter().any(|file| path.ends_with(file)) {
-                        continue;
-                    }
                     assert!(lines.is_empty(), "{}: name the algorithm: {lines:#?}", path.display());
                     files += 1;
                 }
