@@ -44,8 +44,9 @@ fn up_to_date() -> PathBuf {
     let this = std::env::current_exe().expect("the running test");
     let folder = this.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned();
     let root = crate::example::root();
-    let sources = ["ir", "passes", "files", "compiler", "runtime"].map(|c| newest(&root.join(c).join("src")));
-    let newest_source = sources.into_iter().max().expect("four crates");
+    let sources =
+        ["ir", "passes", "files", "compiler", "kernels", "runtime"].map(|c| newest(&root.join(c).join("src")));
+    let newest_source = sources.into_iter().max().expect("six crates");
     let stale = |name: &str| {
         let path = folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);
         path.metadata().and_then(|m| m.modified()).map_or(true, |built| built < newest_source)
