@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    picc::cli::main()
+    picc_compiler::cli::main()
 }

@@ -1,7 +1,7 @@
 //! The reported cost of DenseNet-121 under CrypTFlow2, counted on the model file, and what picc's program for the same
 //! model and image size costs. Skipped where the models are absent.
 
-use picc::onnx::{Imported, Options, import_file};
+use picc_compiler::onnx::{Imported, Options, import_file};
 use picc_ir::cost::baseline::{Cryptflow2, trunc_by_sign_bits};
 use picc_ir::mpc::schedule::program_cost;
 use std::path::PathBuf;

@@ -4,8 +4,8 @@ mod builder;
 
 use builder::Builder;
 use onnx_protobuf::{Message, ModelProto};
-use picc::onnx::export::{ExportError, export};
-use picc::onnx::{ExternalData, Imported, InputShape, Options, import, import_file};
+use picc_compiler::onnx::export::{ExportError, export};
+use picc_compiler::onnx::{ExternalData, Imported, InputShape, Options, import, import_file};
 use picc_ir::eval::run_real;
 use picc_ir::ops::{Add, Conv, Input, Neg, Relu, Weight, ZeroInsert};
 use picc_ir::weights::RealWeights;

@@ -5,7 +5,7 @@ mod builder;
 
 use builder::Builder;
 use onnx_protobuf::{Message, ModelProto, TensorProto};
-use picc::onnx::{ExternalData, ImportError, Limits, Options, import};
+use picc_compiler::onnx::{ExternalData, ImportError, Limits, Options, import};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 

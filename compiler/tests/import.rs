@@ -5,7 +5,7 @@ mod builder;
 
 use builder::Builder;
 use onnx_protobuf::tensor_proto::DataType;
-use picc::onnx::{Cause, ExternalData, ImportError, Imported, InputShape, Options, import, import_file};
+use picc_compiler::onnx::{Cause, ExternalData, ImportError, Imported, InputShape, Options, import, import_file};
 use picc_ir::eval::run_real;
 use picc_ir::{Op, Owner, Tensor};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Real models: each imports, and the graph means what onnxruntime computed. Skipped where the models are absent.
 
-use picc::onnx::{Options, import_file};
+use picc_compiler::onnx::{Options, import_file};
 use picc_ir::Tensor;
 use picc_ir::eval::run_real;
 use picc_ir::npy::NpyArray;

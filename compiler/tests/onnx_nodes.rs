@@ -6,7 +6,7 @@
 
 use onnx_protobuf::tensor_proto::DataType;
 use onnx_protobuf::{AttributeProto, Message, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use picc::onnx::{Cause, ExternalData, ImportError, InputShape, Options, import};
+use picc_compiler::onnx::{Cause, ExternalData, ImportError, InputShape, Options, import};
 use picc_ir::eval::run_real;
 use picc_ir::npy::half_to_f32;
 use picc_ir::{Op, Tensor};

@@ -3,8 +3,8 @@
 mod builder;
 
 use builder::Builder;
-use picc::onnx::{ExternalData, Options as Import, import};
-use picc::report::{Known, Measured, Report, html, text};
+use picc_compiler::onnx::{ExternalData, Options as Import, import};
+use picc_compiler::report::{Known, Measured, Report, html, text};
 use picc_ir::Tensor;
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::schedule::program_cost;

@@ -4,7 +4,7 @@
 mod builder;
 
 use builder::Builder;
-use picc::onnx::{ExternalData, Options, import};
+use picc_compiler::onnx::{ExternalData, Options, import};
 use picc_ir::Tensor;
 use picc_ir::eval::run_real;
 use std::collections::BTreeMap;

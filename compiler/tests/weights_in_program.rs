@@ -5,7 +5,7 @@ mod builder;
 
 use builder::Builder;
 use onnx_protobuf::tensor_proto::DataType;
-use picc::onnx::{ExternalData, Options as Import, import};
+use picc_compiler::onnx::{ExternalData, Options as Import, import};
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::Program;
 use picc_ir::{Graph, Id, Op, Tensor};

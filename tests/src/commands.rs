@@ -64,7 +64,7 @@ fn build(folder: &Path, root: &Path) {
     let profile = last(folder);
     let profile = if profile == "debug" { "dev".into() } else { profile };
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--package", "picc", "--package", "picc-runtime", "--bins"]);
+    command.current_dir(root).args(["build", "--package", "picc-compiler", "--package", "picc-runtime", "--bins"]);
     command.arg("--profile").arg(profile);
     // target/PROFILE, or target/TRIPLE/PROFILE for another target than the host.
     let above = folder.parent().expect("the target folder");

@@ -1,6 +1,6 @@
 //! The model that this repository carries: chest X-rays, normal or pneumonia.
 
-use picc::onnx::{self, Imported, InputShape};
+use picc_compiler::onnx::{self, Imported, InputShape};
 use picc_ir::Tensor;
 use picc_ir::npy::NpyArray;
 use picc_ir::op::F32;

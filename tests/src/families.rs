@@ -7,7 +7,7 @@
 //! models are not part of this repository. Those without trained weights get seeded ones that keep activations at
 //! unit scale.
 
-use picc::onnx::{Imported, Options as Import, import_file};
+use picc_compiler::onnx::{Imported, Options as Import, import_file};
 use picc_ir::cost::profile::Profile;
 use picc_ir::npy::NpyArray;
 use picc_ir::op::Op;

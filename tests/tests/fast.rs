@@ -41,7 +41,8 @@ fn agrees(name: &str, graph: &Graph, compiled: &Compiled, inputs: &[Inputs]) {
 fn model(name: &str, (lo, hi): (f32, f32), options: Options, scale: f32) {
     let Some(folder) = shared_models() else { return };
     let path = folder.join(format!("{name}.onnx"));
-    let imported = picc::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let imported =
+        picc_compiler::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut state = name.len() as u64;
     let mut sample = |scale: f32| -> std::collections::BTreeMap<String, Tensor<f32>> {
         let mut tensor =

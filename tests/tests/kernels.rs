@@ -23,7 +23,8 @@ fn models() -> Option<PathBuf> {
 /// Compiled for ranges that a sample of ones shows: what the kernels compute does not depend on them.
 fn program(name: &str) -> Option<Program> {
     let path = models()?.join(format!("{name}.onnx"));
-    let imported = picc::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let imported =
+        picc_compiler::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let ones = imported.inputs.iter().map(|i| (i.name.clone(), Tensor::full(&i.shape, 1.0))).collect();
     let compiled = compile(&imported.graph, &imported.weights, &Options::default(), &[ones]);
     Some(compiled.unwrap_or_else(|e| panic!("{name}: {e}")).program)
@@ -57,7 +58,7 @@ fn kernels_of_all_models_equal_their_nodes() {
     names.sort();
     for name in names {
         let path = models().expect("there").join(format!("{name}.onnx"));
-        let Ok(imported) = picc::onnx::import_file(&path, &Default::default()) else { continue };
+        let Ok(imported) = picc_compiler::onnx::import_file(&path, &Default::default()) else { continue };
         let ones = imported.inputs.iter().map(|i| (i.name.clone(), Tensor::full(&i.shape, 1.0))).collect();
         let Ok(compiled) = compile(&imported.graph, &imported.weights, &Options::default(), &[ones]) else {
             println!("{name:32} does not compile");

@@ -100,7 +100,7 @@ fn other_trained_models_are_bit_exact() {
     ] {
         let path = folder.join(format!("{name}.onnx"));
         let imported =
-            picc::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            picc_compiler::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut random = Random(name.len() as u64);
         let mut sample = || -> Sample {
             let mut tensor = |shape: &[usize]| Tensor::full(shape, 0).map(|_: &u8| random.between(lo, hi));

@@ -1,7 +1,7 @@
 //! Models rewritten by rules of class `Retrain`: the written ONNX file compiles, and runs privately as it should.
 
-use picc::onnx::export::export;
-use picc::onnx::{ExternalData, Imported, import, import_file};
+use picc_compiler::onnx::export::export;
+use picc_compiler::onnx::{ExternalData, Imported, import, import_file};
 use picc_ir::Tensor;
 use picc_ir::npy::NpyArray;
 use picc_passes::retrain::{Family, Settings, relu_count, retrain};

@@ -4,14 +4,14 @@
 mod builder;
 
 use builder::Builder;
-use picc::onnx::{ExternalData, Imported, import};
+use picc_compiler::onnx::{ExternalData, Imported, import};
 use picc_ir::op::Op;
 use picc_passes::{CompileError, Options, Reveal, compile, learns};
 use picc_tests::example;
 use picc_tests::private::compare;
 
 fn imported(model: &Builder) -> Imported {
-    import(&model.bytes(), &ExternalData::default(), &picc::onnx::Options::default())
+    import(&model.bytes(), &ExternalData::default(), &picc_compiler::onnx::Options::default())
         .unwrap_or_else(|e| panic!("{e}"))
 }
 

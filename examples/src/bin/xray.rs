@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = std::env::args_os().nth(1).map_or_else(|| here.join("data/xray_pneumonia.png"), PathBuf::from);
 
     // The provider compiles its model. Calibration images tell how large the activations get.
-    let imported = picc::onnx::import_file(&here.join("models/pneumonia_vggsmall.onnx"), &Default::default())?;
+    let imported =
+        picc_compiler::onnx::import_file(&here.join("models/pneumonia_vggsmall.onnx"), &Default::default())?;
     let calibration = NpyArray::parse(&std::fs::read(here.join("data/xray_calibration.npy"))?)?.to_f32();
     let samples: Vec<BTreeMap<String, Tensor<f32>>> = calibration
         .data

@@ -1,6 +1,6 @@
 //! What becomes a graph: ONNX models and the text form.
 
-use picc::onnx::{ExternalData, Limits, Options, import};
+use picc_compiler::onnx::{ExternalData, Limits, Options, import};
 use picc_ir::eval::{run_real, run_ring};
 use picc_ir::mpc::schedule::schedule;
 use picc_ir::verify::{Stage, verify, who_learns};
