@@ -1,8 +1,7 @@
 //! The compiler: an ONNX file becomes a program that two parties run, and the server's weights.
 //!
-//! [`onnx`] imports, `picc_passes` transforms, [`cli`] is the command line.
+//! [`onnx`] imports, `picc_passes` transforms; the command line `picc` is a crate of its own.
 #![forbid(unsafe_code)]
 
-pub mod cli;
 pub mod onnx;
 pub mod report;

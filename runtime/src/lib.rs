@@ -3,7 +3,6 @@
 pub mod bits;
 pub mod calibrate;
 pub mod channel;
-pub mod cli;
 pub mod crypto;
 pub mod error;
 pub mod exec;

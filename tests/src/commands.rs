@@ -64,7 +64,8 @@ fn build(folder: &Path, root: &Path) {
     let profile = last(folder);
     let profile = if profile == "debug" { "dev".into() } else { profile };
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--package", "picc-compiler", "--package", "picc-runtime", "--bins"]);
+    // The whole workspace is selected, as it is for most builds: another selection has other features of dependencies.
+    command.current_dir(root).args(["build", "--workspace", "--bin", "picc", "--bin", "pirun"]);
     command.arg("--profile").arg(profile);
     // target/PROFILE, or target/TRIPLE/PROFILE for another target than the host.
     let above = folder.parent().expect("the target folder");

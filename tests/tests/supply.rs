@@ -195,7 +195,7 @@ fn unnamed(source: &str) -> Vec<String> {
 fn generators_are_named() {
     assert_eq!(unnamed("use rand::rngs::StdRng;\n// StdRng\nlet r = rand::rng();\n").len(), 2);
     assert!(unnamed("\n#[cfg(test)]\nmod tests {\nuse rand::rngs::StdRng;\n}").is_empty());
-    for folder in ["ir/src", "passes/src", "compiler/src", "runtime/src", "kernels/src"] {
+    for folder in ["ir/src", "passes/src", "compiler/src", "runtime/src", "kernels/src", "cli/pirun/src"] {
         let mut folders = vec![root().join(folder)];
         let mut files = 0;
         while let Some(folder) = folders.pop() {

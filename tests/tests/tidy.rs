@@ -1,8 +1,10 @@
 //! The rules of ARCHITECTURE.md that a program can check: which crate may see which, which module may see which, how
 //! large a file may be, and what no file may contain.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -41,19 +43,38 @@ fn workspace_dependencies(dir: &str) -> Vec<String> {
 
 #[test]
 fn crates_depend_one_way() {
-    assert_eq!(workspace_dependencies("ir"), Vec::<String>::new());
-    assert_eq!(workspace_dependencies("passes"), ["picc-ir"]);
-    assert_eq!(workspace_dependencies("kernels"), ["picc-ir"]);
-    // Both command lines write files by the same rules, and neither sees the other; files know nothing of programs.
-    assert_eq!(workspace_dependencies("files"), Vec::<String>::new());
-    let compiler = workspace_dependencies("compiler");
-    let below = ["picc-files", "picc-ir", "picc-passes", "picc-kernels"];
-    assert!(compiler.iter().all(|d| below.contains(&&d[..])), "{compiler:?}");
-    assert_eq!(
-        workspace_dependencies("runtime"),
-        ["picc-files", "picc-ir", "picc-kernels"],
-        "the runtime is built without importer and optimizer"
-    );
+    for (dir, below) in [
+        ("ir", [].as_slice()),
+        ("passes", &["picc-ir"]),
+        ("kernels", &["picc-ir"]),
+        ("compiler", &["picc-ir", "picc-passes"]),
+        // The runtime is built without importer and optimizer.
+        ("runtime", &["picc-ir", "picc-kernels"]),
+        // Both command lines write files by the same rules, and neither sees the other; files know nothing of programs.
+        ("cli/files", &[]),
+        ("cli/picc", &["picc-compiler", "picc-files", "picc-ir", "picc-kernels", "picc-passes"]),
+        ("cli/pirun", &["picc-files", "picc-ir", "picc-kernels", "picc-runtime"]),
+    ] {
+        assert_eq!(workspace_dependencies(dir), below, "{dir}");
+    }
+}
+
+/// A library does not make its users compile what only a command line needs.
+#[test]
+fn libraries_carry_no_command_line() {
+    let libraries = ["picc-ir", "picc-passes", "picc-kernels", "picc-compiler", "picc-runtime"];
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut tree = Command::new(cargo);
+    tree.current_dir(root()).args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"]);
+    tree.args(["--format", "{p}"]).args(libraries.iter().flat_map(|l| ["--package", l]));
+    let output = tree.output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(libraries.iter().all(|l| packages.contains(l)) && packages.contains("aes"), "{packages:?}");
+    for package in ["clap", "ctrlc", "image", "indicatif", "mio", "picc-files", "signal-hook", "sigpipe"] {
+        assert!(!packages.contains(package), "a library depends on {package}");
+    }
 }
 
 #[test]
@@ -62,9 +83,11 @@ fn modules_know_only_what_lies_below() {
         ("runtime/src/crypto", ["crate::protocol", "crate::channel", "crate::exec", "std::net"].as_slice()),
         ("runtime/src/protocol", &["crate::exec", "std::net", "TcpStream"]),
         ("ir/src", &["std::net", "std::fs", "unsafe {"]),
-        ("files/src", &["std::net", "unsafe {"]),
+        ("cli/files/src", &["std::net"]),
+        ("cli", &["unsafe {"]),
         ("passes/src", &["std::net", "unsafe {"]),
         ("compiler/src", &["std::net", "unsafe {"]),
+        ("cli/picc/src", &["std::net"]),
     ] {
         for (path, text) in sources(module) {
             for word in forbidden {
@@ -76,7 +99,7 @@ fn modules_know_only_what_lies_below() {
 
 #[test]
 fn files_stay_readable() {
-    for dir in ["ir", "passes", "files", "compiler", "kernels", "runtime", "examples", "tests"] {
+    for dir in ["ir", "passes", "compiler", "kernels", "runtime", "cli", "examples", "tests"] {
         for (path, text) in sources(dir) {
             let lines = text.lines().count();
             assert!(lines <= 450, "{} has {lines} lines: split it by concept", path.display());

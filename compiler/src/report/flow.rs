@@ -54,7 +54,7 @@ pub(super) fn flow(graph: &Graph, cost: &ProgramCost, layers: &[Layer]) -> Vec<S
                 layer: if sends { of_layer.get(name).copied() } else { None },
                 name: name.to_owned(),
                 kind: node.op.name(),
-                shape: crate::cli::table::shape(&node.ty),
+                shape: super::costs::shape(&node.ty),
                 reads: Vec::new(),
             });
         }

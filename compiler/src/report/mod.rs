@@ -5,6 +5,7 @@
 //!                                                                          └─> text, for a terminal
 //! ```
 
+pub mod costs;
 mod dataflow;
 pub mod facts;
 mod flow;
@@ -187,7 +188,7 @@ fn layers(
         if !sends(i) {
             continue;
         }
-        layer.shape = crate::cli::table::shape(&node.ty);
+        layer.shape = costs::shape(&node.ty);
         layer.ring_bits = match node.ty.elem {
             Elem::Fixed(f) => Some(f.ring_bits),
             Elem::Real => None,
@@ -206,7 +207,7 @@ fn layers(
 
 /// `1234567` as `1.23 MB`.
 fn bytes(n: u64) -> String {
-    crate::cli::table::bytes(n)
+    costs::bytes(n)
 }
 
 fn seconds(s: f64) -> String {

@@ -78,7 +78,8 @@ impl fmt::Display for Network {
 }
 
 /// `100Mbit` in bits per second.
-pub(crate) fn parse_rate(s: &str) -> Option<f64> {
+#[must_use]
+pub fn parse_rate(s: &str) -> Option<f64> {
     let (number, unit) = split_unit(s)?;
     let scale = match unit.trim_end_matches("/s").trim_end_matches("ps") {
         "bit" => 1.0,
@@ -91,7 +92,8 @@ pub(crate) fn parse_rate(s: &str) -> Option<f64> {
 }
 
 /// `40ms`, at most a minute.
-pub(crate) fn parse_time(s: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse_time(s: &str) -> Option<Duration> {
     let (number, unit) = split_unit(s)?;
     let scale = match unit {
         "us" => 1e-6,

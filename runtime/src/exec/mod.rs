@@ -27,8 +27,7 @@ mod value;
 
 pub use executable::Executable;
 pub use leash::Leash;
-pub(crate) use party::short;
 pub use party::{
     ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, clip, quantize, run_client, run_server,
-    serve_on_leash, serve_session,
+    serve_on_leash, serve_session, short,
 };

@@ -193,7 +193,8 @@ fn ends(f: Fixed) -> [f64; 2] {
 }
 
 /// With five significant digits, for messages.
-pub(crate) fn short(v: f64) -> f64 {
+#[must_use]
+pub fn short(v: f64) -> f64 {
     if v == 0.0 {
         return v;
     }

@@ -1,10 +1,11 @@
 //! Images: decoding, size, channels. What becomes of the pixels is [`Preprocess`]'s.
 
+use super::no_image;
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use picc_ir::Tensor;
-use picc_ir::preprocess::{PixelsError, Preprocess};
+use picc_ir::preprocess::Preprocess;
 use picc_ir::program::InputSpec;
 use std::io::Cursor;
 
@@ -48,11 +49,6 @@ impl Pixels {
     pub fn to_input(&self, spec: &InputSpec, preprocess: &Preprocess) -> Result<Tensor<f32>> {
         preprocess.input(&self.0, &spec.shape).map_err(|e| no_image(spec, &e))
     }
-}
-
-/// Names the input that images do not fit.
-pub(super) fn no_image(spec: &InputSpec, error: &PixelsError) -> Error {
-    Error::Input(format!("input `{}`: {error}", spec.name))
 }
 
 fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {

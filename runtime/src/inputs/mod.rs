@@ -9,16 +9,18 @@
 //! An array holds one value in the input's shape, or several along its first axis ([`picc_ir::samples`]); of a batch, the
 //! first axis holds rows. A batch axis of extent one may be left out.
 
+#[cfg(feature = "images")]
 mod image;
 mod npz;
 
+#[cfg(feature = "images")]
 pub use image::Pixels;
 pub use npz::{read_npz, write_npz};
 
 use crate::error::{Error, Result};
 use picc_ir::Tensor;
 use picc_ir::npy::{Dtype, NpyArray};
-use picc_ir::preprocess::Given;
+use picc_ir::preprocess::{Given, PixelsError};
 use picc_ir::program::{InputSpec, Layout, Preprocess};
 use picc_ir::samples::samples;
 use std::collections::BTreeMap;
@@ -136,6 +138,14 @@ fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result
     Ok(samples)
 }
 
+#[cfg(not(feature = "images"))]
+fn from_image(_: &[u8], _: &[InputSpec], _: &ImageOptions) -> Result<Vec<Sample>> {
+    Err(Error::Input(
+        "this program was built without the feature `images`: give an .npy of the image's pixels".into(),
+    ))
+}
+
+#[cfg(feature = "images")]
 fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
     let spec = only(specs)?;
     let preprocess = options.preprocess(spec)?.ok_or_else(|| {
@@ -145,6 +155,11 @@ fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Resu
     })?;
     let pixels = Pixels::decode(bytes, spec, &preprocess, options.resize)?;
     Ok(vec![Sample::from([(spec.name.clone(), pixels.to_input(spec, &preprocess)?)])])
+}
+
+/// Names the input that images do not fit.
+fn no_image(spec: &InputSpec, error: &PixelsError) -> Error {
+    Error::Input(format!("input `{}`: {error}", spec.name))
 }
 
 /// The samples of one array. Bytes are pixels if it is known how pixels become the input, and values otherwise.
@@ -158,7 +173,7 @@ fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Resu
         )));
     }
     if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)?) {
-        return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| image::no_image(spec, &e));
+        return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| no_image(spec, &e));
     }
     match samples(&array.to_f32(), &spec.name, &spec.shape) {
         Ok((samples, 0)) => Ok(samples),

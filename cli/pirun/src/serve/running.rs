@@ -1,0 +1,138 @@
+//! Sessions that run, each in a thread with a state of its own, and the limits that the server's loop holds them to.
+
+use super::lobby::Guest;
+use super::{Limits, Shared, object};
+use crate::pool;
+use mio::Waker;
+use picc_ir::Party;
+use picc_runtime::channel::tcp;
+use picc_runtime::crypto::Rng;
+use picc_runtime::error::{Error, Result};
+use picc_runtime::exec::{Leash, serve_on_leash};
+use picc_runtime::report::Record;
+use std::io::Read;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a refused client may take to read why, and bytes of it that are thrown away meanwhile.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+
+pub struct Running {
+    number: u64,
+    start: Instant,
+    /// The session's socket, to end it from here.
+    stream: TcpStream,
+    leash: Arc<Leash>,
+    thread: JoinHandle<Result<Record>>,
+}
+
+/// Wakes the server's loop when a session's thread ends, however it ends.
+struct Farewell(Arc<Waker>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // The loop looks at its sessions now and then in any case.
+        let _ = self.0.wake();
+    }
+}
+
+impl Running {
+    pub fn start(shared: &Arc<Shared>, number: u64, guest: Guest, waker: &Arc<Waker>) -> Result<Running> {
+        let leash = Arc::new(Leash::new(shared.limits.inferences));
+        let (stream, linger) = (guest.stream.try_clone()?, guest.stream.try_clone()?);
+        let (shared, theirs, farewell) = (Arc::clone(shared), Arc::clone(&leash), Farewell(Arc::clone(waker)));
+        let session = move || {
+            let _farewell = farewell;
+            let link = &shared.link;
+            let (party, patience) = (Party::Server, link.patience());
+            let channel = tcp::channel_after(party, guest.hello, guest.stream, &link.network, patience)?;
+            let result = pool(link.threads)?
+                .install(|| serve_on_leash(&shared.exe, &shared.model, channel, Rng::from_os()?, None, &theirs));
+            if let Err(Error::Refused(_)) = &result {
+                hear_out(linger);
+            }
+            result
+        };
+        let thread = std::thread::Builder::new().name(format!("session {number}")).spawn(session)?;
+        Ok(Running { number, start: Instant::now(), stream, leash, thread })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the session if it has run or waited for too long, or waits while the server shuts down.
+    pub fn watch(&self, limits: &Limits, closing: bool) {
+        let idle = self.leash.resting().map(|since| since.elapsed());
+        if self.start.elapsed() >= limits.session {
+            self.end(&format!("a session takes {} s at most; open another one", limits.session.as_secs()));
+        } else if idle.is_some_and(|idle| idle >= limits.idle) {
+            self.end(&format!("no request for {} s; open another session", limits.idle.as_secs()));
+        } else if closing && idle.is_some() {
+            self.end("the server is shutting down");
+        }
+    }
+
+    /// Ends the session: with a word to the client where it waits for a request, at once elsewhere.
+    pub fn end(&self, why: &str) {
+        if self.leash.ended().is_some() {
+            return;
+        }
+        let how = if self.leash.end(why) { Shutdown::Read } else { Shutdown::Both };
+        // The socket may be closed already.
+        let _ = self.stream.shutdown(how);
+    }
+
+    /// Reports a session that is over. Its failure is the client's or the network's; the server goes on.
+    pub fn finish(self, shared: &Shared) -> Result<Record> {
+        let number = self.number;
+        let joined = self.thread.join();
+        let result = joined.unwrap_or_else(|_| Err(Error::Bug("the session's thread panicked".into())));
+        // Whoever was cut off by the server did not fail by itself.
+        let result = result.map_err(|e| self.leash.ended().map_or(e, Error::Refused));
+        match &result {
+            Ok(record) => {
+                let spent = record.total();
+                eprintln!(
+                    "pirun: session {number}: {} inferences, {} bytes in, {} bytes out, {} rounds, {:.2} s",
+                    record.inferences,
+                    spent.traffic.client_to_server,
+                    spent.traffic.server_to_client,
+                    spent.traffic.rounds,
+                    spent.time.total.as_secs_f64()
+                );
+            }
+            Err(Error::Refused(why)) => eprintln!("pirun: session {number} ended by the server: {why}"),
+            Err(e) => eprintln!("pirun: session {number} failed: {e}"),
+        }
+        if shared.json {
+            println!("{}", object(number, &result));
+        }
+        result
+    }
+
+    pub fn introduce(&self, address: SocketAddr) {
+        eprintln!("pirun: session {}: client {address}", self.number);
+    }
+}
+
+/// Reads on until the client has read the refusal and closes: closing over unread bytes would reset the connection, and
+/// the client might lose what was sent to it.
+fn hear_out(mut stream: TcpStream) {
+    let end = Instant::now() + LINGER;
+    let mut left = LINGER_BYTES;
+    let mut buffer = [0; 1 << 14];
+    loop {
+        let time = end.saturating_duration_since(Instant::now());
+        if left == 0 || time.is_zero() || stream.set_read_timeout(Some(time)).is_err() {
+            return;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => left = left.saturating_sub(n),
+        }
+    }
+}

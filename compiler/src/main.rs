@@ -1,7 +1,0 @@
-//! `picc`: see `picc --help`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    picc_compiler::cli::main()
-}
