@@ -72,7 +72,7 @@ fn cryptflow2_pays_three_terabytes_for_densenet121() {
 fn picc_pays_far_less_for_densenet121() {
     let Some(model) = densenet121() else { return };
     let published = Cryptflow2 { ring: 60, frac: 12 }.price(&model.graph).unwrap().bytes();
-    let compiled = picc_passes::compile(&model.graph, &model.weights, &picc_passes::Options::default(), &[]);
+    let compiled = picc_passes::compile(&model.graph, &model.weights, &picc_passes::Options::plain(), &[]);
     let compiled = compiled.unwrap_or_else(|e| panic!("{e}"));
     let traffic = program_cost(&compiled.program).unwrap().inference();
     println!("picc {:.2} GB, {} rounds; CrypTFlow2 {:.1} GB", gb(traffic.total()), traffic.rounds, gb(published));

@@ -47,7 +47,7 @@ fn compiled(families: Option<&str>) -> Compiled {
             bgr: false,
         }),
         labels: ["cat", "dog", "<neither>"].map(str::to_owned).to_vec(),
-        ..Options::default()
+        ..Options::plain()
     };
     compile(&imported.graph, &imported.weights, &options, &[one(3), one(5)]).unwrap()
 }

@@ -86,7 +86,7 @@ fn program(w: &Weights, families: Option<&[&str]>) -> Program {
         .map(|i| BTreeMap::from([("x".to_owned(), Tensor::new(&[1, 1, 4, 4], numbers(10 + i, 16, 1.0)))]))
         .collect();
     let families = families.map(|f| f.iter().map(|&name| name.to_owned()).collect());
-    let options = Options { profile: Profile::named("lan"), families, ..Options::default() };
+    let options = Options { profile: Profile::named("lan"), families, ..Options::plain() };
     compile(&imported.graph, &imported.weights, &options, &calibration).unwrap().program
 }
 

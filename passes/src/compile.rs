@@ -44,7 +44,8 @@ pub struct Options {
     /// Field size `2^k` of the SoftSpoken OT extension where no profile decides it.
     pub softspoken_k: u8,
     /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the field of
-    /// the OT extension, unless the profile fixes it; `None`: the same plain lowering for every deployment.
+    /// the OT extension, unless the profile fixes it; `None`: the same plain lowering for every deployment. By default
+    /// [`Profile::lan`].
     pub profile: Option<Profile>,
     /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
     /// [`crate::NO_PASSES`] alone: the plain lowering.
@@ -61,6 +62,25 @@ pub struct Options {
     pub labels: Vec<String>,
 }
 
+impl Options {
+    /// The plain lowering, one protocol for every kind of node whatever the deployment: for study and for tests.
+    #[must_use]
+    pub fn plain() -> Options {
+        Options { profile: None, ..Options::default() }
+    }
+
+    /// With what follows from the other choices: one ring for every value would not stay one under rewrites, so that it means
+    /// [`crate::NO_PASSES`] unless families are named.
+    #[must_use]
+    pub fn settled(mut self) -> Options {
+        if self.ring.is_some() && self.families.is_none() {
+            self.families = Some(vec![crate::NO_PASSES.to_owned()]);
+        }
+        self
+    }
+}
+
+/// What the command line does when it is told nothing: the cheapest program for a local network.
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -73,7 +93,7 @@ impl Default for Options {
             linear: Linear::Auto,
             radix: picc_ir::mpc::MAX_RADIX,
             softspoken_k: 4,
-            profile: None,
+            profile: Some(Profile::lan()),
             families: None,
             extract: Extract::default(),
             reveal_hidden: false,

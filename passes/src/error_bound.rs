@@ -250,7 +250,7 @@ mod tests {
             let y = net.gemm(b, 5);
             net.output(y);
             let samples = net.samples(2, 1.0);
-            let compiled = net.compile(&Options::default(), &samples);
+            let compiled = net.compile(&Options::plain(), &samples);
             let graph = &compiled.program.graph;
             let bound = errors(graph, &compiled.weights).unwrap();
             let exact = run(graph, &compiled.weights, &samples[0], &mut || 0);
@@ -303,7 +303,7 @@ mod tests {
         let x = net.input(&[1, 3, 4, 4]);
         let y = net.conv(x, 2, 3, 1, 1);
         net.output(y);
-        let compiled = net.compile(&Options { exact: true, ..Options::default() }, &[]);
+        let compiled = net.compile(&Options { exact: true, ..Options::plain() }, &[]);
         assert_eq!(compiled.program.error_ulps, [0]);
     }
 }

@@ -103,7 +103,7 @@ fn splits() {
 
 fn compiled(graph: &Graph, weights: &RealWeights) -> crate::Compiled {
     let calibration: Vec<Inputs> = (0..4).map(|seed| inputs(graph, seed)).collect();
-    compile(graph, weights, &Options::default(), &calibration).unwrap()
+    compile(graph, weights, &Options::plain(), &calibration).unwrap()
 }
 
 #[test]

@@ -228,7 +228,7 @@ mod tests {
         let y = net.conv(y, 4, 3, 1, 1);
         net.output(y);
         let samples = net.samples(8, 1.0);
-        let compiled = net.compile(&Options::default(), &samples);
+        let compiled = net.compile(&Options::plain(), &samples);
         assert!(compiled.program.notes[0].contains("lrn of node"), "{:?}", compiled.program.notes);
         for inputs in &samples[..3] {
             let d = max_difference(&net.real(inputs)[0], &run_program(&compiled, inputs)[0]);

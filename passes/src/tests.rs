@@ -45,9 +45,9 @@ pub(crate) fn mnist_like(seed: u64) -> Net {
 #[test]
 fn a_small_convolutional_net() {
     for options in [
-        Options::default(),
-        Options { exact: true, linear: Linear::Ot, ..Options::default() },
-        Options { ring: Some(37), frac: Some(12), ..Options::default() },
+        Options::plain(),
+        Options { exact: true, linear: Linear::Ot, ..Options::plain() },
+        Options { ring: Some(37), frac: Some(12), ..Options::plain() },
     ] {
         agrees(&mut mnist_like(1), &options, 0.02);
     }
@@ -56,13 +56,13 @@ fn a_small_convolutional_net() {
 #[test]
 fn random_nets() {
     for seed in 0..40 {
-        agrees(&mut random_net(seed), &Options::default(), 0.05);
+        agrees(&mut random_net(seed), &Options::plain(), 0.05);
     }
 }
 
 #[test]
 fn random_nets_in_one_ring_by_ot() {
-    let options = Options { ring: Some(40), linear: Linear::Ot, exact: true, ..Options::default() };
+    let options = Options { ring: Some(40), linear: Linear::Ot, exact: true, ..Options::plain() };
     for seed in 40..60 {
         agrees(&mut random_net(seed), &options, 0.05);
     }
@@ -74,7 +74,7 @@ fn a_program_without_its_protocols_is_a_ring_graph() {
     for seed in 72..78 {
         let mut net = random_net(seed);
         let calibration = net.samples(4, 1.0);
-        let options = Options { exact: true, profile: Some(Profile::wan()), ..Options::default() };
+        let options = Options { exact: true, profile: Some(Profile::wan()), ..Options::plain() };
         for families in [None, Some(vec!["none".to_owned()])] {
             let mut compiled = net.compile(&Options { families, ..options.clone() }, &calibration);
             let inputs = net.samples(1, 1.0).swap_remove(0);
@@ -98,8 +98,7 @@ fn the_deployment_decides_the_field_of_the_extension() {
     let calibration = net.samples(2, 1.0);
     let field = |profile: Profile, families: Option<&str>| {
         let families = families.map(|f| vec![f.to_owned()]);
-        let compiled =
-            net.compile(&Options { profile: Some(profile), families, ..Options::default() }, &calibration);
+        let compiled = net.compile(&Options { profile: Some(profile), families, ..Options::plain() }, &calibration);
         let prediction = compiled.report.prediction.unwrap();
         assert!(prediction.seconds > 0.0 && prediction.memory.server > prediction.memory.client);
         compiled.program.softspoken_k
@@ -118,7 +117,7 @@ fn a_deployment_without_room_is_a_warning() {
     let mut net = mnist_like(6);
     let calibration = net.samples(2, 1.0);
     let tight = Profile { server_memory_bytes: 1000, ..Profile::lan() };
-    let compiled = net.compile(&Options { profile: Some(tight), ..Options::default() }, &calibration);
+    let compiled = net.compile(&Options { profile: Some(tight), ..Options::plain() }, &calibration);
     let about_memory = |w: &&String| w.contains("memory");
     let warnings: Vec<&String> = compiled.report.warnings.iter().filter(about_memory).collect();
     assert!(matches!(&warnings[..], [w] if w.contains("the server needs")), "{warnings:?}");
@@ -131,7 +130,7 @@ fn passes_can_be_switched_off_or_named_alone() {
     let calibration = net.samples(2, 1.0);
     let graph = |profile: Option<Profile>, families: &[&str]| {
         let families = Some(families.iter().map(|&f| f.to_owned()).collect());
-        net.compile(&Options { profile, families, ..Options::default() }, &calibration)
+        net.compile(&Options { profile, families, ..Options::plain() }, &calibration)
     };
     let plain = graph(None, &["none"]).program.graph;
     let none = graph(Some(Profile::wan()), &["none"]);
@@ -150,7 +149,7 @@ fn optimized_nets_equal_plain_ones() {
         let mut net = random_net(seed);
         let calibration = net.samples(4, 1.0);
         let linear = if seed % 2 == 0 { Linear::Ot } else { Linear::Auto };
-        let plain = Options { exact: true, linear, ..Options::default() };
+        let plain = Options { exact: true, linear, ..Options::plain() };
         let exact = Options { profile: Some(profile), ..plain.clone() };
         let close = Options { exact: false, ..exact.clone() };
         let programs = [plain, exact, close].map(|options| net.compile(&options, &calibration));
@@ -169,11 +168,8 @@ fn optimized_nets_equal_plain_ones() {
 #[test]
 fn an_unknown_family_of_rewrites_is_an_error() {
     let net = mnist_like(2);
-    let options = Options {
-        profile: Some(Profile::lan()),
-        families: Some(vec!["winogard".to_owned()]),
-        ..Options::default()
-    };
+    let options =
+        Options { profile: Some(Profile::lan()), families: Some(vec!["winogard".to_owned()]), ..Options::plain() };
     let error = crate::compile(&net.graph, &net.weights, &options, &[]).unwrap_err();
     assert!(matches!(&error, CompileError::Options { option: "passes", .. }), "{error}");
     assert!(crate::family_names().iter().all(|f| error.to_string().contains(f)), "{error}");
@@ -234,8 +230,8 @@ fn softmax_is_the_clients() {
     let hundred = net.scalar(100.0);
     let y = net.add(Mul {}, &[y, hundred]);
     net.output(y);
-    agrees(&mut net, &Options::default(), 0.2);
-    let compiled = net.compile(&Options::default(), &[]);
+    agrees(&mut net, &Options::plain(), 0.2);
+    let compiled = net.compile(&Options::plain(), &[]);
     assert_eq!(compiled.program.notes.len(), 1, "{:?}", compiled.program.notes);
     let learned = crate::learns(&compiled.program.graph).unwrap().join("; ");
     assert!(learned.contains("output `y0` 1x4, which it computes (softmax)"), "{learned}");
@@ -250,7 +246,7 @@ fn weights_after_softmax_are_refused() {
     let y = net.add(Softmax { axis: 1 }, &[y]);
     let y = net.gemm(y, 2);
     net.output(y);
-    let refused = crate::compile(&net.graph, &net.weights, &Options::default(), &[]).map(|_| ());
+    let refused = crate::compile(&net.graph, &net.weights, &Options::plain(), &[]).map(|_| ());
     assert!(matches!(refused, Err(CompileError::WeightsAfterReveal { .. })), "{refused:?}");
 }
 
@@ -265,20 +261,20 @@ fn secret_products() {
     let c = net.add(Reshape { shape: vec![3, 2] }, &[c]);
     let y = net.add(MatMul {}, &[a, c]);
     net.output(y);
-    agrees(&mut net, &Options::default(), 0.02);
+    agrees(&mut net, &Options::plain(), 0.02);
 }
 
 #[test]
 fn without_calibration() {
     let net = mnist_like(7);
-    let compiled = net.compile(&Options::default(), &[]);
+    let compiled = net.compile(&Options::plain(), &[]);
     assert!(!compiled.report.warnings.is_empty());
 }
 
 #[test]
 fn a_ring_that_is_too_small_is_an_error() {
     let net = mnist_like(8);
-    let options = Options { ring: Some(20), ..Options::default() };
+    let options = Options { ring: Some(20), ..Options::plain() };
     let refused = crate::compile(&net.graph, &net.weights, &options, &[]).map(|_| ());
     assert!(matches!(refused, Err(CompileError::RingTooSmall { .. })), "{refused:?}");
 }

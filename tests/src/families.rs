@@ -346,7 +346,7 @@ fn moments(x: &Tensor<f32>, weight: &[usize]) -> Vec<(f32, f32)> {
 /// Rows of a model under a profile, and the whole explanation with all families.
 pub fn rows(shared: &Path, model: &Model, profiles: &[Profile]) -> Result<(Vec<Row>, Vec<Explanation>), String> {
     let (imported, samples) = load(shared, model)?;
-    let options = Options { model: model.name.to_owned(), ..Options::default() };
+    let options = Options { model: model.name.to_owned(), ..Options::plain() };
     let compiled = compile(&imported.graph, &imported.weights, &options, &samples).map_err(|e| e.to_string())?;
     let (mut rows, mut explanations) = (Vec::new(), Vec::new());
     for profile in profiles {

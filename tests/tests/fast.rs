@@ -86,14 +86,14 @@ const SMALL: [(&str, (f32, f32)); 12] = [
 #[test]
 fn trained_models_agree() {
     for (name, range) in SMALL {
-        model(name, range, Options::default(), 1.0);
+        model(name, range, Options::plain(), 1.0);
     }
 }
 
 #[test]
 fn broken_claims_change_nothing() {
     for (name, range) in [SMALL[3], SMALL[5], SMALL[6]] {
-        model(name, range, Options::default(), 8.0);
-        model(name, range, Options { ring: Some(37), frac: Some(12), exact: true, ..Options::default() }, 8.0);
+        model(name, range, Options::plain(), 8.0);
+        model(name, range, Options { ring: Some(37), frac: Some(12), exact: true, ..Options::plain() }, 8.0);
     }
 }

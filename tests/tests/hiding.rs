@@ -50,7 +50,7 @@ fn hides(name: &str, program: &picc_ir::program::Program, exact: bool) {
 fn model(shared: &Path, model: &Model) {
     let (imported, samples) = load(shared, model).unwrap_or_else(|e| panic!("{}: {e}", model.name));
     for exact in [false, true] {
-        let options = Options { exact, profile: Some(Profile::lan()), ..Options::default() };
+        let options = Options { exact, profile: Some(Profile::lan()), ..Options::plain() };
         match compile(&imported.graph, &imported.weights, &options, &samples) {
             Ok(compiled) => hides(model.name, &compiled.program, exact),
             Err(e) => println!("{}\texact {exact} does not compile: {e}", model.name),
@@ -61,7 +61,7 @@ fn model(shared: &Path, model: &Model) {
 #[test]
 fn the_example_hides_its_weights() {
     for (exact, profile) in [(false, None), (true, None), (false, Some(Profile::wan()))] {
-        let compiled = example::compiled(1, Options { exact, profile, ..Options::default() });
+        let compiled = example::compiled(1, Options { exact, profile, ..Options::plain() });
         assert!(!schedule(&compiled.program.graph).unwrap().plans.is_empty());
         hides("the example", &compiled.program, exact);
     }

@@ -26,7 +26,7 @@ fn program(name: &str) -> Option<Program> {
     let imported =
         picc_compiler::onnx::import_file(&path, &Default::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let ones = imported.inputs.iter().map(|i| (i.name.clone(), Tensor::full(&i.shape, 1.0))).collect();
-    let compiled = compile(&imported.graph, &imported.weights, &Options::default(), &[ones]);
+    let compiled = compile(&imported.graph, &imported.weights, &Options::plain(), &[ones]);
     Some(compiled.unwrap_or_else(|e| panic!("{name}: {e}")).program)
 }
 
@@ -60,7 +60,7 @@ fn kernels_of_all_models_equal_their_nodes() {
         let path = models().expect("there").join(format!("{name}.onnx"));
         let Ok(imported) = picc_compiler::onnx::import_file(&path, &Default::default()) else { continue };
         let ones = imported.inputs.iter().map(|i| (i.name.clone(), Tensor::full(&i.shape, 1.0))).collect();
-        let Ok(compiled) = compile(&imported.graph, &imported.weights, &Options::default(), &[ones]) else {
+        let Ok(compiled) = compile(&imported.graph, &imported.weights, &Options::plain(), &[ones]) else {
             println!("{name:32} does not compile");
             continue;
         };

@@ -9,7 +9,7 @@ use picc_tests::private::compare;
 use std::path::PathBuf;
 
 fn exact() -> Options {
-    Options { exact: true, ..Options::default() }
+    Options { exact: true, ..Options::plain() }
 }
 
 /// Bit for bit, with the right diagnosis for both images.
@@ -28,7 +28,7 @@ fn the_example_is_bit_exact() {
 
 #[test]
 fn the_example_stays_within_its_bound() {
-    let compiled = example::compiled(1, Options::default());
+    let compiled = example::compiled(1, Options::plain());
     let found = compare(&compiled, &example::images(&compiled));
     let bound = compiled.program.error_ulps[0];
     assert!(bound > 0, "nothing is truncated locally");

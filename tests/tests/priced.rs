@@ -10,8 +10,7 @@ use picc_tests::example;
 #[test]
 fn a_preprocessed_program_is_priced_marked_and_refused() {
     for profile in [None, Some(Profile { offline_percent: 0, ..Profile::wan() })] {
-        let compiled =
-            example::compiled(1, Options { linear: Linear::Preprocessed, profile, ..Options::default() });
+        let compiled = example::compiled(1, Options { linear: Linear::Preprocessed, profile, ..Options::plain() });
         let program = &compiled.program;
         assert_eq!(verify(&program.graph, Stage::Mpc), Ok(()));
         let at = program.priced_only().expect("a prepared layer");
@@ -34,7 +33,7 @@ fn a_preprocessed_program_is_priced_marked_and_refused() {
         let refusal = Executable::load(&bytes).err().expect("no party may run it").to_string();
         assert!(refusal.contains(&node.name) && refusal.contains("conv.pre"), "{refusal}");
     }
-    let runs = example::compiled(1, Options::default());
+    let runs = example::compiled(1, Options::plain());
     assert_eq!(runs.program.priced_only(), None);
     assert_eq!(runs.report.cost.offline.total(), 0);
 }

@@ -32,7 +32,7 @@ fn the_rewritten_file_runs_privately_bit_for_bit() {
     let all = relu_count(&imported.graph);
     for families in [&[Family::Polynomial][..], &[Family::Linearize, Family::Prune, Family::Shuffle]] {
         let settings = settings(families, all / 8);
-        let options = Options { model: "pneumonia".to_owned(), exact: true, ..Options::default() };
+        let options = Options { model: "pneumonia".to_owned(), exact: true, ..Options::plain() };
         let rewritten = retrain(&imported.graph, &imported.weights, &options, &settings, &samples).unwrap();
         assert!(rewritten.report.relus_after <= all / 8, "{}", rewritten.report);
         let file = export(&rewritten.graph, &rewritten.weights, "pneumonia").unwrap();
@@ -133,7 +133,7 @@ fn resnet20_within_fifty_thousand_relus() {
     let Some(folder) = shared() else { return };
     let imported = import_file(&folder.join("models/cifar10_resnet20.onnx"), &Default::default()).unwrap();
     let samples = cifar(&folder, 8, &imported.inputs[0].name);
-    let options = Options::default();
+    let options = Options::plain();
     let families: Vec<Family> = Family::ALL.into_iter().filter(|f| *f != Family::XOperator).collect();
     let settings = Settings { named: false, ..settings(&families, 50_000) };
     let rewritten = retrain(&imported.graph, &imported.weights, &options, &settings, &samples).unwrap();

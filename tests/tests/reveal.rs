@@ -28,7 +28,7 @@ fn layer(n: usize) -> Builder {
 /// Elements that the client is shown, if the model compiles; else the nodes whose hidden values it would be shown.
 fn shown(model: &Builder) -> Result<usize, Vec<String>> {
     let model = imported(model);
-    match compile(&model.graph, &model.weights, &Options::default(), &[]) {
+    match compile(&model.graph, &model.weights, &Options::plain(), &[]) {
         Ok(compiled) => {
             let graph = &compiled.program.graph;
             let last = learns(graph).unwrap().pop().unwrap();
@@ -77,7 +77,7 @@ fn what_shows_more_than_the_outputs_is_refused_by_name() {
 /// Private runs equal the reference in every bit, and show the classes or bits that were asked for.
 #[test]
 fn less_is_shown_in_private_runs() {
-    let exact = |reveal| Options { exact: true, reveal, ..Options::default() };
+    let exact = |reveal| Options { exact: true, reveal, ..Options::plain() };
     let scores = example::compiled(1, exact(Reveal::All));
     let images = example::images(&scores);
     for (reveal, elements) in [(Reveal::Label, 1), (Reveal::Rounded(6), 2)] {
@@ -105,7 +105,7 @@ fn the_best_classes_in_a_private_run() {
             [("x".to_owned(), picc_ir::Tensor::new(&[1, 8], values))].into_iter().collect()
         })
         .collect();
-    let options = Options { exact: true, reveal: Reveal::Top(3), ..Options::default() };
+    let options = Options { exact: true, reveal: Reveal::Top(3), ..Options::plain() };
     let compiled = compile(&model.graph, &model.weights, &options, &samples).unwrap();
     assert_eq!(compare(&compiled, &samples).ulps, 0);
     assert_eq!(compiled.program.graph.ty(compiled.program.graph.outputs[0].1).shape[..], [1, 3]);

@@ -7,10 +7,10 @@ use super::files::Files;
 use super::kernels::{self, Form};
 use super::labels::Labels;
 use super::progress::{Search, spinner};
-use super::runs::private_runs;
 use super::{Failure, check, retrain};
 use picc_compiler::onnx::Imported;
 use picc_compiler::report::costs;
+use picc_compiler::runs::private_runs;
 use picc_ir::cost::profile::Profile;
 use picc_ir::preprocess::{Given, Layout, Preprocess};
 use picc_ir::program::Program;
@@ -18,7 +18,7 @@ use picc_ir::weights::RingWeights;
 use picc_ir::{Graph, Party};
 use picc_passes::accuracy::{Budget, Inputs, compile_within};
 use picc_passes::egraph::Extract;
-use picc_passes::{Compiled, Linear, NO_PASSES, Options, erase_protocols};
+use picc_passes::{Compiled, Linear, Options, erase_protocols};
 use std::path::Path;
 
 pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
@@ -155,8 +155,6 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
     if let Some(phase) = args.phase {
         profile.offline_percent = if phase == PhaseArg::Online { 0 } else { 100 };
     }
-    // One ring for all values would not stay one.
-    let plain = || args.ring.map(|_| vec![NO_PASSES.to_owned()]);
     Ok(Options {
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,
@@ -172,7 +170,7 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         },
         softspoken_k: args.softspoken.unwrap_or(Options::default().softspoken_k),
         profile: Some(profile),
-        families: args.passes.clone().or_else(plain),
+        families: args.passes.clone(),
         extract: match args.extract {
             ExtractArg::Auto => Extract::Auto,
             ExtractArg::Greedy => Extract::Greedy,
@@ -183,7 +181,8 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         preprocess: preprocess(model, &args.preprocess, imported)?,
         labels,
         ..Options::default()
-    })
+    }
+    .settled())
 }
 
 /// A built-in profile, or one from a file.

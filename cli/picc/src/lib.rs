@@ -14,7 +14,6 @@ mod labels;
 mod progress;
 mod report;
 mod retrain;
-mod runs;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};

@@ -67,7 +67,7 @@ fn right(compiled: &Compiled, samples: &[&Sample], labels: &[i64]) -> f64 {
 fn a_budget_makes_programs_cheaper_and_states_what_was_measured() {
     let (net, samples, labels) = labelled(3, 400);
     for profile in [None, Some(Profile::wan())] {
-        let options = Options { profile, ..Options::default() };
+        let options = Options { profile, ..Options::plain() };
         let exact = net.compile(&options, &samples);
         assert_eq!(
             (windows(&exact), exact.accuracy.is_none()),
@@ -101,7 +101,7 @@ fn a_larger_budget_never_costs_more_and_none_changes_no_answer() {
     let (net, samples, labels) = labelled(5, 80);
     let mut last = u64::MAX;
     for points in [0.0, 2.5, 40.0] {
-        let chosen = within(&net, &Options::default(), &samples, &labels, (points, 50.0)).unwrap();
+        let chosen = within(&net, &Options::plain(), &samples, &labels, (points, 50.0)).unwrap();
         let accuracy = chosen.accuracy.unwrap();
         assert!(accuracy.holds, "{accuracy}");
         assert!(accuracy.tuned.chosen >= accuracy.tuned.float as f64 * (1.0 - points / 100.0) - 1e-6);
@@ -113,7 +113,7 @@ fn a_larger_budget_never_costs_more_and_none_changes_no_answer() {
 #[test]
 fn more_confidence_needs_more_labels() {
     let (net, samples, labels) = labelled(5, 80);
-    let compiled = |of| within(&net, &Options::default(), &samples, &labels, of).unwrap();
+    let compiled = |of| within(&net, &Options::plain(), &samples, &labels, of).unwrap();
     let sure = compiled((2.0, 95.0));
     let accuracy = sure.accuracy.clone().unwrap();
     assert!(!accuracy.holds && accuracy.bytes.0 == accuracy.bytes.1, "{accuracy}");
@@ -131,9 +131,9 @@ fn what_forbids_or_lacks_is_said() {
     let problem = |options: &Options, labels: &[i64], points| {
         within(&net, options, &samples, labels, (points, 95.0)).unwrap_err().to_string()
     };
-    let default = Options::default();
-    assert!(problem(&Options { exact: true, ..Options::default() }, &labels, 1.0).contains("`exact` forbids"));
-    assert!(problem(&Options { ring: Some(37), ..Options::default() }, &labels, 1.0).contains("`ring`"));
+    let default = Options::plain();
+    assert!(problem(&Options { exact: true, ..Options::plain() }, &labels, 1.0).contains("`exact` forbids"));
+    assert!(problem(&Options { ring: Some(37), ..Options::plain() }, &labels, 1.0).contains("`ring`"));
     assert!(problem(&default, &labels[1..], 1.0).contains("19 labels for 20 samples"));
     assert!(problem(&default, &labels, -1.0).contains("points"));
     assert!(problem(&default, &labels, f64::NAN).contains("points"));
@@ -145,7 +145,7 @@ fn what_forbids_or_lacks_is_said() {
 #[test]
 fn windows_claim_the_room_that_the_lost_carry_needs() {
     let (net, samples, _) = labelled(9, 8);
-    let plain = net.compile(&Options::default(), &samples).program.graph;
+    let plain = net.compile(&Options::plain(), &samples).program.graph;
     let names: Vec<String> = plain.nodes.iter().map(|n| n.name.clone()).collect();
     for skip_low in [0, 1, 3, 5, 60] {
         let chosen = names.iter().map(|n| (n.clone(), skip_low)).collect();

@@ -212,7 +212,7 @@ fn cost_decides_and_the_program_means_the_same() {
     let samples = net.samples(4, 1.0);
     let layers = |c: &Compiled| linear_layers(&c.canonical);
     for (linear, expected) in [(Linear::Rlwe, 3), (Linear::Ot, 4)] {
-        let options = Options { linear, profile: Some(Profile::mobile()), ..Options::default() };
+        let options = Options { linear, profile: Some(Profile::mobile()), ..Options::plain() };
         let on = net.compile(&options, &samples);
         assert_eq!(layers(&on), expected, "{linear:?}: {:?}", on.program.notes);
         let off = net.compile(&Options { families: Some(vec!["ring".to_owned()]), ..options.clone() }, &samples);
@@ -223,7 +223,7 @@ fn cost_decides_and_the_program_means_the_same() {
             assert!(d < 0.02, "{linear:?}: off by {d}");
         }
     }
-    let plain = net.compile(&Options::default(), &samples);
+    let plain = net.compile(&Options::plain(), &samples);
     assert_eq!(layers(&plain), 4, "without a deployment nothing says what is cheaper");
 }
 

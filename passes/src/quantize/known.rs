@@ -105,11 +105,11 @@ mod tests {
     fn formats(net: &mut Net, tolerance: f32) -> [BTreeMap<String, usize>; 2] {
         let samples = net.samples(4, 1.0);
         [&samples[..], &[]].map(|calibration| {
-            let count = correct(net, &Options::default(), calibration, &samples, tolerance);
+            let count = correct(net, &Options::plain(), calibration, &samples, tolerance);
             for options in [
-                Options { families: Some(vec!["none".to_owned()]), ..Options::default() },
-                Options { linear: Linear::Ot, exact: true, ..Options::default() },
-                Options { profile: Some(Profile::lan()), ..Options::default() },
+                Options { families: Some(vec!["none".to_owned()]), ..Options::plain() },
+                Options { linear: Linear::Ot, exact: true, ..Options::plain() },
+                Options { profile: Some(Profile::lan()), ..Options::plain() },
             ] {
                 correct(net, &options, calibration, &samples, tolerance);
             }

@@ -43,7 +43,7 @@ fn only(families: &[Family], budget: u64) -> Settings {
 }
 
 fn rewritten(net: &Net, samples: &[Sample], settings: &Settings) -> Retrained {
-    retrain(&net.graph, &net.weights, &Options::default(), settings, samples).unwrap_or_else(|e| panic!("{e}"))
+    retrain(&net.graph, &net.weights, &Options::plain(), settings, samples).unwrap_or_else(|e| panic!("{e}"))
 }
 
 const RELU_FAMILIES: [&[Family]; 6] = [
@@ -111,9 +111,8 @@ fn pruning_drops_skips_and_bottlenecks_only() {
     assert_eq!(got.report.relus_after, least);
     let rules: Vec<&str> = got.report.choices.iter().map(|c| c.rule.as_str()).collect();
     assert_eq!(rules, ["no_relu_on_skip", "no_relu_after_bottleneck", "no_relu_on_skip"]);
-    let error =
-        retrain(&net.graph, &net.weights, &Options::default(), &only(&[Family::Prune], least - 1), &samples)
-            .unwrap_err();
+    let error = retrain(&net.graph, &net.weights, &Options::plain(), &only(&[Family::Prune], least - 1), &samples)
+        .unwrap_err();
     assert!(error.to_string().contains(&format!("cannot get below {least}")), "{error}");
 }
 
@@ -263,7 +262,7 @@ fn rewritten_networks_compile_and_squares_mean_what_they_say() {
         let mut net = residual(5);
         let samples = net.samples(8, 1.0);
         let got = rewritten(&net, &samples, &only(families, 2500));
-        let compiled = crate::compile(&got.graph, &got.weights, &Options::default(), &samples)
+        let compiled = crate::compile(&got.graph, &got.weights, &Options::plain(), &samples)
             .unwrap_or_else(|e| panic!("{e}\n{}", got.graph));
         let squares = compiled.program.graph.nodes.iter().filter(|n| n.op.name() == "square.ot").count();
         assert_eq!(squares > 0, families.contains(&Family::Polynomial));
@@ -280,7 +279,7 @@ fn contradictory_settings_say_what_to_do() {
     let mut net = residual(1);
     let samples = net.samples(2, 1.0);
     let error = |settings: &Settings, samples: &[Sample]| {
-        retrain(&net.graph, &net.weights, &Options::default(), settings, samples).unwrap_err().to_string()
+        retrain(&net.graph, &net.weights, &Options::plain(), settings, samples).unwrap_err().to_string()
     };
     let settings = only(&[Family::Prune], 100);
     assert!(error(&settings, &[]).contains("--calibrate"));

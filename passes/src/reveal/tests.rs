@@ -7,7 +7,7 @@ use picc_ir::ops::{Function, Reshape};
 use picc_ir::ops::{Softmax, Unary};
 
 fn options(reveal: Reveal) -> Options {
-    Options { reveal, exact: true, profile: Some(Profile::lan()), ..Options::default() }
+    Options { reveal, exact: true, profile: Some(Profile::lan()), ..Options::plain() }
 }
 
 /// Indices of the scores, the largest first and of equal ones the first first.
@@ -94,7 +94,7 @@ fn equal_scores_are_ranked_by_their_index() {
 fn labels_without_calibration_and_under_the_plain_lowering() {
     let mut net = mnist_like(23);
     let samples = net.samples(3, 1.0);
-    for options in [Options::default(), Options { profile: Some(Profile::wan()), ..Options::default() }] {
+    for options in [Options::plain(), Options { profile: Some(Profile::wan()), ..Options::plain() }] {
         let scores = net.compile(&options, &[]);
         let two = net.compile(&Options { reveal: Reveal::Top(2), ..options }, &[]);
         for inputs in &samples {
@@ -109,7 +109,7 @@ fn high_bits_alone_are_shown() {
     let mut net = mnist_like(24);
     let samples = net.samples(4, 1.0);
     for (exact, profile) in [(true, Some(Profile::lan())), (true, None), (false, Some(Profile::lan()))] {
-        let base = Options { exact, profile, ..Options::default() };
+        let base = Options { exact, profile, ..Options::plain() };
         let all = net.compile(&base, &samples);
         let few = net.compile(&Options { reveal: Reveal::Rounded(8), ..base }, &samples);
         let (before, after) = (shown(&all)[0].1, shown(&few)[0].1);

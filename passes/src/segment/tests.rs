@@ -27,7 +27,7 @@ fn compiled(net: &mut Net, options: &Options) -> Compiled {
 
 #[test]
 fn kernels_of_a_small_net_equal_its_nodes() {
-    for options in [Options::default(), Options { ring: Some(40), exact: true, ..Options::default() }] {
+    for options in [Options::plain(), Options { ring: Some(40), exact: true, ..Options::plain() }] {
         let graph = compiled(&mut mnist_like(1), &options).program.graph;
         kernels_agree(&graph, 5);
         agree(&graph, &one_each(&graph), Party::Server, Lanes::Narrow, 6).unwrap();
@@ -38,7 +38,7 @@ fn kernels_of_a_small_net_equal_its_nodes() {
 fn kernels_of_random_nets_equal_their_nodes() {
     for seed in 0..24 {
         let profile = [None, Some(Profile::lan()), Some(Profile::wan())][seed as usize % 3].clone();
-        let options = Options { profile, ..Options::default() };
+        let options = Options { profile, ..Options::plain() };
         kernels_agree(&compiled(&mut random_net(seed), &options).program.graph, seed);
     }
 }
@@ -67,7 +67,7 @@ fn residual(channels: usize, stride: usize) -> Net {
 #[test]
 fn kernels_of_residual_blocks() {
     for (stride, name) in [(1, "identity"), (2, "downsampling")] {
-        let program = compiled(&mut residual(4, stride), &Options::default()).program;
+        let program = compiled(&mut residual(4, stride), &Options::plain()).program;
         kernels_agree(&program.graph, 11);
         let mut text = format!("{}\n", program.graph);
         for segment in &program.segments {
@@ -82,7 +82,7 @@ fn kernels_of_residual_blocks() {
 #[test]
 fn kernels_of_winograd_layers() {
     let mut net = residual(8, 1);
-    let options = Options { profile: Some(Profile::mobile()), ..Options::default() };
+    let options = Options { profile: Some(Profile::mobile()), ..Options::plain() };
     kernels_agree(&compiled(&mut net, &options).program.graph, 12);
 }
 
@@ -90,7 +90,7 @@ fn kernels_of_winograd_layers() {
 #[test]
 fn fusion_saves_memory() {
     for seed in 0..12 {
-        let graph = compiled(&mut random_net(seed), &Options::default()).program.graph;
+        let graph = compiled(&mut random_net(seed), &Options::plain()).program.graph;
         let (fused, plain) = (segments(&graph), one_each(&graph));
         let total = |s: &[picc_ir::Segment]| memory(&graph, s, &check(&graph, s).unwrap(), Lanes::Narrow).total;
         assert!(fused.len() <= plain.len());

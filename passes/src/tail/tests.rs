@@ -33,7 +33,7 @@ fn revealed(compiled: &Compiled) -> usize {
 /// Compiles, shows `elements` elements and no more than the outputs, and is right.
 fn shows(net: &mut Net, elements: usize) -> Compiled {
     let samples = net.samples(4, 1.0);
-    let compiled = net.compile(&Options::default(), &samples);
+    let compiled = net.compile(&Options::plain(), &samples);
     assert_eq!(revealed(&compiled), elements, "{}", compiled.program.graph);
     let lines = learns(&compiled.program.graph).unwrap();
     assert!(lines.last().unwrap().contains(NO_MORE), "{lines:?}");
@@ -49,14 +49,14 @@ fn shows(net: &mut Net, elements: usize) -> Compiled {
 /// Is refused for the hidden values of so many nodes, and compiles with a warning for each if that is accepted.
 fn hides(net: &mut Net, nodes: usize) {
     let samples = net.samples(2, 1.0);
-    let error = compile(&net.graph, &net.weights, &Options::default(), &samples).map(|_| ()).unwrap_err();
+    let error = compile(&net.graph, &net.weights, &Options::plain(), &samples).map(|_| ()).unwrap_err();
     assert_eq!(error.problems().len(), nodes, "{error}");
     for problem in error.problems() {
         assert!(matches!(problem, CompileError::RevealsHidden { .. }), "{problem}");
         let text = problem.to_string();
         assert!(text.contains("more than the declared outputs") && text.contains("--reveal-hidden"), "{text}");
     }
-    let compiled = net.compile(&Options { reveal_hidden: true, ..Options::default() }, &samples);
+    let compiled = net.compile(&Options { reveal_hidden: true, ..Options::plain() }, &samples);
     let warned = compiled.report.warnings.iter().filter(|w| w.contains("a hidden value")).count();
     assert_eq!(warned, nodes, "{:?}", compiled.report.warnings);
     let lines = learns(&compiled.program.graph).unwrap();
@@ -239,7 +239,7 @@ fn every_function_inside_a_network_is_named_at_once() {
     for (line, way_out) in text.iter().zip(["HardSigmoid", "Clip to [-1, 1]", "relu over a constant"]) {
         assert!(line.contains(way_out) && !line.contains("let the client"), "{line}");
     }
-    let error = compile(&net.graph, &net.weights, &Options::default(), &[]).map(|_| ()).unwrap_err();
+    let error = compile(&net.graph, &net.weights, &Options::plain(), &[]).map(|_| ()).unwrap_err();
     assert_eq!(error.problems().len(), 3, "{error}");
 }
 

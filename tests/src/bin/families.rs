@@ -120,8 +120,8 @@ fn against_uniform(shared: &Path, models: &[&Model]) -> Result<(), String> {
         let compiled = |options: &Options| {
             compile(&imported.graph, &imported.weights, options, &samples).map_err(|e| e.to_string())
         };
-        let lan = Options { profile: Some(Profile::lan()), ..Options::default() };
-        let uniform = compiled(&Options { ring: Some(37), frac: Some(12), exact: true, ..Options::default() })?;
+        let lan = Options { profile: Some(Profile::lan()), ..Options::plain() };
+        let uniform = compiled(&Options { ring: Some(37), frac: Some(12), exact: true, ..Options::plain() })?;
         let exact = compiled(&Options { exact: true, ..lan.clone() })?;
         let (frac, weight_bits) = BUDGET_FORMATS;
         let few = compiled(&Options { frac: Some(frac), weight_bits, ..lan })?;

@@ -42,7 +42,7 @@ pub fn small(linear: Linear, exact: bool) -> Small {
             weights.insert(weight.name.clone(), Tensor::new(&weight.ty.shape, values));
         }
     }
-    let options = Options { model: "small".to_owned(), linear, exact, frac: Some(8), ..Options::default() };
+    let options = Options { model: "small".to_owned(), linear, exact, frac: Some(8), ..Options::plain() };
     let sample = |sign: f32| {
         let data = (0..32u8).map(|i| sign * f32::from(i) / 16.0).collect();
         BTreeMap::from([("x".to_owned(), Tensor::new(&[1, 2, 4, 4], data))])

@@ -57,7 +57,7 @@ fn holds(seed: u64, options: &RuleOptions) {
     let mut net = random(seed);
     let calibration = net.samples(2, 1.0);
     let ring = [None, Some(37)][seed as usize % 2];
-    let c = net.compile(&Options { ring, ..Options::default() }, &calibration);
+    let c = net.compile(&Options { ring, ..Options::plain() }, &calibration);
     let profile = [Profile::lan(), Profile::wan(), Profile::mobile()][seed as usize % 3].clone();
     let (all, stop) = seconds(&c, &profile, options);
     let none = seconds(&c, &profile, &options.protocols_only()).0;
@@ -92,7 +92,7 @@ fn local_search_comes_close_to_the_optimum() {
     for seed in 0..6 {
         let mut net = random(seed);
         let calibration = net.samples(2, 1.0);
-        let c = net.compile(&Options { ring: Some(37), ..Options::default() }, &calibration);
+        let c = net.compile(&Options { ring: Some(37), ..Options::plain() }, &calibration);
         for profile in [Profile::lan(), Profile::wan()] {
             let options = |extract| RuleOptions { extract, ..RuleOptions::default() };
             let (greedy, _) = seconds(&c, &profile, &options(Extract::Greedy));

@@ -190,7 +190,7 @@ fn large_graphs() {
     for (name, mut net) in [("ResNet-50", resnet50(16, 64)), ("DenseNet-121", densenet121(8, 64))] {
         for (ring, exact) in [(None, false), (None, true), (Some(37), true)] {
             let calibration = net.samples(1, 1.0);
-            let c = net.compile(&Options { ring, ..Options::default() }, &calibration);
+            let c = net.compile(&Options { ring, ..Options::plain() }, &calibration);
             for profile in [Profile::lan(), Profile::wan()] {
                 let start = std::time::Instant::now();
                 let o = optimized(&c, &profile, &RuleOptions { exact, ..RuleOptions::default() });
@@ -224,7 +224,7 @@ fn exact_programs_equal_their_ring_graphs_bit_for_bit() {
     for (name, build) in NETS {
         for (ring, linear) in [(None, Linear::Auto), (Some(37), Linear::Auto), (None, Linear::Ot)] {
             let mut net = build(3);
-            let c = compiled(&mut net, &Options { ring, linear, ..Options::default() });
+            let c = compiled(&mut net, &Options { ring, linear, ..Options::plain() });
             let mut options = RuleOptions { exact: true, ..RuleOptions::default() };
             if linear == Linear::Ot {
                 options.disabled.extend(["conv_rlwe".to_owned(), "matmul_rlwe".to_owned()]);
@@ -244,7 +244,7 @@ fn exact_programs_equal_their_ring_graphs_bit_for_bit() {
 fn programs_within_ulps_stay_close() {
     for (name, build) in NETS {
         let mut net = build(5);
-        let c = compiled(&mut net, &Options::default());
+        let c = compiled(&mut net, &Options::plain());
         let o = optimized(&c, &Profile::lan(), &RuleOptions::default());
         let x = inputs(&c, 1);
         let (a, b) = (outputs(&c.ring_graph, &c.weights, &x), outputs(&o.graph, &o.weights, &x));
@@ -260,7 +260,7 @@ fn everything_costs_no_more_than_any_family_alone() {
     for (name, build) in NETS {
         let mut net = build(7);
         for ring in [None, Some(37)] {
-            let c = compiled(&mut net, &Options { ring, ..Options::default() });
+            let c = compiled(&mut net, &Options { ring, ..Options::plain() });
             for profile in [Profile::lan(), Profile::wan()] {
                 let all = optimized(&c, &profile, &RuleOptions::default()).explanation;
                 assert!(all.after.seconds <= all.before.seconds, "{name}: {} -> {}", all.before, all.after);
@@ -285,7 +285,7 @@ fn everything_costs_no_more_than_any_family_alone() {
 fn explained_costs_are_those_of_the_program() {
     for (name, build) in NETS {
         let mut net = build(15);
-        let c = compiled(&mut net, &Options::default());
+        let c = compiled(&mut net, &Options::plain());
         let profile = Profile::wan().over_field(c.program.softspoken_k);
         let o = optimized(&c, &profile, &RuleOptions::default());
         let program = picc_ir::Program {
@@ -310,7 +310,7 @@ fn explained_costs_are_those_of_the_program() {
 #[test]
 fn the_same_input_gives_the_same_program() {
     let mut net = fire(9);
-    let c = compiled(&mut net, &Options::default());
+    let c = compiled(&mut net, &Options::plain());
     let run = || optimized(&c, &Profile::wan(), &RuleOptions::default());
     let (a, b) = (run(), run());
     assert_eq!(a.graph.to_string(), b.graph.to_string());
@@ -327,7 +327,7 @@ fn layer(linear: Linear) -> Compiled {
     let c = net.bias(c);
     let c = net.relu(c);
     net.output(c);
-    compiled(&mut net, &Options { linear, ..Options::default() })
+    compiled(&mut net, &Options { linear, ..Options::plain() })
 }
 
 /// The literature disagrees about Winograd because each paper fixes a protocol first.
@@ -348,7 +348,7 @@ fn winograd_is_chosen_under_ot_and_not_under_rlwe() {
 #[test]
 fn a_uniform_ring_becomes_short_rings() {
     let mut net = residual(11);
-    let c = compiled(&mut net, &Options { ring: Some(37), ..Options::default() });
+    let c = compiled(&mut net, &Options { ring: Some(37), ..Options::plain() });
     // On a line that is all bandwidth: the images are small, rounds would decide.
     let profile = Profile { round_trip_us: 1, ..Profile::wan().over_field(4) };
     let o = optimized(&c, &profile, &RuleOptions { exact: true, ..RuleOptions::default() });

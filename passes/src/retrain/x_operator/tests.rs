@@ -141,7 +141,7 @@ fn members_need_their_geometry() {
 fn the_cheapest_member_within_the_error_is_taken() {
     let mut rng = Rng(11);
     let g = geom(16, 16, 12, 1);
-    let options = Options { linear: Linear::Ot, ..Options::default() };
+    let options = Options { linear: Linear::Ot, ..Options::plain() };
     let settings = Settings { families: vec![Family::XOperator], named: true, ..Settings::default() };
     for member in Member::ALL {
         let mut net = net_of(&g, factorised(&mut rng, member, &g));
@@ -170,7 +170,7 @@ fn the_cheapest_member_within_the_error_is_taken() {
 #[test]
 fn the_study_of_the_x_operator() {
     let g = geom(64, 64, 80, 1);
-    let options = Options { linear: Linear::Ot, ..Options::default() };
+    let options = Options { linear: Linear::Ot, ..Options::plain() };
     let dense = price(&g, None, &options).unwrap().bytes as f64;
     let mut table = String::from("64 -> 64, 3x3 on 80x80, OT products, dense = 1\n");
     let mut row = |name: &str, bytes: f64, authors: f64| {

@@ -1,4 +1,4 @@
-//! Programs on labelled samples, fast.
+//! Programs on labelled samples, fast: what [`picc_passes::accuracy`] measures with.
 
 use picc_ir::Graph;
 use picc_ir::eval::EvalError;
@@ -8,6 +8,9 @@ use picc_passes::CompileError;
 use picc_passes::accuracy::{Inputs, Run, reals};
 
 /// Runs that make the errors of private ones: a [`picc_passes::accuracy::Runner`].
+///
+/// # Errors
+/// If the program has no meaning on these inputs, which a compiled one has.
 pub fn private_runs(
     graph: &Graph,
     weights: &RingWeights,
