@@ -12,6 +12,7 @@ pub mod ot;
 pub mod protocol;
 pub mod report;
 pub mod session;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod wire_vectors;

@@ -16,6 +16,7 @@
 pub mod build;
 pub mod interp;
 pub mod stats;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
 pub mod verify;
