@@ -41,42 +41,52 @@ pub fn printed(output: &Output, code: i32) -> (String, String) {
 
 /// The folder of both programs, built with the profile of the running test.
 fn up_to_date() -> PathBuf {
-    let this = std::env::current_exe().expect("the running test");
-    let folder = this.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned();
+    let folder = profile_folder();
     let root = crate::example::root();
-    let sources =
-        ["ir", "passes", "files", "compiler", "kernels", "runtime"].map(|c| newest(&root.join(c).join("src")));
-    let newest_source = sources.into_iter().max().expect("six crates");
+    let crates = ["ir", "passes", "compiler", "kernels", "runtime", "cli/files", "cli/picc", "cli/pirun"];
+    let sources = crates.map(|c| newest(&root.join(c).join("src")));
+    let newest_source = sources.into_iter().max().expect("some crates");
     let stale = |name: &str| {
         let path = folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);
         path.metadata().and_then(|m| m.modified()).map_or(true, |built| built < newest_source)
     };
     // `cargo test` builds the programs too when it tests their crates; asking cargo again could choose other features.
     if stale("picc") || stale("pirun") {
-        build(&folder, &root);
+        // The whole workspace is selected, as it is for most builds: another selection has other features of dependencies.
+        let mut build = cargo(&root, "build");
+        let status = build.args(["--workspace", "--bin", "picc", "--bin", "pirun"]).status().expect("cargo runs");
+        assert!(status.success(), "cargo could not build picc and pirun");
     }
     folder
 }
 
-fn build(folder: &Path, root: &Path) {
+/// `target/PROFILE`, or `target/TRIPLE/PROFILE` for another target than the host.
+fn profile_folder() -> PathBuf {
+    let this = std::env::current_exe().expect("the running test");
+    this.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").to_owned()
+}
+
+/// A command of cargo in `folder` with the profile and the target folder of the running test.
+///
+/// # Panics
+/// If the running test does not lie where cargo puts tests.
+#[must_use]
+pub fn cargo(folder: &Path, command: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let last = |path: &Path| path.file_name().expect("a folder of cargo's").to_owned();
-    let profile = last(folder);
+    let built = profile_folder();
+    let profile = last(&built);
     let profile = if profile == "debug" { "dev".into() } else { profile };
-    let mut command = Command::new(cargo);
-    // The whole workspace is selected, as it is for most builds: another selection has other features of dependencies.
-    command.current_dir(root).args(["build", "--workspace", "--bin", "picc", "--bin", "pirun"]);
-    command.arg("--profile").arg(profile);
-    // target/PROFILE, or target/TRIPLE/PROFILE for another target than the host.
-    let above = folder.parent().expect("the target folder");
+    let mut run = Command::new(cargo);
+    run.current_dir(folder).arg(command).arg("--profile").arg(profile);
+    let above = built.parent().expect("the target folder");
     if above.join(".rustc_info.json").exists() {
-        command.arg("--target-dir").arg(above);
+        run.arg("--target-dir").arg(above);
     } else {
-        command.arg("--target").arg(last(above));
-        command.arg("--target-dir").arg(above.parent().expect("the target folder"));
+        run.arg("--target").arg(last(above));
+        run.arg("--target-dir").arg(above.parent().expect("the target folder"));
     }
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "cargo could not build picc and pirun");
+    run
 }
 
 /// When anything in `folder` was changed last.
