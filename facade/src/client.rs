@@ -22,8 +22,8 @@ pub struct Client<'a> {
 /// What a client learns in one inference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The declared outputs by name, in the program's order: values over the reals in the model's own units, in the shapes
-    /// of the model's outputs (of a label, its index).
+    /// The declared outputs by name, in the program's order: values over the reals in the model's own units, in the
+    /// shapes of the model's outputs (of a label, its index).
     pub outputs: Vec<(String, Tensor<f32>)>,
 }
 
@@ -50,9 +50,9 @@ impl Answer {
 }
 
 impl<'a> Client<'a> {
-    /// Connects to a server, compares programs with it, and sets up the session: base OTs and a public key, some tens of
-    /// milliseconds of work. It tries for five seconds while nobody listens, and gives up on a server that is silent for two
-    /// minutes.
+    /// Connects to a server, compares programs with it, and sets up the session: base OTs and a public key, some tens
+    /// of milliseconds of work. It tries for five seconds while nobody listens, and gives up on a server that is silent
+    /// for two minutes.
     ///
     /// # Errors
     /// If there is no connection, if the server has another program or version, or if it is busy.
@@ -70,21 +70,21 @@ impl<'a> Client<'a> {
         Ok(Client { program, session })
     }
 
-    /// One inference: a tensor for every input by name, in the program's shapes ([`Program::inputs`]), in the units that the
-    /// model was trained on and within [`Program::range`]. Values are rounded to the program's fixed point.
+    /// One inference: a tensor for every input by name, in the program's shapes ([`Program::inputs`]), in the units
+    /// that the model was trained on and within [`Program::range`]. Values are rounded to the program's fixed point.
     ///
     /// Work runs on the current thread and on rayon's current pool: `ThreadPool::install` bounds it.
     ///
     /// # Errors
-    /// If the sample does not fit the program (nothing was sent then, and the session goes on); if the connection fails, the
-    /// server breaks the protocol, or refuses a further inference. The session is of no use after these.
+    /// If the sample does not fit the program (nothing was sent then, and the session goes on); if the connection
+    /// fails, the server breaks the protocol, or refuses a further inference. The session is of no use after these.
     pub fn infer(&mut self, sample: &Sample) -> Result<Answer> {
         let inference = self.session.infer(sample)?;
         Ok(Answer::of(&self.program.exe, inference.outputs))
     }
 
-    /// Ends the session as the protocol says; a client that is only dropped looks to the server like one that was cut off.
-    /// Returns what was sent and received, setup included.
+    /// Ends the session as the protocol says; a client that is only dropped looks to the server like one that was cut
+    /// off. Returns what was sent and received, setup included.
     ///
     /// # Errors
     /// If the connection fails.

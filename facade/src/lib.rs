@@ -1,5 +1,6 @@
-//! Private inference between a client and a server: the client learns a neural network's answer for its input, the server
-//! learns nothing of the input, and the client learns nothing of the weights beyond the answer. There is no third party.
+//! Private inference between a client and a server: the client learns a neural network's answer for its input, the
+//! server learns nothing of the input, and the client learns nothing of the weights beyond the answer. There is no
+//! third party.
 //!
 //! ```text
 //!   the model's owner                       the client                    the server
@@ -61,8 +62,8 @@
 //!
 //! * `images`: [`Program`] takes PNG and JPEG files as inputs.
 //!
-//! The crates below this one (`picc-ir`, `picc-passes`, `picc-compiler`, `picc-runtime`) have more: costs by node, reports,
-//! emulated networks, rewriting for retraining.
+//! The crates below this one (`picc-ir`, `picc-passes`, `picc-compiler`, `picc-runtime`) have more: costs by node,
+//! reports, emulated networks, rewriting for retraining.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -91,11 +91,12 @@ impl Model {
         &self.imported.inputs
     }
 
-    /// The samples of a `.npy` array of values as the model takes them, for a model with one input. The first axis counts
-    /// samples: `[n, 3, 32, 32]` holds `n` samples of an input `[1, 3, 32, 32]`.
+    /// The samples of a `.npy` array of values as the model takes them, for a model with one input. The first axis
+    /// counts samples: `[n, 3, 32, 32]` holds `n` samples of an input `[1, 3, 32, 32]`.
     ///
     /// # Errors
-    /// If the bytes are no array, or not of such a shape, or hold what is no number; or if the model has several inputs.
+    /// If the bytes are no array, or not of such a shape, or hold what is no number; or if the model has several
+    /// inputs.
     pub fn samples(&self, npy: &[u8]) -> Result<Vec<Sample>> {
         let [input] = self.inputs() else {
             let names: Vec<&str> = self.inputs().iter().map(|i| i.name.as_str()).collect();
@@ -109,17 +110,17 @@ impl Model {
         Ok(samples.into_iter().map(|tensor| Sample::from([(input.name.clone(), tensor)])).collect())
     }
 
-    /// Adds typical inputs, each a tensor for every input by name, in the shapes of [`Model::inputs`] and in the units that the
-    /// model was trained on. Sixteen are enough to tell how large values get, with one bit of margin. Without any, ranges are
-    /// proven by interval arithmetic and, where that explodes, assumed with a warning.
+    /// Adds typical inputs, each a tensor for every input by name, in the shapes of [`Model::inputs`] and in the units
+    /// that the model was trained on. Sixteen are enough to tell how large values get, with one bit of margin. Without
+    /// any, ranges are proven by interval arithmetic and, where that explodes, assumed with a warning.
     #[must_use]
     pub fn calibrate(mut self, samples: impl IntoIterator<Item = Sample>) -> Model {
         self.samples.extend(samples);
         self
     }
 
-    /// Compiles for two parties. By default for a local network (`Profile::lan`), off by at most one unit in the last place
-    /// after each layer: as the command `picc MODEL.onnx -o MODEL.pi` does.
+    /// Compiles for two parties. By default for a local network (`Profile::lan`), off by at most one unit in the last
+    /// place after each layer: as the command `picc MODEL.onnx -o MODEL.pi` does.
     ///
     /// # Errors
     /// [`Error::Compile`] with every node that has no protocol and the way out, or an option outside its domain;
@@ -130,7 +131,8 @@ impl Model {
         self.done(compile(graph, weights, &options, &self.samples)?)
     }
 
-    /// Compiles with fewer bits, tighter ranges and comparisons without low bits as far as the measured accuracy allows.
+    /// Compiles with fewer bits, tighter ranges and comparisons without low bits as far as the measured accuracy
+    /// allows.
     ///
     /// # Errors
     /// As [`Model::compile`]; and if classes and samples do not match, or the options forbid approximations.

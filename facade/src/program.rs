@@ -24,8 +24,8 @@ impl Program {
         Ok(Program { exe: Arc::new(Executable::new(program)?) })
     }
 
-    /// Reads and verifies `model.pi`, which may come from anybody: a program that would show the server anything, or the
-    /// client more than the declared outputs, is refused.
+    /// Reads and verifies `model.pi`, which may come from anybody: a program that would show the server anything, or
+    /// the client more than the declared outputs, is refused.
     ///
     /// # Errors
     /// If the bytes are damaged, of another version, or a program that must not be run.
@@ -76,8 +76,9 @@ impl Program {
         self.exe.cost().session(inferences)
     }
 
-    /// For each output, how far a private answer may be from [`Program::reference`], in units of the last place that the output
-    /// has over the ring; 0 for a program compiled with `exact`. The bound is proven and, for deep networks, loose.
+    /// For each output, how far a private answer may be from [`Program::reference`], in units of the last place that
+    /// the output has over the ring; 0 for a program compiled with `exact`. The bound is proven and, for deep networks,
+    /// loose.
     #[must_use]
     pub fn error_ulps(&self) -> &[u64] {
         &self.exe.program().error_ulps
@@ -100,11 +101,12 @@ impl Program {
         &self.exe
     }
 
-    /// A PNG or JPEG as the input of a program with one input that says how pixels become values. An image of another size is
-    /// an error.
+    /// A PNG or JPEG as the input of a program with one input that says how pixels become values. An image of another
+    /// size is an error.
     ///
     /// # Errors
-    /// If the bytes are no image, or not of the input's size, or the program has several inputs or says nothing of pixels.
+    /// If the bytes are no image, or not of the input's size, or the program has several inputs or says nothing of
+    /// pixels.
     #[cfg(feature = "images")]
     pub fn image(&self, file: &[u8]) -> Result<Sample> {
         let bad = |why: &str| crate::Error::Samples(why.to_owned());

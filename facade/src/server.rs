@@ -15,8 +15,9 @@ const MAX_INFERENCES: u64 = 1000;
 /// A server: a program, its weights, and what is prepared of them. It can run any number of sessions, also at once from
 /// several threads.
 ///
-/// It decides nothing about strangers: whoever connects gets a session if it has the program, and holds it until it is silent
-/// for two minutes. A server that faces the open network is `pirun serve`, which has a lobby, limits and an orderly end.
+/// It decides nothing about strangers: whoever connects gets a session if it has the program, and holds it until it is
+/// silent for two minutes. A server that faces the open network is `pirun serve`, which has a lobby, limits and an
+/// orderly end.
 pub struct Server {
     program: Program,
     model: ServerModel,

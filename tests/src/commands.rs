@@ -52,7 +52,8 @@ fn up_to_date() -> PathBuf {
     };
     // `cargo test` builds the programs too when it tests their crates; asking cargo again could choose other features.
     if stale("picc") || stale("pirun") {
-        // The whole workspace is selected, as it is for most builds: another selection has other features of dependencies.
+        // The whole workspace is selected, as it is for most builds: another selection has other features of
+        // dependencies.
         let mut build = cargo(&root, "build");
         let status = build.args(["--workspace", "--bin", "picc", "--bin", "pirun"]).status().expect("cargo runs");
         assert!(status.success(), "cargo could not build picc and pirun");

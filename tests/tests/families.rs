@@ -1,4 +1,5 @@
-//! The recorded table of what each family of rewrites saves: it holds the promise, and it is what the compiler says now.
+//! The recorded table of what each family of rewrites saves: it holds the promise, and it is what the compiler says
+//! now.
 //!
 //! It is made by `cargo run --release -p picc-tests --bin families -- --shared ../shared --record`.
 

@@ -132,7 +132,8 @@ fn one(what: &str, target: fn(&[u8]) -> bool, input: &[u8]) -> (bool, usize) {
     (is_accepted, heap)
 }
 
-/// Runs what libFuzzer found worth keeping, then the seeds, which the target accepts, then `rounds` inputs, one in sixteen of them noise.
+/// Runs what libFuzzer found worth keeping, then the seeds, which the target accepts, then `rounds` inputs, one in
+/// sixteen of them noise.
 fn run(name: &str, target: fn(&[u8]) -> bool, seeds: &[Vec<u8>], rounds: u64) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let factor = std::env::var("FUZZ_ROUNDS").map_or(1, |n| n.parse().expect("FUZZ_ROUNDS is a number"));

@@ -1,5 +1,5 @@
-//! docs/mistakes.md: what a newcomer may do wrong, and what the programs say. The table is what they print, made by this
-//! test; each message must name the cause and the way out.
+//! docs/mistakes.md: what a newcomer may do wrong, and what the programs say. The table is what they print, made by
+//! this test; each message must name the cause and the way out.
 
 #[path = "../../compiler/tests/builder/mod.rs"]
 mod builder;

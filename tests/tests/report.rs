@@ -119,8 +119,8 @@ fn a_browser_draws_the_bars() {
     let image = image::open(&picture).unwrap().to_rgb8();
     assert_eq!(image.dimensions(), (1200, 1600));
     let seen = |colour: [u8; 3]| image.pixels().filter(|p| p.0 == colour).count();
-    // The colours of the two parts of chosen, of without rewriting and of measured, in the page's light form: bars a few
-    // pixels high.
+    // The colours of the two parts of chosen, of without rewriting and of measured, in the page's light form: bars a
+    // few pixels high.
     let (own, extension, before) = ([0x1f, 0x6f, 0xeb], [0x8d, 0xb8, 0xf7], [0xc3, 0xd4, 0xea]);
     for (colour, least) in [(own, 1000), (extension, 1000), (before, 4000), ([0xd9, 0x48, 0x0f], 100)] {
         assert!(seen(colour) > least, "{colour:?}: {} pixels", seen(colour));

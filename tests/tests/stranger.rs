@@ -1,5 +1,5 @@
-//! A crate outside this workspace that depends on the front door by path: it builds, with no patch and no setting of this
-//! workspace, and runs an inference.
+//! A crate outside this workspace that depends on the front door by path: it builds, with no patch and no setting of
+//! this workspace, and runs an inference.
 
 use picc_tests::commands::cargo;
 use picc_tests::example::root;
@@ -44,8 +44,9 @@ fn an_inference() {
 const OURS: [&str; 7] =
     ["picc", "picc-compiler", "picc-ir", "picc-kernels", "picc-onnx-protobuf", "picc-passes", "picc-runtime"];
 
-/// The other crate's manifest. Of dependencies it needs `picc` alone. For its tests it also names all that this workspace takes
-/// from the registry, so that the same features are selected, and what `cargo test` has compiled is used again.
+/// The other crate's manifest. Of dependencies it needs `picc` alone. For its tests it also names all that this
+/// workspace takes from the registry, so that the same features are selected, and what `cargo test` has compiled is
+/// used again.
 fn manifest() -> String {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace's manifest");
     let section = |name: &str| {

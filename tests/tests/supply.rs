@@ -1,8 +1,8 @@
 //! What the build takes from others: known vulnerabilities, licences, sources, and generators of randomness that are
 //! named and not "whatever the library's standard one is".
 //!
-//! `cargo deny` would do the first three. It compiles for minutes and clones its database from a host that a build machine
-//! need not reach; this takes a second, and its copy of the database is in `tests/data/advisories.tsv`
+//! `cargo deny` would do the first three. It compiles for minutes and clones its database from a host that a build
+//! machine need not reach; this takes a second, and its copy of the database is in `tests/data/advisories.tsv`
 //! (`tests/advisories.py` says how to renew it).
 
 use picc_tests::example::root;

@@ -109,6 +109,20 @@ fn files_stay_readable() {
     }
 }
 
+/// `cargo fmt` keeps code within its width, but not comments.
+#[test]
+fn comments_stay_within_their_width() {
+    for dir in ["compiler", "facade", "cli", "examples", "tests"] {
+        for (path, text) in sources(dir) {
+            for (number, line) in text.lines().enumerate() {
+                let is_comment = line.trim_start().starts_with("//");
+                let columns = line.chars().count();
+                assert!(!is_comment || columns <= 120, "{}:{}: {columns} columns", path.display(), number + 1);
+            }
+        }
+    }
+}
+
 #[test]
 fn unsafe_lives_where_it_may() {
     for (path, text) in sources("runtime") {

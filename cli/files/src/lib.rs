@@ -12,6 +12,7 @@
 //!
 //! `picc` and `pirun` never see each other's crates, and `picc-ir` does no I/O; so this is a crate of its own.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod identity;
 mod kind;
@@ -28,6 +29,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct Refused {
+    /// The file.
     pub path: PathBuf,
+    /// The reason, and what to do about it.
     pub why: String,
 }

@@ -129,7 +129,8 @@ pub struct Compile {
     /// is surer than on others. Half a point needs 520 labels at the least, and a few thousand to save much
     #[arg(long, value_name = "POINTS", requires_all = ["calibrate", "labels"])]
     pub max_accuracy_drop: Option<f64>,
-    /// How sure the accuracy budget must hold on other samples of the same kind; 50 takes what was measured for the truth
+    /// How sure the accuracy budget must hold on other samples of the same kind; 50 takes what was measured for the
+    /// truth
     #[arg(long, value_name = "PERCENT", default_value_t = 95.0, requires = "max_accuracy_drop")]
     pub confidence: f64,
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
@@ -138,7 +139,8 @@ pub struct Compile {
     /// Print the graph after a stage, in text form
     #[arg(long, value_enum, value_name = "STAGE")]
     pub emit: Option<Emit>,
-    /// Processor for --emit clif|asm, with the least features that code is made for [default: this one, with all of its]
+    /// Processor for --emit clif|asm, with the least features that code is made for [default: this one, with all of
+    /// its]
     #[arg(long, value_enum, value_name = "ARCH", requires = "emit")]
     pub target: Option<TargetArg>,
     /// Print nothing but errors
@@ -194,8 +196,8 @@ fn pass_name(name: &str) -> Result<String, String> {
 /// Recorded in the program, so that a client needs only an image.
 #[derive(Debug, Args)]
 pub struct PreprocessArgs {
-    /// Mean of each channel, subtracted after the division: 0.485,0.456,0.406. `pirun` takes the same options in the same
-    /// sense
+    /// Mean of each channel, subtracted after the division: 0.485,0.456,0.406. `pirun` takes the same options in the
+    /// same sense
     #[arg(long, value_name = "M,..", value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, divided by last
@@ -239,8 +241,8 @@ pub struct Inspect {
     /// The whole graph in text form
     #[arg(long)]
     pub graph: bool,
-    /// Seconds and memory under this deployment: lan, wan, mobile or a .toml file [default: the one that the program was
-    /// compiled for, where its explain.json lies beside it]
+    /// Seconds and memory under this deployment: lan, wan, mobile or a .toml file [default: the one that the program
+    /// was compiled for, where its explain.json lies beside it]
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
     /// Write what the program costs, layer by layer: a self-contained page, or text (.txt)

@@ -17,8 +17,8 @@ pub type Sample = BTreeMap<String, Tensor<f32>>;
 /// Bytes of one array that are read at most.
 const MAX_ARRAY_BYTES: u64 = 4 << 30;
 
-/// Reads samples for `inputs`. A last incomplete batch is left out. Bytes are pixels, as `pirun` takes them, if it is known
-/// how pixels become the first input, and values otherwise.
+/// Reads samples for `inputs`. A last incomplete batch is left out. Bytes are pixels, as `pirun` takes them, if it is
+/// known how pixels become the first input, and values otherwise.
 pub fn read_samples(
     path: &Path,
     inputs: &[ImportedInput],

@@ -58,8 +58,8 @@ impl Files {
         Ok(Files { program, report })
     }
 
-    /// Everything is written before anything gets its name. The secret half is first: weights without a program do no harm,
-    /// a program without its weights is of no use.
+    /// Everything is written before anything gets its name. The secret half is first: weights without a program do no
+    /// harm, a program without its weights is of no use.
     pub fn write(
         self,
         compiled: &Compiled,

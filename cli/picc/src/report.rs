@@ -18,8 +18,8 @@ pub fn open(path: &Path, outputs: &mut Outputs) -> Result<Output, Failure> {
     Ok(outputs.open(path, kind, Readers::Everybody)?)
 }
 
-/// Fills `output`: with text if it ends in `.txt`, else with HTML. `measured` is what `pirun ... --json` printed, `record` what the
-/// compiler said beside the program.
+/// Fills `output`: with text if it ends in `.txt`, else with HTML. `measured` is what `pirun ... --json` printed,
+/// `record` what the compiler said beside the program.
 pub fn stage(
     output: &mut Output,
     program: &Program,

@@ -88,8 +88,8 @@ pub struct Local {
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
     pub prepared_memory: u64,
-    /// Also evaluate the program without cryptography and report the largest difference in units of the last place; more
-    /// than the program promises is exit code 1.
+    /// Also evaluate the program without cryptography and report the largest difference in units of the last place;
+    /// more than the program promises is exit code 1.
     #[arg(long)]
     pub check_reference: bool,
 }
@@ -132,8 +132,8 @@ pub struct Infer {
     /// The server's address.
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub server: String,
-    /// When the connection fails or is dropped, begin a new session up to N times for the samples without an answer. Nothing
-    /// of the old session is used again.
+    /// When the connection fails or is dropped, begin a new session up to N times for the samples without an answer.
+    /// Nothing of the old session is used again.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub retry: u32,
     #[command(flatten)]

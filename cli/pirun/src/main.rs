@@ -1,4 +1,4 @@
-//! `pirun`: private inference between a client and a server. See [`picc_runtime::cli`].
+//! `pirun`: private inference between a client and a server. See [`picc_pirun`].
 
 fn main() -> std::process::ExitCode {
     picc_pirun::main()

@@ -34,8 +34,8 @@ impl OutputFiles {
         self.files.iter().any(picc_files::Output::is_stream)
     }
 
-    /// Replaces what was written before by the outputs of these samples: along the first axis if it is one, else along a
-    /// new axis.
+    /// Replaces what was written before by the outputs of these samples: along the first axis if it is one, else along
+    /// a new axis.
     pub fn write(&mut self, exe: &Executable, outputs: &[&[(String, Known)]]) -> Result<()> {
         let arrays = arrays(exe, outputs);
         let contents =

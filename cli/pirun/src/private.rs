@@ -183,7 +183,8 @@ fn is_io(error: &Error) -> bool {
     }
 }
 
-/// Largest difference of a revealed integer from the reference, over all samples; and where the reference leaves ranges.
+/// Largest difference of a revealed integer from the reference, over all samples; and where the reference leaves
+/// ranges.
 fn compare<'a>(
     exe: &'a Executable,
     model: &ServerModel,

@@ -30,7 +30,8 @@ pub struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// Before the work starts: names of classes must fit, and files must be writable. `inputs` are what the command reads.
+    /// Before the work starts: names of classes must fit, and files must be writable. `inputs` are what the command
+    /// reads.
     pub fn open(options: &'a Output, exe: &'a Executable, inputs: &[&Path]) -> Result<Results<'a>> {
         let named =
             |path: &Path, problem: &dyn std::fmt::Display| Error::Input(format!("{}: {problem}", path.display()));

@@ -1,5 +1,5 @@
-//! `pirun` when something is wrong: inputs and outputs that do not fit, connections that break, promises that are not kept.
-//! Nothing is overwritten, nothing is left behind, and what is done is kept.
+//! `pirun` when something is wrong: inputs and outputs that do not fit, connections that break, promises that are not
+//! kept. Nothing is overwritten, nothing is left behind, and what is done is kept.
 
 #[path = "../../../runtime/tests/common/mod.rs"]
 mod common;

@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release -p picc-examples --bin budget`
 //!
-//! Labels should come from data that the model was not trained on. This repository has none, so each image is labelled with
-//! the answer of the program without a budget, and shifted copies stand for more images: what is bounded here is how often
-//! the cheaper program answers something else.
+//! Labels should come from data that the model was not trained on. This repository has none, so each image is labelled
+//! with the answer of the program without a budget, and shifted copies stand for more images: what is bounded here is
+//! how often the cheaper program answers something else.
 
 use picc::{MaxDrop, Options, Sample, Tensor};
 use picc_examples::xrays;

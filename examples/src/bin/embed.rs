@@ -1,5 +1,5 @@
-//! Both parties inside one program, connected by memory instead of a network: for tests, for measuring, and for a sandbox
-//! that talks to the rest of a system by other means than sockets.
+//! Both parties inside one program, connected by memory instead of a network: for tests, for measuring, and for a
+//! sandbox that talks to the rest of a system by other means than sockets.
 //!
 //! `cargo run --release -p picc-examples --bin embed`
 

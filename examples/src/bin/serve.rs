@@ -3,8 +3,8 @@
 //!
 //! `cargo run --release -p picc-examples --bin serve`
 //!
-//! A server that faces the open network also decides how long a stranger may wait, how many sessions run at a time and how it
-//! ends: `pirun serve` does.
+//! A server that faces the open network also decides how long a stranger may wait, how many sessions run at a time and
+//! how it ends: `pirun serve` does.
 
 use picc::{Client, Error as Failure, Options, Program, Server, Weights};
 use picc_examples::xrays;

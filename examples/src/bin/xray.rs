@@ -3,8 +3,8 @@
 //!
 //! `cargo run --release -p picc-examples --bin xray [IMAGE.png]`
 //!
-//! Both parties run in this process, as two threads that share nothing but a connection, with all cryptography. The same
-//! with the command line: see the README.
+//! Both parties run in this process, as two threads that share nothing but a connection, with all cryptography. The
+//! same with the command line: see the README.
 
 use picc::{Client, Layout, Options, Preprocess, Server};
 use picc_examples::{file, xrays};

@@ -1,12 +1,12 @@
 //! Ring convolutions on one core: micro-kernels, the best products of registry crates, what the compiler makes of plain
 //! loops, and the reference interpreter.
 //!
-//! `cargo run --release --manifest-path tests/products/Cargo.toml` prints GMAC/s, the ratio to the best other way to the same
-//! result, and the ratio to the best f64 product of the same shape, whose sums must stay below 2^53. In a ring of 64 bits
-//! with 16-bit weights, f64 needs three such products, of values cut into limbs; in one of 32 bits two. Convolutions by a
-//! matrix product unfold the windows first (im2col), in the time that is measured: that is what they need to be
-//! convolutions. The product alone is printed too. Arguments choose rows: those that hold every one of them in their
-//! title and label (`-- 1x1 u64 2^52`). Each figure is the best of many runs, all taken in turn, in
+//! `cargo run --release --manifest-path tests/products/Cargo.toml` prints GMAC/s, the ratio to the best other way to
+//! the same result, and the ratio to the best f64 product of the same shape, whose sums must stay below 2^53. In a ring
+//! of 64 bits with 16-bit weights, f64 needs three such products, of values cut into limbs; in one of 32 bits two.
+//! Convolutions by a matrix product unfold the windows first (im2col), in the time that is measured: that is what they
+//! need to be convolutions. The product alone is printed too. Arguments choose rows: those that hold every one of them
+//! in their title and label (`-- 1x1 u64 2^52`). Each figure is the best of many runs, all taken in turn, in
 //! seconds of the processor, so that other processes disturb little.
 
 use ndarray::ArrayView2;

@@ -1,8 +1,8 @@
 //! Bodies of the fuzz targets: bytes that may come from anybody, one function for each door they come through.
 //!
 //! Every function returns for every input: an error of the code under test is an answer, a panic is a bug. What is
-//! accepted (`true`) must also mean something: it survives a round trip, has a price, and the interpreter can evaluate it.
-//! `tests/fuzz_short.rs` runs them on seeded mutations, `tests/fuzz` gives them to libFuzzer.
+//! accepted (`true`) must also mean something: it survives a round trip, has a price, and the interpreter can evaluate
+//! it. `tests/fuzz_short.rs` runs them on seeded mutations, `tests/fuzz` gives them to libFuzzer.
 
 mod artefacts;
 mod graphs;

@@ -253,7 +253,8 @@ impl Lobby {
     }
 }
 
-/// The last message to a peer. It is smaller than any socket's buffer; a peer whose socket takes no more is not owed it.
+/// The last message to a peer. It is smaller than any socket's buffer; a peer whose socket takes no more is not owed
+/// it.
 fn say_goodbye(stream: &mut impl Write, message: &[u8]) {
     let _ = stream.write_all(message);
 }
