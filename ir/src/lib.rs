@@ -5,6 +5,7 @@
 
 pub mod cost;
 pub mod eval;
+pub mod facts;
 pub mod geom;
 pub mod graph;
 pub mod kernel;

@@ -1,5 +1,10 @@
 //! The table of operators. One operator is one file under `ops/` (tensor dialect) or `mpc/` (how it is computed).
 
+use crate::cost::Cost;
+use crate::facts::Facts;
+use crate::graph::{Graph, Id};
+use crate::mpc::protocol::{Division, Protocol, Way};
+use crate::mpc::rlwe::LinearPlan;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
@@ -53,6 +58,9 @@ pub trait OpDef: Serialize + for<'de> Deserialize<'de> {
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError>;
 
+    /// What passes must know of it.
+    fn facts(&self) -> Facts;
+
     /// Values over the reals, for the float interpreter and the client's post-processing.
     fn eval_real(&self, _args: &[&Tensor<f32>], _tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
         Err(TypeError::new(format!("{} has no meaning over the reals", Self::NAME)))
@@ -65,58 +73,79 @@ pub trait OpDef: Serialize + for<'de> Deserialize<'de> {
 }
 
 macro_rules! op_table {
-    ($($(#[$doc:meta])* $variant:ident),* $(,)?) => {
-        /// Every operator of both dialects.
+    (tensor { $($variant:ident),* $(,)? } mpc { $($protocol:ident),* $(,)? }) => {
+        /// Every operator: those of the tensor dialect, and those of the mpc dialect as one.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Op { $($(#[$doc])* $variant($variant)),* }
+        #[serde(from = "Flat", into = "Flat")]
+        pub enum Op {
+            $($variant($variant),)*
+            /// How a value is computed between the parties.
+            Mpc(MpcOp),
+        }
+
+        /// Every operator of the mpc dialect.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum MpcOp { $($protocol($protocol)),* }
+
+        /// As a program stores it: one list of both dialects, so that a program's bytes do not depend on how the code sorts them.
+        #[derive(Serialize, Deserialize)]
+        enum Flat { $($variant($variant),)* $($protocol($protocol)),* }
+
+        impl From<Flat> for Op {
+            fn from(flat: Flat) -> Op {
+                match flat {
+                    $(Flat::$variant(op) => Op::$variant(op),)*
+                    $(Flat::$protocol(op) => Op::Mpc(MpcOp::$protocol(op)),)*
+                }
+            }
+        }
+
+        impl From<Op> for Flat {
+            fn from(op: Op) -> Flat {
+                match op {
+                    $(Op::$variant(op) => Flat::$variant(op),)*
+                    $(Op::Mpc(MpcOp::$protocol(op)) => Flat::$protocol(op),)*
+                }
+            }
+        }
 
         $(impl From<$variant> for Op { fn from(op: $variant) -> Op { Op::$variant(op) } })*
 
-        impl Op {
-            /// Name in the text form.
-            #[must_use]
-            pub fn name(&self) -> &'static str { match self { $(Op::$variant(_) => $variant::NAME),* } }
+        $(impl From<$protocol> for Op { fn from(op: $protocol) -> Op { Op::Mpc(MpcOp::$protocol(op)) } })*
 
-            #[must_use]
-            pub fn arity(&self) -> Arity { match self { $(Op::$variant(op) => op.arity()),* } }
-
-            /// Type of the result, or why these arguments are not allowed. Checks the arity.
-            pub fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
-                let fits = match self.arity() {
-                    Arity::Exactly(n) => args.len() == n,
-                    Arity::AtLeast(n) => args.len() >= n,
-                };
-                if !fits {
-                    return Err(TypeError::new(format!("{} takes {:?} arguments, got {}", self.name(), self.arity(), args.len())));
+        /// The same expression for the operator at hand, whichever it is.
+        macro_rules! each {
+            ($self:expr, $op:ident => $value:expr) => {
+                match $self {
+                    $(Op::$variant($op) => $value,)*
+                    $(Op::Mpc(MpcOp::$protocol($op)) => $value,)*
                 }
-                match self { $(Op::$variant(op) => op.infer(args)),* }
-            }
+            };
+        }
 
-            pub fn eval_real(&self, args: &[&Tensor<f32>], tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
-                match self { $(Op::$variant(op) => op.eval_real(args, tys)),* }
-            }
+        /// The same for one of the mpc dialect.
+        macro_rules! each_protocol {
+            ($self:expr, $op:ident => $value:expr) => { match $self { $(MpcOp::$protocol($op) => $value,)* } };
+        }
 
-            pub fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
-                match self { $(Op::$variant(op) => op.eval_ring(args, tys)),* }
-            }
-
-            /// Attributes as JSON, for the text form.
-            #[must_use]
-            pub fn attributes(&self) -> serde_json::Value {
-                match self { $(Op::$variant(op) => serde_json::to_value(op).unwrap_or(serde_json::Value::Null)),* }
-            }
-
+        impl Op {
             /// The operator called `name` with these attributes.
             pub fn from_attributes(name: &str, attributes: serde_json::Value) -> Result<Op, TypeError> {
-                $(if name == $variant::NAME {
-                    return serde_json::from_value::<$variant>(attributes)
-                        .map(Op::$variant)
-                        .map_err(|e| TypeError::new(format!("{name}: {e}")));
-                })*
+                $(if name == $variant::NAME { return parsed::<$variant>(attributes).map(Op::from); })*
+                $(if name == $protocol::NAME { return parsed::<$protocol>(attributes).map(Op::from); })*
                 Err(TypeError::new(format!("unknown operator `{name}`")))
             }
         }
     };
+}
+
+/// An operator from the attributes of its text form.
+fn parsed<T: OpDef>(attributes: serde_json::Value) -> Result<T, TypeError> {
+    serde_json::from_value(attributes).map_err(|e| TypeError::new(format!("{}: {e}", T::NAME)))
+}
+
+fn name_of<T: OpDef>(_: &T) -> &'static str {
+    T::NAME
 }
 
 // The table below is the list of names: a second one here would say nothing.
@@ -126,33 +155,120 @@ use crate::mpc::*;
 use crate::ops::*;
 
 op_table! {
-    // Sources
-    Input, Weight, Const,
-    // Local and linear
-    Add, Sub, Mul, Neg, Shl,
-    Concat, Slice, Pad, Reshape, Transpose, Expand, Gather, ZeroInsert,
-    SumPool, ReduceSum,
-    // Linear, with weights
-    Conv, MatMul,
-    // Comparisons
-    Relu, Max, MaxPool, ReduceMax, ArgMax,
-    // Fixed point
-    TruncReduce, Extend, Reduce, Assume,
-    // Over the reals only: refused inside a network, computed by the client on what it learns
-    Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
-    // How
-    Share, Reveal,
-    ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt, SquareOt,
-    TruncReduceLocal, TruncReduceFaithful, ExtendOt,
-    ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
-    // How, but priced only
-    ConvPre, MatMulPre, ReluGc,
+    tensor {
+        // Sources
+        Input, Weight, Const,
+        // Local and linear
+        Add, Sub, Mul, Neg, Shl,
+        Concat, Slice, Pad, Reshape, Transpose, Expand, Gather, ZeroInsert,
+        SumPool, ReduceSum,
+        // Linear, with weights
+        Conv, MatMul,
+        // Comparisons
+        Relu, Max, MaxPool, ReduceMax, ArgMax,
+        // Fixed point
+        TruncReduce, Extend, Reduce, Assume,
+        // Over the reals only: refused inside a network, computed by the client on what it learns
+        Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
+    }
+    mpc {
+        Share, Reveal,
+        ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt, SquareOt,
+        TruncReduceLocal, TruncReduceFaithful, ExtendOt,
+        ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
+        // Priced only
+        ConvPre, MatMulPre, ReluGc,
+    }
 }
 
 impl Op {
+    /// Name in the text form.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        each!(self, op => name_of(op))
+    }
+
+    #[must_use]
+    pub fn arity(&self) -> Arity {
+        each!(self, op => op.arity())
+    }
+
+    /// Type of the result, or why these arguments are not allowed. Checks the arity.
+    pub fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
+        let fits = match self.arity() {
+            Arity::Exactly(n) => args.len() == n,
+            Arity::AtLeast(n) => args.len() >= n,
+        };
+        if !fits {
+            let (name, arity) = (self.name(), self.arity());
+            return Err(TypeError::new(format!("{name} takes {arity:?} arguments, got {}", args.len())));
+        }
+        each!(self, op => op.infer(args))
+    }
+
+    /// What passes must know of it.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        each!(self, op => op.facts())
+    }
+
+    pub fn eval_real(&self, args: &[&Tensor<f32>], tys: &[&Ty]) -> Result<Tensor<f32>, TypeError> {
+        each!(self, op => op.eval_real(args, tys))
+    }
+
+    pub fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
+        each!(self, op => op.eval_ring(args, tys))
+    }
+
+    /// Attributes as JSON, for the text form.
+    #[must_use]
+    pub fn attributes(&self) -> serde_json::Value {
+        each!(self, op => serde_json::to_value(op).unwrap_or(serde_json::Value::Null))
+    }
+
     /// A protocol that has a price and that no party can run: programs with it are for study.
     #[must_use]
     pub fn is_priced_only(&self) -> bool {
-        matches!(self, Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_))
+        matches!(self, Op::Mpc(op) if !op.way().runs)
+    }
+
+    /// A layer whose exchange a plan describes, see [`crate::mpc::rlwe`].
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        matches!(self, Op::Mpc(op) if op.way().planned)
+    }
+}
+
+impl MpcOp {
+    /// How it runs.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        each_protocol!(self, op => op.way())
+    }
+
+    /// Adds what it computes to a ring graph: see [`Protocol::erased`].
+    pub fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        each_protocol!(self, op => op.erased(ring, args, name))
+    }
+
+    /// What it works on one by one.
+    #[must_use]
+    pub fn division(&self, args: &[&Ty], ty: &Ty) -> Division {
+        each_protocol!(self, op => op.division(args, ty))
+    }
+
+    /// Cost of so many of its units, run at once.
+    pub fn cost(&self, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, TypeError> {
+        each_protocol!(self, op => op.cost(args, ty, units))
+    }
+
+    /// The plan of a layer under ring LWE; `None` for other operators. Takes milliseconds: keep it.
+    pub fn plan(&self, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
+        each_protocol!(self, op => op.plan(args))
+    }
+
+    /// Cost of a layer whose plan is at hand.
+    pub fn planned_cost(&self, args: &[&Ty], plan: &LinearPlan) -> Result<Cost, TypeError> {
+        each_protocol!(self, op => op.planned_cost(args, plan))
     }
 }

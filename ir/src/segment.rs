@@ -11,7 +11,8 @@
 //! [`check`] refuses a list in which a segment needs a later one, or a protocol needs a segment that runs after it; so no
 //! path leads out of a segment and back into it.
 
-use crate::op::Op;
+use crate::facts::Needs;
+use crate::op::{MpcOp, Op};
 use crate::ty::Owner;
 use crate::{Graph, Id};
 use serde::{Deserialize, Serialize};
@@ -72,24 +73,11 @@ pub fn is_local(graph: &Graph, id: Id) -> bool {
     node.ty.owner == Owner::Shared && needs_no_message(&node.op)
 }
 
-/// Of a node whose value is shared.
+/// Of a node whose value is shared; the verifier admits products of shares with public factors only.
 fn needs_no_message(op: &Op) -> bool {
     match op {
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) | Op::Shl(_) | Op::Concat(_) => true,
-        Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) => true,
-        Op::Gather(_) | Op::ZeroInsert(_) | Op::SumPool(_) | Op::ReduceSum(_) => true,
-        // The verifier admits products of shares with public factors only.
-        Op::Conv(_) | Op::MatMul(_) => true,
-        Op::Reduce(_) | Op::Assume(_) | Op::Share(_) | Op::TruncReduceLocal(_) => true,
-        Op::Input(_) | Op::Weight(_) | Op::Const(_) => false,
-        Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) | Op::ArgMax(_) => false,
-        Op::TruncReduce(_) | Op::Extend(_) => false,
-        Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => false,
-        Op::Dequantize(_) | Op::Reveal(_) => false,
-        Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MulOt(_) => false,
-        Op::SquareOt(_) | Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => false,
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => false,
-        Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => false,
+        Op::Mpc(op) => !op.way().sends,
+        op => matches!(op.facts().needs, Needs::Linear | Needs::Product),
     }
 }
 
@@ -97,7 +85,7 @@ fn needs_no_message(op: &Op) -> bool {
 #[must_use]
 pub fn is_protocol(graph: &Graph, id: Id) -> bool {
     let node = graph.node(id);
-    matches!(node.op, Op::Reveal(_)) || (node.ty.owner == Owner::Shared && !needs_no_message(&node.op))
+    matches!(node.op, Op::Mpc(MpcOp::Reveal(_))) || (node.ty.owner == Owner::Shared && !needs_no_message(&node.op))
 }
 
 /// Every local node alone: the plainest list, without fusion.

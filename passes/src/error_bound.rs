@@ -21,6 +21,7 @@
 
 use crate::error::{CompileError, Result};
 use picc_ir::eval::Shares;
+use picc_ir::facts::ErrorRule;
 use picc_ir::mpc::rlwe::COIN_RATE;
 use picc_ir::op::Op;
 use picc_ir::ty::wrap;
@@ -68,80 +69,42 @@ pub(crate) fn errors(graph: &Graph, weights: &RingWeights) -> Result<Vec<Error>>
         let joined = || node.args.iter().fold(Error::default(), |e, a| e.join(errors[a.index()]));
         let magnitude =
             |i: usize| node.args.get(i).and_then(|&a| graph.ty(a).as_fixed()).map_or(0.0, |f| f.max_abs() as f64);
-        let error = match &node.op {
-            Op::Input(_) | Op::Weight(_) | Op::Const(_) => Error::default(),
-            Op::Add(_) | Op::Sub(_) => at(0).plus(at(1)),
-            Op::Neg(_)
-            | Op::Concat(_)
-            | Op::Slice(_)
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Expand(_)
-            | Op::Gather(_)
-            | Op::ZeroInsert(_)
-            | Op::Relu(_)
-            | Op::Max(_)
-            | Op::MaxPool(_)
-            | Op::ReduceMax(_)
-            | Op::Extend(_)
-            | Op::Reduce(_)
-            | Op::Assume(_)
-            | Op::Share(_)
-            | Op::Reveal(_)
-            | Op::ExtendOt(_)
-            | Op::ReluGc(_)
-            | Op::MaxOt(_)
-            | Op::ReduceMaxOt(_)
-            | Op::Dequantize(_) => joined(),
-            Op::ReluOt(r) => joined().plus(window(r.skip_low, 1)),
-            Op::MaxPoolOt(p) => {
-                let levels = p.kernel.map(|k| u64::from(k.next_power_of_two().trailing_zeros())).iter().sum();
-                joined().plus(window(p.skip_low, levels))
-            }
-            Op::Shl(s) => {
-                let scale = f64::from(s.bits).exp2();
-                at(0).scaled(scale, scale * scale)
-            }
-            Op::SumPool(p) => {
-                let taps = (p.kernel[0] * p.kernel[1]) as f64;
-                at(0).scaled(taps, taps)
-            }
-            Op::ReduceSum(r) => {
-                let count = r.axes.iter().map(|&a| graph.ty(node.args[0]).shape[a]).product::<usize>() as f64;
+        let error = match node.op.facts().error {
+            ErrorRule::Exact => Error::default(),
+            ErrorRule::Sum => at(0).plus(at(1)),
+            ErrorRule::Largest => joined(),
+            ErrorRule::Compared { skip_low, levels } => joined().plus(window(skip_low, levels)),
+            ErrorRule::Scaled { l1, l2_squared } => at(0).scaled(l1, l2_squared),
+            ErrorRule::Summed => {
+                let count = (graph.ty(node.args[0]).len() / node.ty.len().max(1)) as f64;
                 at(0).scaled(count, count)
             }
-            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::ConvPre(_) if !joined().is_zero() => {
+            ErrorRule::Filters | ErrorRule::Rows if joined().is_zero() => coin(&node.op),
+            ErrorRule::Filters => {
                 let (l1, l2) = norms(&*weight(graph, weights, node.args[1])?, 0);
                 at(0).scaled(l1, l2).plus(coin(&node.op))
             }
-            Op::MatMulRlwe(_) | Op::MatMulOt(_) | Op::MatMulPre(_) if !joined().is_zero() => {
+            ErrorRule::Rows => {
                 let left = graph.ty(node.args[0]).owner == Owner::Server;
                 let w = weight(graph, weights, node.args[usize::from(!left)])?;
                 let (l1, l2) = norms(&w, if left { w.shape.len() - 2 } else { w.shape.len() - 1 });
                 joined().scaled(l1, l2).plus(coin(&node.op))
             }
-            Op::Conv(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => coin(&node.op),
-            Op::ConvPre(_) | Op::MatMulPre(_) => Error::default(),
-            Op::Mul(_) | Op::MulOt(_) => product(at(0), at(1), magnitude(0), magnitude(1)),
-            Op::SquareOt(_) => product(at(0), at(0), magnitude(0), magnitude(0)),
-            Op::MatMul(_) => {
+            ErrorRule::Product => {
+                let second = node.args.len() - 1;
+                product(at(0), at(second), magnitude(0), magnitude(second))
+            }
+            ErrorRule::Products => {
                 let inner = graph.ty(node.args[0]).shape.last().copied().unwrap_or(1) as f64;
                 product(at(0), at(1), magnitude(0), magnitude(1)).scaled(inner, inner)
             }
-            Op::TruncReduce(t) => shifted(at(0), t.shift),
-            Op::TruncReduceFaithful(t) => shifted(at(0), t.shift),
-            Op::ReluRescaleOt(r) if r.shift > 0 => shifted(at(0), r.shift),
-            Op::ReluRescaleOt(_) => joined(),
-            Op::TruncReduceLocal(t) => {
-                let scale = f64::from(t.shift).exp2();
+            ErrorRule::Shifted { shift } => shifted(at(0), shift),
+            ErrorRule::ShiftedShares { shift } => {
+                let scale = f64::from(shift).exp2();
                 let variance = at(0).variance / (scale * scale) + TRUNCATION_VARIANCE;
                 Error { worst: (at(0).worst / scale + 0.5).ceil(), variance }
             }
-            Op::ArgMax(m) => index(at(0), graph, node.args[0], m.axis),
-            Op::ArgMaxOt(m) => index(at(0), graph, node.args[0], m.axis),
-            // The client's part: the error is stated for what was revealed.
-            Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => joined(),
+            ErrorRule::Index { axis } => index(at(0), graph, node.args[0], axis),
         };
         let most = graph.ty(id).as_fixed().map_or(f64::INFINITY, |f| f64::from(f.ring_bits).exp2());
         errors.push(Error { worst: error.worst.min(most), variance: error.variance });
@@ -232,6 +195,7 @@ mod tests {
     use crate::Options;
     use crate::testing::Net;
     use picc_ir::eval::quantize_to;
+    use picc_ir::op::MpcOp;
     use picc_ir::ops::TruncReduce;
     use std::collections::BTreeMap;
 
@@ -283,7 +247,7 @@ mod tests {
                 Op::Input(i) => quantize_to(&inputs[&i.name], i.ty.as_fixed().unwrap()),
                 Op::Weight(w) => weights[&w.name].clone(),
                 Op::Dequantize(_) => args[0].clone(),
-                Op::TruncReduceLocal(t) => {
+                Op::Mpc(MpcOp::TruncReduceLocal(t)) => {
                     let exact = TruncReduce { shift: t.shift };
                     let v = picc_ir::op::OpDef::eval_ring(&exact, &args, &tys).unwrap();
                     v.map(|&v| v + carry())

@@ -15,7 +15,7 @@ use crate::canonicalize;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, real_const};
 use picc_ir::mpc::{Reveal as RevealOp, TruncReduceFaithful};
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::{Add, ArgMax, Concat, Relu, Slice, Sub};
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Id, Owner, Tensor};
@@ -231,7 +231,7 @@ pub(crate) fn rounded(revealed: &Graph, shifts: &BTreeMap<String, u8>, radix: u8
         let shift =
             revealed.outputs.iter().filter(|(_, o)| *o == id).filter_map(|(name, _)| shifts.get(name)).max();
         map.push(match (&node.op, shift) {
-            (Op::Reveal(RevealOp { to }), Some(&shift)) => {
+            (Op::Mpc(MpcOp::Reveal(RevealOp { to })), Some(&shift)) => {
                 let short = b.add(TruncReduceFaithful { shift, radix }, &args, &node.name)?;
                 b.add(RevealOp { to: *to }, &[short], &node.name)?
             }

@@ -5,7 +5,7 @@ mod builder;
 
 use builder::Builder;
 use picc_compiler::onnx::{ExternalData, Imported, import};
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_passes::{CompileError, Options, Reveal, compile, learns};
 use picc_tests::example;
 use picc_tests::private::compare;
@@ -33,7 +33,7 @@ fn shown(model: &Builder) -> Result<usize, Vec<String>> {
             let graph = &compiled.program.graph;
             let last = learns(graph).unwrap().pop().unwrap();
             assert!(last.contains("no more than the declared outputs"), "{last}");
-            Ok(graph.nodes.iter().filter(|n| matches!(n.op, Op::Reveal(_))).map(|n| n.ty.len()).sum())
+            Ok(graph.nodes.iter().filter(|n| matches!(n.op, Op::Mpc(MpcOp::Reveal(_)))).map(|n| n.ty.len()).sum())
         }
         Err(error) => Err(error
             .problems()
@@ -85,7 +85,7 @@ fn less_is_shown_in_private_runs() {
         let found = compare(&compiled, &images);
         assert_eq!(found.ulps, 0, "{reveal}");
         let reveals: Vec<_> =
-            compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Reveal(_))).collect();
+            compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Mpc(MpcOp::Reveal(_)))).collect();
         assert_eq!(reveals.iter().map(|n| n.ty.len()).sum::<usize>(), elements, "{reveal}");
     }
 }

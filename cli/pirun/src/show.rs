@@ -4,7 +4,7 @@ use super::args::{Link, Output};
 use picc_ir::Tensor;
 use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_runtime::error::{Error, Result};
 use picc_runtime::exec::Executable;
 use picc_runtime::report::{Record, Spent, Times, peak_memory};
@@ -106,17 +106,17 @@ fn holds_classes(exe: &Executable) -> bool {
     let Some((_, mut at)) = graph.outputs.first().cloned() else { return false };
     loop {
         let node = graph.node(at);
-        if let Op::ArgMaxOt(_) | Op::ArgMax(_) = node.op {
+        if let Op::Mpc(MpcOp::ArgMaxOt(_)) | Op::ArgMax(_) = node.op {
             // One index of a whole vector of scores, not a map of them.
             return node.ty.len() == 1;
         }
         let (
             Op::Dequantize(_)
-            | Op::Reveal(_)
+            | Op::Mpc(MpcOp::Reveal(_))
             | Op::Concat(_)
             | Op::Shl(_)
             | Op::Extend(_)
-            | Op::ExtendOt(_)
+            | Op::Mpc(MpcOp::ExtendOt(_))
             | Op::Reduce(_)
             | Op::Assume(_)
             | Op::Reshape(_),

@@ -17,9 +17,8 @@ use super::{EvalError, Value, eval_op, failed, run, source};
 use crate::graph::{Graph, Id};
 use crate::mpc::MaxPoolOt;
 use crate::mpc::cost::{LinePlan, PoolPlan};
-use crate::mpc::node_cost::windows;
 use crate::mpc::rlwe::Hiding;
-use crate::op::Op;
+use crate::op::{MpcOp, Op};
 use crate::tensor::Tensor;
 use crate::ty::{Fixed, Ty, TypeError, wrap};
 use crate::weights::RingWeights;
@@ -128,8 +127,8 @@ impl Shares {
     #[must_use]
     pub fn tosses(op: &Op) -> bool {
         match op {
-            Op::ConvRlwe(op) => op.hiding == Hiding::FullRange,
-            Op::MatMulRlwe(op) => op.hiding == Hiding::FullRange,
+            Op::Mpc(MpcOp::ConvRlwe(op)) => op.hiding == Hiding::FullRange,
+            Op::Mpc(MpcOp::MatMulRlwe(op)) => op.hiding == Hiding::FullRange,
             _ => false,
         }
     }
@@ -151,17 +150,19 @@ impl Shares {
             return Ok(None);
         };
         let value = match op {
-            Op::TruncReduceLocal(op) => {
+            Op::Mpc(MpcOp::TruncReduceLocal(op)) => {
                 let mut x = x.clone();
                 self.truncate(0, &mut x.data, f.ring_bits, op.shift);
                 x
             }
-            Op::ReluOt(op) if op.skip_low > 0 => {
+            Op::Mpc(MpcOp::ReluOt(op)) if op.skip_low > 0 => {
                 let mut x = x.clone();
                 self.relu(0, &mut x.data, f.ring_bits, op.skip_low);
                 x
             }
-            Op::MaxPoolOt(op) if op.skip_low > 0 => Draws { shares: self, next: 0 }.max_pool(op, x, tys[0], f)?,
+            Op::Mpc(MpcOp::MaxPoolOt(op)) if op.skip_low > 0 => {
+                Draws { shares: self, next: 0 }.max_pool(op, x, tys[0], f)?
+            }
             _ => return Ok(None),
         };
         Ok(Some(Value::Ring(value)))
@@ -177,7 +178,7 @@ struct Draws {
 impl Draws {
     /// The tournament that the protocol plays, plane by plane.
     fn max_pool(&mut self, op: &MaxPoolOt, x: &Tensor<i64>, ty: &Ty, f: Fixed) -> Result<Tensor<i64>, TypeError> {
-        let [vertical, horizontal] = windows(op, ty)?;
+        let [vertical, horizontal] = op.windows(ty)?;
         let padding = || TypeError::new("a window of padding only");
         let plan = PoolPlan::new(&vertical, &horizontal).ok_or_else(padding)?;
         let (h, w) = (vertical.len, horizontal.len);

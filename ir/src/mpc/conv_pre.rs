@@ -2,8 +2,14 @@
 //!
 //! Priced only: no party can run it yet, see [`crate::op::Op::is_priced_only`].
 
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts};
 use crate::geom::ConvGeom;
+use crate::graph::{Graph, Id};
+use crate::mpc::cost;
 use crate::mpc::operands::{geometry_is, shared, weights};
+use crate::mpc::protocol::{Division, Protocol, Way, conv_plan, planned, ring_of};
+use crate::mpc::rlwe::{Hiding, LinearPlan};
 use crate::op::{Arity, OpDef};
 use crate::ops::Conv;
 use crate::tensor::Tensor;
@@ -24,6 +30,10 @@ impl OpDef for ConvPre {
         Arity::Exactly(2)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::protocol(ErrorRule::Filters)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         shared(args[0])?;
         weights(args[1], self.weight_bits)?;
@@ -34,5 +44,32 @@ impl OpDef for ConvPre {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Conv::of(&self.geom).eval_ring(args, tys)
+    }
+}
+
+impl Protocol for ConvPre {
+    fn way(&self) -> Way {
+        Way { runs: false, ..Way::PLANNED }
+    }
+
+    fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        ring.add(Conv::of(&self.geom), args, name)
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::whole(ty)
+    }
+
+    fn cost(&self, args: &[&Ty], _ty: &Ty, _units: u64) -> Result<Cost, TypeError> {
+        planned(self, args)
+    }
+
+    fn plan(&self, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
+        // What is prepared before the input is known is exact in every program.
+        conv_plan(&self.geom, args, self.weight_bits, Hiding::Flood)
+    }
+
+    fn planned_cost(&self, args: &[&Ty], plan: &LinearPlan) -> Result<Cost, TypeError> {
+        Ok(cost::conv_pre(&self.geom, ring_of(args[0])?.ring_bits, plan.traffic()))
     }
 }

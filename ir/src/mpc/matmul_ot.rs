@@ -1,8 +1,13 @@
 //! Matrix product with the server's weights by OT products; `receiver` is the party whose bits are the OT choices.
 
 use crate::Party;
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts};
 use crate::geom::MatMulGeom;
+use crate::graph::{Graph, Id};
+use crate::mpc::cost;
 use crate::mpc::operands::{geometry_is, shared, weights};
+use crate::mpc::protocol::{Division, Protocol, Way, ring_of};
 use crate::op::{Arity, OpDef};
 use crate::ops::MatMul;
 use crate::tensor::Tensor;
@@ -25,6 +30,10 @@ impl OpDef for MatMulOt {
         Arity::Exactly(2)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::protocol(ErrorRule::Rows)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         let (x, w) = if self.weights_left { (args[1], args[0]) } else { (args[0], args[1]) };
         shared(x)?;
@@ -35,5 +44,24 @@ impl OpDef for MatMulOt {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         MatMul {}.eval_ring(args, tys)
+    }
+}
+
+impl Protocol for MatMulOt {
+    fn way(&self) -> Way {
+        Way::MESSAGES
+    }
+
+    fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        ring.add(MatMul {}, args, name)
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::whole(ty)
+    }
+
+    fn cost(&self, args: &[&Ty], _ty: &Ty, _units: u64) -> Result<Cost, TypeError> {
+        let x = ring_of(args[usize::from(self.weights_left)])?;
+        Ok(cost::matmul_ot(&self.geom, x.ring_bits, self.weight_bits, self.weights_left, self.receiver))
     }
 }

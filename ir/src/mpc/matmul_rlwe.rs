@@ -1,8 +1,12 @@
 //! Matrix product with the server's weights under RLWE. See [`crate::mpc::rlwe`].
 
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts};
 use crate::geom::MatMulGeom;
+use crate::graph::{Graph, Id};
 use crate::mpc::operands::{geometry_is, shared, weights};
-use crate::mpc::rlwe::Hiding;
+use crate::mpc::protocol::{Division, Protocol, Way, matmul_plan, planned};
+use crate::mpc::rlwe::{Hiding, LinearPlan};
 use crate::op::{Arity, OpDef};
 use crate::ops::MatMul;
 use crate::tensor::Tensor;
@@ -26,6 +30,10 @@ impl OpDef for MatMulRlwe {
         Arity::Exactly(2)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::protocol(ErrorRule::Rows)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         let (x, w) = if self.weights_left { (args[1], args[0]) } else { (args[0], args[1]) };
         shared(x)?;
@@ -37,5 +45,27 @@ impl OpDef for MatMulRlwe {
     /// Without the coins of [`Hiding::FullRange`], which [`crate::eval::run_shares`] draws.
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         MatMul {}.eval_ring(args, tys)
+    }
+}
+
+impl Protocol for MatMulRlwe {
+    fn way(&self) -> Way {
+        Way::PLANNED
+    }
+
+    fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        ring.add(MatMul {}, args, name)
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::whole(ty)
+    }
+
+    fn cost(&self, args: &[&Ty], _ty: &Ty, _units: u64) -> Result<Cost, TypeError> {
+        planned(self, args)
+    }
+
+    fn plan(&self, args: &[&Ty]) -> Result<Option<LinearPlan>, TypeError> {
+        matmul_plan(&self.geom, args, self.weight_bits, self.weights_left, self.hiding)
     }
 }

@@ -80,7 +80,7 @@ fn bytes(ty: &Ty) -> u64 {
 /// Weights that only layers under ring LWE read: those read the transformed ones.
 fn only_transformed(graph: &Graph) -> Vec<bool> {
     let mut only: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Weight(_))).collect();
-    for node in graph.nodes.iter().filter(|n| !matches!(n.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_))) {
+    for node in graph.nodes.iter().filter(|n| !n.op.is_planned() || n.op.is_priced_only()) {
         node.args.iter().for_each(|a| only[a.index()] = false);
     }
     only
@@ -158,6 +158,7 @@ mod tests {
     use crate::Party;
     use crate::mpc::schedule::schedule;
     use crate::mpc::{ReluOt, Reveal, Share};
+    use crate::op::MpcOp;
     use crate::ops::{Add, Input};
     use crate::ty::Fixed;
 
@@ -190,8 +191,13 @@ mod tests {
         let n = 1 << 18;
         let mut kept = chain(6, n);
         let plain = peak(&kept);
-        let share = kept.iter().find(|(_, n)| matches!(n.op, Op::Share(_))).map(|(id, _)| id).unwrap();
-        let last = kept.iter().filter(|(_, n)| matches!(n.op, Op::ReluOt(_))).map(|(id, _)| id).last().unwrap();
+        let share = kept.iter().find(|(_, n)| matches!(n.op, Op::Mpc(MpcOp::Share(_)))).map(|(id, _)| id).unwrap();
+        let last = kept
+            .iter()
+            .filter(|(_, n)| matches!(n.op, Op::Mpc(MpcOp::ReluOt(_))))
+            .map(|(id, _)| id)
+            .last()
+            .unwrap();
         let sum = kept.add(Add {}, &[share, last], "sum").unwrap();
         let y = kept.add(Reveal { to: Party::Client }, &[sum], "z").unwrap();
         kept.outputs.push(("z".into(), y));

@@ -16,6 +16,7 @@ pub mod memory;
 mod mul_ot;
 pub mod node_cost;
 pub(crate) mod operands;
+pub mod protocol;
 mod reduce_max_ot;
 mod relu_gc;
 mod relu_ot;

@@ -10,7 +10,12 @@
 //!                          1 - (x + 1) / 2^skip_low
 //! ```
 
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts};
+use crate::graph::{Graph, Id};
+use crate::mpc::cost;
 use crate::mpc::operands::{radix_exists, shared, window_fits};
+use crate::mpc::protocol::{Division, Protocol, Way, ring_of};
 use crate::op::{Arity, OpDef};
 use crate::ops::Relu;
 use crate::tensor::Tensor;
@@ -44,6 +49,10 @@ impl OpDef for ReluOt {
         Arity::Exactly(1)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::protocol(ErrorRule::Compared { skip_low: self.skip_low, levels: 1 })
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         window_fits(shared(args[0])?, self.skip_low)?;
         radix_exists(self.radix)?;
@@ -52,5 +61,23 @@ impl OpDef for ReluOt {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Relu {}.eval_ring(args, tys)
+    }
+}
+
+impl Protocol for ReluOt {
+    fn way(&self) -> Way {
+        Way::MESSAGES
+    }
+
+    fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        ring.add(Relu {}, args, name)
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::elements(ty)
+    }
+
+    fn cost(&self, args: &[&Ty], _ty: &Ty, units: u64) -> Result<Cost, TypeError> {
+        Ok(cost::relu_window(units, ring_of(args[0])?.ring_bits, self.skip_low, self.radix))
     }
 }

@@ -1,7 +1,12 @@
 //! The other party sends its share to `to`, which learns the value: the only operator that moves data towards a party.
 
 use crate::Party;
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts, Needs};
+use crate::graph::{Graph, Id};
+use crate::mpc::cost;
 use crate::mpc::operands::shared;
+use crate::mpc::protocol::{Division, Protocol, Way, ring_of};
 use crate::op::{Arity, OpDef};
 use crate::tensor::Tensor;
 use crate::ty::{Owner, Ty, TypeError};
@@ -20,6 +25,10 @@ impl OpDef for Reveal {
         Arity::Exactly(1)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Boundary, ErrorRule::Largest)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         shared(args[0])?;
         match self.to {
@@ -30,5 +39,23 @@ impl OpDef for Reveal {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Ok(args[0].clone())
+    }
+}
+
+impl Protocol for Reveal {
+    fn way(&self) -> Way {
+        Way::MESSAGES
+    }
+
+    fn erased(&self, _ring: &mut Graph, args: &[Id], _name: &str) -> Result<Id, TypeError> {
+        Ok(args[0])
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::whole(ty)
+    }
+
+    fn cost(&self, _args: &[&Ty], ty: &Ty, _units: u64) -> Result<Cost, TypeError> {
+        Ok(cost::reveal(ty.len() as u64, ring_of(ty)?.ring_bits, self.to))
     }
 }

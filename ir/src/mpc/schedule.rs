@@ -69,7 +69,7 @@ pub fn schedule(graph: &Graph) -> Result<Schedule, TypeError> {
     for (id, node) in graph.iter() {
         let args: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| graph.ty(a)).collect();
         let named = |e: TypeError| TypeError::new(format!("{}: {e}", node.name));
-        if matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_) | Op::ConvPre(_) | Op::MatMulPre(_)) {
+        if node.op.is_planned() {
             let key = (&node.op, node.ty.as_fixed().map(|f| f.ring_bits));
             let plan = match known.get(&key) {
                 Some(plan) => Arc::clone(plan),

@@ -1,5 +1,9 @@
 //! The client's plain value becomes a sharing `(x, 0)`: no message.
 
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts, Needs};
+use crate::graph::{Graph, Id};
+use crate::mpc::protocol::{Division, Protocol, Way};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::tensor::Tensor;
@@ -17,6 +21,10 @@ impl OpDef for Share {
         Arity::Exactly(1)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Boundary, ErrorRule::Largest)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         fixed(args[0])?;
         if args[0].owner != Owner::Client {
@@ -27,5 +35,23 @@ impl OpDef for Share {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], _tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Ok(args[0].clone())
+    }
+}
+
+impl Protocol for Share {
+    fn way(&self) -> Way {
+        Way::LOCAL
+    }
+
+    fn erased(&self, _ring: &mut Graph, args: &[Id], _name: &str) -> Result<Id, TypeError> {
+        Ok(args[0])
+    }
+
+    fn division(&self, _args: &[&Ty], _ty: &Ty) -> Division {
+        Division::NONE
+    }
+
+    fn cost(&self, _args: &[&Ty], _ty: &Ty, _units: u64) -> Result<Cost, TypeError> {
+        Ok(Cost::default())
     }
 }

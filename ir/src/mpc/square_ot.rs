@@ -1,6 +1,11 @@
 //! Elementwise square of a shared value, by OT products: `x^2 = x0^2 + x1^2 + 2 x0 x1`.
 
+use crate::cost::Cost;
+use crate::facts::{ErrorRule, Facts};
+use crate::graph::{Graph, Id};
+use crate::mpc::cost;
 use crate::mpc::operands::shared;
+use crate::mpc::protocol::{Division, Protocol, Way, ring_of};
 use crate::op::{Arity, OpDef};
 use crate::ops::Mul;
 use crate::party::Party;
@@ -23,6 +28,10 @@ impl OpDef for SquareOt {
         Arity::Exactly(1)
     }
 
+    fn facts(&self) -> Facts {
+        Facts::protocol(ErrorRule::Product)
+    }
+
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {
         shared(args[0])?;
         Mul {}.infer(&[args[0], args[0]])
@@ -30,5 +39,23 @@ impl OpDef for SquareOt {
 
     fn eval_ring(&self, args: &[&Tensor<i64>], tys: &[&Ty]) -> Result<Tensor<i64>, TypeError> {
         Mul {}.eval_ring(&[args[0], args[0]], &[tys[0], tys[0]])
+    }
+}
+
+impl Protocol for SquareOt {
+    fn way(&self) -> Way {
+        Way::MESSAGES
+    }
+
+    fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError> {
+        ring.add(Mul {}, &[args[0], args[0]], name)
+    }
+
+    fn division(&self, _args: &[&Ty], ty: &Ty) -> Division {
+        Division::elements(ty)
+    }
+
+    fn cost(&self, args: &[&Ty], _ty: &Ty, units: u64) -> Result<Cost, TypeError> {
+        Ok(cost::square(units, ring_of(args[0])?.ring_bits, self.receiver))
     }
 }

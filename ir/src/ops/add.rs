@@ -1,5 +1,6 @@
 //! Elementwise sum with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::infer_aligned;
 use crate::ops::interval::Interval;
@@ -18,6 +19,10 @@ impl OpDef for Add {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Sum)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

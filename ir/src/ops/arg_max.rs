@@ -1,5 +1,6 @@
 //! Index of the maximum along `axis` (which stays with extent 1 if `keep`); the first one wins ties, or the last one.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, reduced};
 use crate::ops::number::Number;
@@ -38,6 +39,15 @@ impl OpDef for ArgMax {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Nonlinear,
+            interval: IntervalRule::Index { axis: self.axis },
+            error: ErrorRule::Index { axis: self.axis },
+            client: ClientPart::Follows,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Claims that the value lies in `[lo, hi]` (from calibration data or a proof over the weights). Changes nothing else.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::tensor::Tensor;
@@ -18,6 +19,10 @@ impl OpDef for Assume {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

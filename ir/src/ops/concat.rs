@@ -1,5 +1,6 @@
 //! Concatenation along `axis`; fixed point: same ring and fraction bits.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::elementwise::aligned;
@@ -38,6 +39,10 @@ impl OpDef for Concat {
 
     fn arity(&self) -> Arity {
         Arity::AtLeast(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

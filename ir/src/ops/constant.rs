@@ -1,5 +1,6 @@
 //! A public constant, part of the program: owner `public`.
 
+use crate::facts::Facts;
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked_ty;
@@ -50,6 +51,10 @@ impl OpDef for Const {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(0)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::source()
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {

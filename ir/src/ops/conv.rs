@@ -1,5 +1,6 @@
 //! Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is an `add`).
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::geom::ConvGeom;
 use crate::op::{Arity, OpDef};
 use crate::ops::convolution::{convolve, convolve_ring};
@@ -53,6 +54,15 @@ impl OpDef for Conv {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Product,
+            interval: IntervalRule::Layer,
+            error: ErrorRule::Filters,
+            client: ClientPart::Never,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

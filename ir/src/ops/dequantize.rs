@@ -1,5 +1,6 @@
 //! The real value `v / 2^frac_bits` of a fixed-point value that one party knows.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::tensor::Tensor;
@@ -24,6 +25,10 @@ impl OpDef for Dequantize {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Real, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Elementwise quotient over the reals, with numpy broadcasting.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::{broadcast_shape, real};
 use crate::ops::strided::zip;
@@ -16,6 +17,15 @@ impl OpDef for Div {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Real,
+            interval: IntervalRule::Undefined,
+            error: ErrorRule::Largest,
+            client: ClientPart::Starts,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Broadcast to `shape` (numpy's rule).
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked;
 use crate::ops::strided::{broadcast_strides, pick};
@@ -18,6 +19,10 @@ impl OpDef for Expand {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

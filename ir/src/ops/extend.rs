@@ -1,5 +1,6 @@
 //! The same signed value in a larger ring.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::extent::ring_exists;
@@ -18,6 +19,10 @@ impl OpDef for Extend {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Nonlinear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

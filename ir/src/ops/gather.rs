@@ -1,5 +1,6 @@
 //! Picks constant, public indices along `axis` (nearest-neighbour resize is two of these).
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::extent::checked;
@@ -37,6 +38,10 @@ impl OpDef for Gather {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! A value that the client brings: owner `client`.
 
+use crate::facts::Facts;
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked_ty;
 use crate::ty::{Owner, Ty, TypeError};
@@ -17,6 +18,10 @@ impl OpDef for Input {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(0)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::source()
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {

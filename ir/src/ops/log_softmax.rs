@@ -1,5 +1,6 @@
 //! Logarithm of softmax along `axis`, over the reals.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::elementwise::real;
@@ -19,6 +20,15 @@ impl OpDef for LogSoftmax {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Real,
+            interval: IntervalRule::Undefined,
+            error: ErrorRule::Largest,
+            client: ClientPart::Starts,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Local response normalisation across channels: `x / (bias + alpha / size * sum of x^2 over size channels)^beta`.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::real;
@@ -22,6 +23,16 @@ impl OpDef for Lrn {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        let shrink = self.bias.value().powf(self.beta.value()).recip();
+        Facts {
+            needs: Needs::Real,
+            interval: IntervalRule::Shrunk(shrink.into()),
+            error: ErrorRule::Largest,
+            client: ClientPart::Follows,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

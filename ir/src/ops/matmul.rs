@@ -1,5 +1,6 @@
 //! Matrix product of the last two axes, numpy's rules for the axes before (both arguments have rank 2 or more).
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::geom::MatMulGeom;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::product;
@@ -77,6 +78,15 @@ impl OpDef for MatMul {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Product,
+            interval: IntervalRule::Layer,
+            error: ErrorRule::Products,
+            client: ClientPart::Never,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

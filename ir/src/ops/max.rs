@@ -1,5 +1,6 @@
 //! Elementwise maximum with numpy broadcasting.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::infer_aligned;
 use crate::ops::interval::Interval;
@@ -18,6 +19,10 @@ impl OpDef for Max {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Nonlinear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Maximum over windows of the last two axes of `[n, c, h, w]`; padding never wins.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::number::Number;
 use crate::ops::pooling::pool;
@@ -28,6 +29,10 @@ impl OpDef for MaxPool {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Nonlinear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

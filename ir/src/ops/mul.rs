@@ -1,5 +1,6 @@
 //! Elementwise product with numpy broadcasting; fixed point: same ring, fraction bits add up.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::{broadcast_shape, product};
 use crate::ops::number::Number;
@@ -18,6 +19,15 @@ impl OpDef for Mul {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Product,
+            interval: IntervalRule::Product,
+            error: ErrorRule::Product,
+            client: ClientPart::Follows,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Elementwise negation. Local on shares.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::interval::Interval;
@@ -16,6 +17,15 @@ impl OpDef for Neg {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Linear,
+            interval: IntervalRule::Negation,
+            error: ErrorRule::Largest,
+            client: ClientPart::Follows,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

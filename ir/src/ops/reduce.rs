@@ -1,5 +1,6 @@
 //! The value mod a smaller ring. Local on shares. Exact when the range fits.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::extent::ring_exists;
@@ -19,6 +20,10 @@ impl OpDef for Reduce {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Maximum over `axes`, which stay with extent 1 if `keep`.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::reduced;
 use crate::ops::number::Number;
@@ -20,6 +21,10 @@ impl OpDef for ReduceMax {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Nonlinear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

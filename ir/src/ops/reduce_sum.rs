@@ -1,5 +1,6 @@
 //! Sum over `axes`, which stay with extent 1 if `keep`.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::reduced;
 use crate::ops::elementwise::map_range;
@@ -21,6 +22,10 @@ impl OpDef for ReduceSum {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Summed)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Elementwise `max(x, 0)`.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::interval::Interval;
@@ -17,6 +18,10 @@ impl OpDef for Relu {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Nonlinear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! The same values in row-major order under another shape.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked;
 use crate::tensor::Tensor;
@@ -17,6 +18,10 @@ impl OpDef for Reshape {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local on shares.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::interval::Interval;
@@ -18,6 +19,11 @@ impl OpDef for Shl {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        let scale = f64::from(self.bits).exp2();
+        Facts::fixed_point(Needs::Linear, ErrorRule::Scaled { l1: scale, l2_squared: scale * scale })
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

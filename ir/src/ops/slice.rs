@@ -1,5 +1,6 @@
 //! For each axis: `size[i]` elements from `start[i]`, `step[i]` apart (negative steps walk backwards).
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::extent::checked;
@@ -33,6 +34,10 @@ impl OpDef for Slice {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

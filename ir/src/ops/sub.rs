@@ -1,5 +1,6 @@
 //! Elementwise difference with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::infer_aligned;
 use crate::ops::number::Number;
@@ -17,6 +18,15 @@ impl OpDef for Sub {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(2)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Linear,
+            interval: IntervalRule::Difference,
+            error: ErrorRule::Sum,
+            client: ClientPart::Follows,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

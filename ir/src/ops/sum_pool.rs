@@ -1,5 +1,6 @@
 //! Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a constant.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::number::Number;
@@ -29,6 +30,11 @@ impl OpDef for SumPool {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        let taps = (self.kernel[0] * self.kernel[1]) as f64;
+        Facts::monotone(Needs::Linear, ErrorRule::Scaled { l1: taps, l2_squared: taps })
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Axis `i` of the result is axis `perm[i]` of the argument.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, one_per_axis};
 use crate::ops::number::Number;
@@ -28,6 +29,10 @@ impl OpDef for Transpose {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x + 2^(shift-1)) / 2^shift)`.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::fixed;
 use crate::ops::interval::Interval;
@@ -19,6 +20,10 @@ impl OpDef for TruncReduce {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::fixed_point(Needs::Nonlinear, ErrorRule::Shifted { shift: self.shift })
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

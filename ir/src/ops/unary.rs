@@ -1,5 +1,6 @@
 //! An elementwise function over the reals.
 
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::real;
 use crate::tensor::Tensor;
@@ -53,6 +54,15 @@ impl OpDef for Unary {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            needs: Needs::Real,
+            interval: IntervalRule::Undefined,
+            error: ErrorRule::Largest,
+            client: ClientPart::Starts,
+        }
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

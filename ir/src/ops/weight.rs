@@ -1,5 +1,6 @@
 //! A tensor of the server's weights file: owner `server`. Its values are never in the program.
 
+use crate::facts::Facts;
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked_ty;
 use crate::ty::{Owner, Ty, TypeError};
@@ -17,6 +18,10 @@ impl OpDef for Weight {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(0)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::source()
     }
 
     fn infer(&self, _args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,5 +1,6 @@
 //! `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
 
+use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::elementwise::map_range;
@@ -32,6 +33,10 @@ impl OpDef for ZeroInsert {
 
     fn arity(&self) -> Arity {
         Arity::Exactly(1)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::monotone(Needs::Linear, ErrorRule::Largest)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

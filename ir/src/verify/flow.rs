@@ -2,7 +2,7 @@
 
 use super::{At, Stage, Violation};
 use crate::graph::{Graph, Id};
-use crate::op::Op;
+use crate::op::{MpcOp, Op};
 use crate::party::Party;
 use crate::ty::Owner;
 use std::collections::BTreeSet;
@@ -36,7 +36,8 @@ fn owners(graph: &Graph, found: &mut Vec<Violation>) {
         }
         for arg in node.args.iter().filter_map(|a| graph.nodes.get(a.index())) {
             let from = arg.ty.owner;
-            let revealing = matches!(node.op, Op::Reveal(_)) && from == Owner::Shared && to == Owner::Client;
+            let revealing =
+                matches!(node.op, Op::Mpc(MpcOp::Reveal(_))) && from == Owner::Shared && to == Owner::Client;
             let upwards = from == to || from == Owner::Public || to == Owner::Shared;
             if !revealing && !upwards {
                 leak(from);
@@ -87,7 +88,7 @@ fn revealed(graph: &Graph) -> Vec<bool> {
     let mut marks: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let from_args = node.args.iter().any(|a| marks.get(a.index()).copied().unwrap_or(false));
-        marks.push(from_args || matches!(node.op, Op::Reveal(_)));
+        marks.push(from_args || matches!(node.op, Op::Mpc(MpcOp::Reveal(_))));
     }
     marks
 }
@@ -115,7 +116,7 @@ fn needed(graph: &Graph) -> Vec<bool> {
 pub fn who_learns(graph: &Graph) -> Vec<(Party, String)> {
     let mut lines = Vec::new();
     for (id, node) in graph.iter() {
-        if let Op::Reveal(reveal) = &node.op {
+        if let Op::Mpc(MpcOp::Reveal(reveal)) = &node.op {
             let outputs: Vec<String> = outputs_of(graph, id).iter().map(|name| format!("`{name}`")).collect();
             lines.push((reveal.to, format!("`{}`, {}, for {}", node.name, node.ty, outputs.join(", "))));
         }

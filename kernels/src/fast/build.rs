@@ -7,6 +7,7 @@ use crate::micro::{Known, PackedConv, PackedRight};
 use picc_ir::eval::{EvalError, Shares, Value, eval_op, run_ring};
 use picc_ir::geom::MatMulGeom;
 use picc_ir::mpc::node_cost::value_bits;
+use picc_ir::op::MpcOp;
 use picc_ir::ops::{Conv, MatMul};
 use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Node, Op, Tensor, Ty, TypeError};
@@ -225,8 +226,10 @@ fn link(
     let trunc = |shift: u8| (first, Some(Link::Trunc { shift: shift.into(), unused: 64 - u32::from(from) }));
     if let Errors::Shares = errors {
         let shares = match &node.op {
-            Op::TruncReduceLocal(op) => Some(Link::TruncShares { node: id, ring: from, shift: op.shift }),
-            Op::ReluOt(op) if op.skip_low > 0 => {
+            Op::Mpc(MpcOp::TruncReduceLocal(op)) => {
+                Some(Link::TruncShares { node: id, ring: from, shift: op.shift })
+            }
+            Op::Mpc(MpcOp::ReluOt(op)) if op.skip_low > 0 => {
                 Some(Link::ReluShares { node: id, ring: from, skip_low: op.skip_low })
             }
             _ => None,
@@ -237,25 +240,23 @@ fn link(
     }
     match &node.op {
         Op::TruncReduce(op) => Some(trunc(op.shift)),
-        Op::TruncReduceLocal(op) => Some(trunc(op.shift)),
-        Op::TruncReduceFaithful(op) => Some(trunc(op.shift)),
-        Op::Relu(_) | Op::ReluOt(_) => Some((first, Some(Link::Relu))),
+        Op::Mpc(MpcOp::TruncReduceLocal(op)) => Some(trunc(op.shift)),
+        Op::Mpc(MpcOp::TruncReduceFaithful(op)) => Some(trunc(op.shift)),
+        Op::Relu(_) | Op::Mpc(MpcOp::ReluOt(_)) => Some((first, Some(Link::Relu))),
         Op::Neg(_) => Some((first, Some(Link::Neg { unused }))),
         Op::Shl(op) => Some((first, Some(Link::Shl { bits: op.bits.into(), unused }))),
         Op::Reduce(_) => Some((first, Some(Link::Wrap { unused }))),
         Op::Assume(claim) => Some((first, Some(Link::Claim { node: id, lo: claim.lo, hi: claim.hi }))),
-        Op::Extend(_) | Op::ExtendOt(_) | Op::Share(_) | Op::Reveal(_) | Op::Reshape(_) => Some((first, None)),
+        Op::Extend(_)
+        | Op::Mpc(MpcOp::ExtendOt(_))
+        | Op::Mpc(MpcOp::Share(_))
+        | Op::Mpc(MpcOp::Reveal(_))
+        | Op::Reshape(_) => Some((first, None)),
         Op::Add(_) => two(Binary::Add, Binary::Add),
         Op::Sub(_) => two(Binary::Sub, Binary::SubFrom),
-        Op::Mul(_) | Op::MulOt(_) => two(Binary::Mul, Binary::Mul),
-        Op::Max(_) | Op::MaxOt(_) => two(Binary::Max, Binary::Max),
-        Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) => None,
-        Op::Transpose(_) | Op::Expand(_) | Op::Gather(_) | Op::ZeroInsert(_) | Op::SumPool(_) => None,
-        Op::ReduceSum(_) | Op::Conv(_) | Op::MatMul(_) | Op::MaxPool(_) | Op::ReduceMax(_) => None,
-        Op::ArgMax(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) | Op::Lrn(_) => None,
-        Op::Dequantize(_) | Op::ConvRlwe(_) | Op::ConvOt(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => None,
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => None,
-        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => None,
+        Op::Mul(_) | Op::Mpc(MpcOp::MulOt(_)) => two(Binary::Mul, Binary::Mul),
+        Op::Max(_) | Op::Mpc(MpcOp::MaxOt(_)) => two(Binary::Max, Binary::Max),
+        _ => None,
     }
 }
 
@@ -280,21 +281,14 @@ fn base(
     match &node.op {
         Op::Input(op) => Ok(Base::Input(op.name.clone())),
         Op::Conv(op) => conv(op),
-        Op::ConvRlwe(op) => conv(&Conv::of(&op.geom)),
-        Op::ConvOt(op) => conv(&Conv::of(&op.geom)),
-        Op::MatMul(_) | Op::MatMulRlwe(_) | Op::MatMulOt(_) => product(graph, node, constants, facts),
-        Op::Weight(_) | Op::Const(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Neg(_) => Ok(Base::Plain),
-        Op::Shl(_) | Op::Concat(_) | Op::Slice(_) | Op::Pad(_) | Op::Reshape(_) => Ok(Base::Plain),
-        Op::Transpose(_) | Op::Expand(_) | Op::Gather(_) | Op::ZeroInsert(_) => Ok(Base::Plain),
-        Op::SumPool(_) | Op::ReduceSum(_) | Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) => Ok(Base::Plain),
-        Op::ReduceMax(_) | Op::ArgMax(_) | Op::TruncReduce(_) | Op::Extend(_) => Ok(Base::Plain),
-        Op::Reduce(_) | Op::Assume(_) | Op::Softmax(_) | Op::LogSoftmax(_) => Ok(Base::Plain),
-        Op::Unary(_) | Op::Div(_) | Op::Lrn(_) | Op::Dequantize(_) | Op::Share(_) => Ok(Base::Plain),
-        Op::Reveal(_) | Op::MulOt(_) | Op::TruncReduceLocal(_) => Ok(Base::Plain),
-        Op::TruncReduceFaithful(_) | Op::ExtendOt(_) | Op::ReluOt(_) | Op::MaxOt(_) => Ok(Base::Plain),
-        Op::MaxPoolOt(op) if op.skip_low > 0 && errors == Errors::Shares => Ok(Base::Shares),
-        Op::MaxPoolOt(_) | Op::ReduceMaxOt(_) | Op::ArgMaxOt(_) | Op::ReluRescaleOt(_) => Ok(Base::Plain),
-        Op::SquareOt(_) | Op::ConvPre(_) | Op::MatMulPre(_) | Op::ReluGc(_) => Ok(Base::Plain),
+        Op::Mpc(MpcOp::ConvRlwe(op)) => conv(&Conv::of(&op.geom)),
+        Op::Mpc(MpcOp::ConvOt(op)) => conv(&Conv::of(&op.geom)),
+        Op::MatMul(_) | Op::Mpc(MpcOp::MatMulRlwe(_)) | Op::Mpc(MpcOp::MatMulOt(_)) => {
+            product(graph, node, constants, facts)
+        }
+        Op::Mpc(MpcOp::MaxPoolOt(op)) if op.skip_low > 0 && errors == Errors::Shares => Ok(Base::Shares),
+        // As the reference computes it.
+        _ => Ok(Base::Plain),
     }
 }
 

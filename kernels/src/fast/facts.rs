@@ -5,6 +5,7 @@
 //! may be off by one may be so at the end of the range.
 
 use picc_ir::eval::Shares;
+use picc_ir::op::MpcOp;
 use picc_ir::{Elem, Fixed, Graph, Node, Op, Ty};
 
 /// For each node that is an integer: its ring, and a range that its values never leave.
@@ -29,7 +30,7 @@ fn sound(node: &Node, tys: &[Ty]) -> Ty {
     let range = inferred.filter(|f| f.ring_bits == stated.ring_bits);
     let full = Fixed::full(stated.ring_bits, stated.frac_bits);
     let range = range.unwrap_or(full);
-    let off = i64::from(Shares::tosses(&node.op) || matches!(node.op, Op::TruncReduceLocal(_)));
+    let off = i64::from(Shares::tosses(&node.op) || matches!(node.op, Op::Mpc(MpcOp::TruncReduceLocal(_))));
     let (lo, hi) = (range.lo.saturating_sub(off).max(full.lo), range.hi.saturating_add(off).min(full.hi));
     node.ty.with_elem(Elem::Fixed(Fixed { lo, hi, ..range }))
 }

@@ -11,7 +11,7 @@ use crate::ranges::MARGIN;
 use picc_ir::Ty;
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::schedule::program_cost;
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use std::collections::BTreeMap;
 
 pub(super) struct Outcome<'a> {
@@ -125,12 +125,12 @@ fn changes(default: &Compiled, chosen: &Compiled, tuning: &Tuning) -> Vec<Change
             let args: Vec<&Ty> = node.args.iter().map(|&a| c.program.graph.ty(a)).collect();
             let ring = args.first().and_then(|t| t.as_fixed()).map_or(0, |f| f.ring_bits);
             match &node.op {
-                Op::ReluOt(op) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
-                Op::MaxPoolOt(op) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
-                Op::ConvRlwe(op) => sum.weight_bits = Some(op.weight_bits),
-                Op::ConvOt(op) => sum.weight_bits = Some(op.weight_bits),
-                Op::MatMulRlwe(op) => sum.weight_bits = Some(op.weight_bits),
-                Op::MatMulOt(op) => sum.weight_bits = Some(op.weight_bits),
+                Op::Mpc(MpcOp::ReluOt(op)) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
+                Op::Mpc(MpcOp::MaxPoolOt(op)) => sum.compared = Some((ring - op.skip_low, op.skip_low)),
+                Op::Mpc(MpcOp::ConvRlwe(op)) => sum.weight_bits = Some(op.weight_bits),
+                Op::Mpc(MpcOp::ConvOt(op)) => sum.weight_bits = Some(op.weight_bits),
+                Op::Mpc(MpcOp::MatMulRlwe(op)) => sum.weight_bits = Some(op.weight_bits),
+                Op::Mpc(MpcOp::MatMulOt(op)) => sum.weight_bits = Some(op.weight_bits),
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{Net, outputs_of};
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::ReluOt;
+use picc_ir::op::MpcOp;
 use std::collections::BTreeMap;
 
 /// A small network, samples, and the class that it gives each over the reals: its own accuracy is 1.
@@ -39,8 +40,8 @@ fn within(
 
 fn windows(compiled: &Compiled) -> usize {
     let skips = |n: &picc_ir::Node| match &n.op {
-        Op::ReluOt(op) => op.skip_low > 0,
-        Op::MaxPoolOt(op) => op.skip_low > 0,
+        Op::Mpc(MpcOp::ReluOt(op)) => op.skip_low > 0,
+        Op::Mpc(MpcOp::MaxPoolOt(op)) => op.skip_low > 0,
         _ => false,
     };
     compiled.program.graph.nodes.iter().filter(|n| skips(n)).count()
@@ -153,7 +154,7 @@ fn windows_claim_the_room_that_the_lost_carry_needs() {
             let graph = with_windows_of_bits(&plain, &chosen, profile.as_ref()).unwrap();
             picc_ir::verify::verify(&graph, picc_ir::verify::Stage::Mpc).unwrap();
             for node in &graph.nodes {
-                if let Op::ReluOt(ReluOt { skip_low: got, .. }) = node.op {
+                if let Op::Mpc(MpcOp::ReluOt(ReluOt { skip_low: got, .. })) = node.op {
                     let ring = graph.ty(node.args[0]).as_fixed().unwrap().ring_bits;
                     assert_eq!(got, skip_low.min(ring - 4));
                 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::graph_edit::Builder;
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::{MAX_RADIX, MaxPoolOt, ReluOt};
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::Assume;
 use picc_ir::ty::ring_limits;
 use picc_ir::{Fixed, Graph, Id, Ty};
@@ -61,7 +61,7 @@ fn fixed(b: &Builder, args: &[Id]) -> Option<Fixed> {
 /// Most low bits that a comparison of values of type `x` can leave out; `None` for what has no window.
 pub(super) fn largest_window(op: &Op, x: Option<&Ty>) -> Option<u8> {
     let f = x?.as_fixed()?;
-    let compares = matches!(op, Op::ReluOt(_) | Op::MaxPoolOt(_));
+    let compares = matches!(op, Op::Mpc(MpcOp::ReluOt(_)) | Op::Mpc(MpcOp::MaxPoolOt(_)));
     compares.then(|| f.ring_bits.saturating_sub(KEPT))
 }
 
@@ -69,7 +69,7 @@ pub(super) fn largest_window(op: &Op, x: Option<&Ty>) -> Option<u8> {
 fn claim(op: &Op, f: Fixed, skip_low: u8) -> Option<(i64, i64)> {
     let least = ring_limits(f.ring_bits).0 + (1 << skip_low);
     // A pool compares differences.
-    let (lo, hi) = if let Op::MaxPoolOt(_) = op { (least / 2, -(least / 2)) } else { (least, f.hi) };
+    let (lo, hi) = if let Op::Mpc(MpcOp::MaxPoolOt(_)) = op { (least / 2, -(least / 2)) } else { (least, f.hi) };
     let claim = (f.lo.max(lo), f.hi.min(hi));
     (skip_low > 0 && claim != (f.lo, f.hi) && claim.0 <= claim.1).then_some(claim)
 }
@@ -77,8 +77,8 @@ fn claim(op: &Op, f: Fixed, skip_low: u8) -> Option<(i64, i64)> {
 /// The comparison without its low bits.
 pub(super) fn windowed(op: &Op, skip_low: u8, radix: Option<u8>) -> Op {
     match op {
-        Op::ReluOt(r) => ReluOt { skip_low, radix: radix.unwrap_or(r.radix) }.into(),
-        Op::MaxPoolOt(p) => MaxPoolOt { skip_low, radix: radix.unwrap_or(p.radix), ..p.clone() }.into(),
+        Op::Mpc(MpcOp::ReluOt(r)) => ReluOt { skip_low, radix: radix.unwrap_or(r.radix) }.into(),
+        Op::Mpc(MpcOp::MaxPoolOt(p)) => MaxPoolOt { skip_low, radix: radix.unwrap_or(p.radix), ..p.clone() }.into(),
         op => op.clone(),
     }
 }

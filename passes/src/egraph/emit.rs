@@ -7,7 +7,7 @@ use super::analysis::is_known;
 use super::language::{EGraph, Enode};
 use crate::error::{CompileError, Result};
 use picc_ir::mpc::{Reveal, Share};
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::{Assume, Const, ConstValue, Weight};
 use picc_ir::ty::wrap;
 use picc_ir::weights::RingWeights;
@@ -141,7 +141,7 @@ impl<'a> Emitter<'a> {
         let name = self.name(class);
         let mut args: Vec<Id> = node.args.iter().map(|&a| self.done[&self.eg.find(a)]).collect();
         let ty = self.ty(class)?;
-        if ty.owner == Owner::Shared && !matches!(*node.op, Op::Share(_)) {
+        if ty.owner == Owner::Shared && !matches!(*node.op, Op::Mpc(MpcOp::Share(_))) {
             for a in &mut args {
                 *a = self.shared(*a, &name)?;
             }

@@ -5,7 +5,7 @@ use picc_ir::cost::Cost;
 use picc_ir::cost::profile::{Picos, Profile, Work};
 use picc_ir::mpc::node_cost::{linear_plan, node_cost, planned_cost};
 use picc_ir::mpc::rlwe::LinearPlan;
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::{Owner, Ty};
 use std::collections::HashMap;
 
@@ -44,8 +44,11 @@ impl<'a> Prices<'a> {
     /// `None` if the parties cannot compute the node.
     pub fn of(&mut self, op: &Op, args: &[&Ty], ty: &Ty) -> Option<Priced> {
         let (cost, work) = match op {
-            Op::ConvRlwe(_) | Op::MatMulRlwe(_) | Op::ConvPre(_) | Op::MatMulPre(_) => self.rlwe(op, args, ty)?,
-            Op::ReluGc(_) => {
+            Op::Mpc(MpcOp::ConvRlwe(_))
+            | Op::Mpc(MpcOp::MatMulRlwe(_))
+            | Op::Mpc(MpcOp::ConvPre(_))
+            | Op::Mpc(MpcOp::MatMulPre(_)) => self.rlwe(op, args, ty)?,
+            Op::Mpc(MpcOp::ReluGc(_)) => {
                 let cost = node_cost(op, args, ty).ok()?;
                 let offline = Work { hashes: GC_ANDS * 4 * ty.len() as u64, ..Work::default() };
                 (cost, Phases { online: work(op, args, ty, &cost, None), offline })
@@ -83,16 +86,16 @@ impl<'a> Prices<'a> {
 pub(crate) fn work(op: &Op, args: &[&Ty], ty: &Ty, cost: &Cost, plan: Option<&LinearPlan>) -> Work {
     match (op, plan) {
         // After the input is known the server computes in the clear.
-        (Op::ConvPre(_) | Op::MatMulPre(_), _) => {
+        (Op::Mpc(MpcOp::ConvPre(_)) | Op::Mpc(MpcOp::MatMulPre(_)), _) => {
             return Work { ring_ops: ty.len() as u64 * terms(op, args), ..Work::default() };
         }
         (_, Some(plan)) => return rlwe_work(plan),
         (_, None) => {}
     }
     match op {
-        Op::ReluGc(_) => Work { hashes: GC_ANDS * 2 * ty.len() as u64, ..Work::default() },
+        Op::Mpc(MpcOp::ReluGc(_)) => Work { hashes: GC_ANDS * 2 * ty.len() as u64, ..Work::default() },
         // Nobody touches an element.
-        Op::Reshape(_) | Op::Share(_) | Op::Input(_) | Op::Assume(_) => Work::default(),
+        Op::Reshape(_) | Op::Mpc(MpcOp::Share(_)) | Op::Input(_) | Op::Assume(_) => Work::default(),
         // Once, by who knows it.
         _ if is_known(ty) => Work::default(),
         op => {
@@ -115,8 +118,8 @@ fn rlwe_work(plan: &LinearPlan) -> Work {
 /// Ring operations behind one element of a local result.
 fn terms(op: &Op, args: &[&Ty]) -> u64 {
     let terms = match op {
-        Op::Conv(_) | Op::ConvPre(_) => args[1].shape[1..].iter().product(),
-        Op::MatMul(_) | Op::MatMulPre(_) => args[0].shape.last().copied().unwrap_or(1),
+        Op::Conv(_) | Op::Mpc(MpcOp::ConvPre(_)) => args[1].shape[1..].iter().product(),
+        Op::MatMul(_) | Op::Mpc(MpcOp::MatMulPre(_)) => args[0].shape.last().copied().unwrap_or(1),
         Op::SumPool(p) => p.kernel[0] * p.kernel[1],
         _ => 1,
     };

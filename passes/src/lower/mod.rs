@@ -7,6 +7,7 @@ mod products;
 
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, prune};
+use picc_ir::facts::Needs;
 use picc_ir::mpc::{
     ArgMaxOt, ExtendOt, MaxOt, MaxPoolOt, ReduceMaxOt, ReluOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
 };
@@ -122,22 +123,7 @@ impl Lowering {
         let radix = self.protocols.radix;
         let lowered: Op = match op {
             // Local on shares.
-            Op::Add(_)
-            | Op::Sub(_)
-            | Op::Neg(_)
-            | Op::Shl(_)
-            | Op::Concat(_)
-            | Op::Slice(_)
-            | Op::Pad(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Expand(_)
-            | Op::Gather(_)
-            | Op::ZeroInsert(_)
-            | Op::SumPool(_)
-            | Op::ReduceSum(_)
-            | Op::Reduce(_)
-            | Op::Assume(_) => op.clone(),
+            op if op.facts().needs == Needs::Linear => op.clone(),
             Op::Conv(conv) => return self.conv(conv, args, name),
             Op::MatMul(_) => return self.matmul(args, name),
             Op::Mul(_) => return self.mul(args, name),
@@ -149,35 +135,7 @@ impl Lowering {
             Op::TruncReduce(t) if self.protocols.exact => TruncReduceFaithful { shift: t.shift, radix }.into(),
             Op::TruncReduce(t) => TruncReduceLocal { shift: t.shift }.into(),
             Op::Extend(e) => ExtendOt { ring_bits: e.ring_bits }.into(),
-            Op::Input(_)
-            | Op::Weight(_)
-            | Op::Const(_)
-            | Op::Softmax(_)
-            | Op::LogSoftmax(_)
-            | Op::Unary(_)
-            | Op::Div(_)
-            | Op::Lrn(_)
-            | Op::Dequantize(_)
-            | Op::Share(_)
-            | Op::Reveal(_)
-            | Op::ConvRlwe(_)
-            | Op::ConvOt(_)
-            | Op::MatMulRlwe(_)
-            | Op::MatMulOt(_)
-            | Op::MulOt(_)
-            | Op::SquareOt(_)
-            | Op::TruncReduceLocal(_)
-            | Op::TruncReduceFaithful(_)
-            | Op::ExtendOt(_)
-            | Op::ReluOt(_)
-            | Op::ReluRescaleOt(_)
-            | Op::MaxOt(_)
-            | Op::MaxPoolOt(_)
-            | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_)
-            | Op::ConvPre(_)
-            | Op::MatMulPre(_)
-            | Op::ReluGc(_) => {
+            _ => {
                 return Err(CompileError::Internal(format!("node `{name}`: {} in a ring graph", op.name())));
             }
         };

@@ -121,39 +121,7 @@ impl Quantizer<'_> {
                 let x = self.joined(node.args[0], self.plan.ring[id.index()])?;
                 self.add(node.op.clone(), &[x], name)
             }
-            Op::Weight(_)
-            | Op::Const(_)
-            | Op::Shl(_)
-            | Op::TruncReduce(_)
-            | Op::Extend(_)
-            | Op::Reduce(_)
-            | Op::Assume(_)
-            | Op::Softmax(_)
-            | Op::LogSoftmax(_)
-            | Op::Unary(_)
-            | Op::Div(_)
-            | Op::Lrn(_)
-            | Op::Dequantize(_)
-            | Op::Share(_)
-            | Op::Reveal(_)
-            | Op::ConvRlwe(_)
-            | Op::ConvOt(_)
-            | Op::MatMulRlwe(_)
-            | Op::MatMulOt(_)
-            | Op::MulOt(_)
-            | Op::SquareOt(_)
-            | Op::TruncReduceLocal(_)
-            | Op::TruncReduceFaithful(_)
-            | Op::ExtendOt(_)
-            | Op::ReluOt(_)
-            | Op::ReluRescaleOt(_)
-            | Op::MaxOt(_)
-            | Op::MaxPoolOt(_)
-            | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_)
-            | Op::ConvPre(_)
-            | Op::MatMulPre(_)
-            | Op::ReluGc(_) => Err(CompileError::Unsupported {
+            _ => Err(CompileError::Unsupported {
                 node: node.name.clone(),
                 op: node.op.name(),
                 why: "has no fixed-point form".to_owned(),

@@ -1,7 +1,7 @@
 //! Interval arithmetic on whole tensors: each element has its own interval, operators are their own transformers.
 
+use picc_ir::facts::IntervalRule;
 use picc_ir::op::Op;
-use picc_ir::ops::{ArgMax, Lrn};
 use picc_ir::{Tensor, Ty, TypeError};
 
 /// Element `i` lies in `[lo[i], hi[i]]`.
@@ -57,8 +57,8 @@ fn zip(a: &Tensor<f32>, b: &Tensor<f32>, f: impl Fn(f32, f32) -> f32) -> Tensor<
 /// Intervals of a result from those of the arguments; `same` if both arguments are one value.
 pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<Pair, TypeError> {
     let eval = |values: &[&Tensor<f32>]| op.eval_real(values, tys);
-    let pair = match op {
-        Op::Conv(_) | Op::MatMul(_) => {
+    let pair = match op.facts().interval {
+        IntervalRule::Layer => {
             let (x, w) = (args[0], args[1]);
             let (centre, spread) = match (x.is_exact(), w.is_exact()) {
                 (_, true) => (eval(&[&x.middle(), &w.lo])?, eval(&[&x.radius(), &w.magnitude()])?),
@@ -71,9 +71,11 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
             let spread = zip(&spread, &centre, |s, c| s + (s + c.abs()) * ROUNDING);
             Pair { lo: zip(&centre, &spread, |c, s| c - s), hi: zip(&centre, &spread, |c, s| c + s) }
         }
-        Op::Sub(_) => Pair { lo: eval(&[&args[0].lo, &args[1].hi])?, hi: eval(&[&args[0].hi, &args[1].lo])? },
-        Op::Neg(_) => Pair { lo: eval(&[&args[0].hi])?, hi: eval(&[&args[0].lo])? },
-        Op::Mul(_) => {
+        IntervalRule::Difference => {
+            Pair { lo: eval(&[&args[0].lo, &args[1].hi])?, hi: eval(&[&args[0].hi, &args[1].lo])? }
+        }
+        IntervalRule::Negation => Pair { lo: eval(&[&args[0].hi])?, hi: eval(&[&args[0].lo])? },
+        IntervalRule::Product => {
             let (a, b) = (args[0], args[1]);
             let ends =
                 [eval(&[&a.lo, &b.lo])?, eval(&[&a.lo, &b.hi])?, eval(&[&a.hi, &b.lo])?, eval(&[&a.hi, &b.hi])?];
@@ -81,67 +83,21 @@ pub(super) fn image(op: &Op, args: &[&Pair], tys: &[&Ty], same: bool) -> Result<
             let lo = if same { fold(f32::min).map(|v| v.max(0.0)) } else { fold(f32::min) };
             Pair { lo, hi: fold(f32::max) }
         }
-        Op::Lrn(Lrn { bias, beta, .. }) => {
-            let shrink = bias.value().powf(beta.value()).recip();
-            Pair { lo: args[0].lo.map(|v| v.min(0.0) * shrink), hi: args[0].hi.map(|v| v.max(0.0) * shrink) }
+        IntervalRule::Shrunk(factor) => {
+            let factor = factor.value();
+            Pair { lo: args[0].lo.map(|v| v.min(0.0) * factor), hi: args[0].hi.map(|v| v.max(0.0) * factor) }
         }
-        Op::ArgMax(ArgMax { axis, .. }) => {
+        IntervalRule::Index { axis } => {
             let index = eval(&[&args[0].lo])?;
-            let most = tys[0].shape[*axis].saturating_sub(1) as f32;
+            let most = tys[0].shape[axis].saturating_sub(1) as f32;
             Pair { lo: index.map(|_| 0.0), hi: index.map(|_| most) }
         }
-        Op::Add(_)
-        | Op::Concat(_)
-        | Op::Slice(_)
-        | Op::Pad(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Expand(_)
-        | Op::Gather(_)
-        | Op::ZeroInsert(_)
-        | Op::SumPool(_)
-        | Op::ReduceSum(_)
-        | Op::Relu(_)
-        | Op::Max(_)
-        | Op::MaxPool(_)
-        | Op::ReduceMax(_) => {
+        IntervalRule::Monotone => {
             let lo: Vec<&Tensor<f32>> = args.iter().map(|p| &p.lo).collect();
             let hi: Vec<&Tensor<f32>> = args.iter().map(|p| &p.hi).collect();
             Pair { lo: eval(&lo)?, hi: eval(&hi)? }
         }
-        Op::Input(_)
-        | Op::Weight(_)
-        | Op::Const(_)
-        | Op::Shl(_)
-        | Op::TruncReduce(_)
-        | Op::Extend(_)
-        | Op::Reduce(_)
-        | Op::Assume(_)
-        | Op::Softmax(_)
-        | Op::LogSoftmax(_)
-        | Op::Unary(_)
-        | Op::Div(_)
-        | Op::Dequantize(_)
-        | Op::Share(_)
-        | Op::Reveal(_)
-        | Op::ConvRlwe(_)
-        | Op::ConvOt(_)
-        | Op::MatMulRlwe(_)
-        | Op::MatMulOt(_)
-        | Op::MulOt(_)
-        | Op::SquareOt(_)
-        | Op::TruncReduceLocal(_)
-        | Op::TruncReduceFaithful(_)
-        | Op::ExtendOt(_)
-        | Op::ReluOt(_)
-        | Op::ReluRescaleOt(_)
-        | Op::MaxOt(_)
-        | Op::MaxPoolOt(_)
-        | Op::ReduceMaxOt(_)
-        | Op::ArgMaxOt(_)
-        | Op::ConvPre(_)
-        | Op::MatMulPre(_)
-        | Op::ReluGc(_) => {
+        IntervalRule::Undefined => {
             return Err(TypeError::new("has no interval in the secure part of a real graph"));
         }
     };

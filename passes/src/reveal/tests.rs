@@ -3,6 +3,7 @@ use crate::testing::{Inputs, Net, run_program};
 use crate::tests::mnist_like;
 use crate::{Compiled, Options, learns};
 use picc_ir::cost::profile::Profile;
+use picc_ir::op::MpcOp;
 use picc_ir::ops::{Function, Reshape};
 use picc_ir::ops::{Softmax, Unary};
 
@@ -23,7 +24,7 @@ fn indices(compiled: &Compiled, inputs: &Inputs) -> Vec<usize> {
 
 /// What the client is shown, in elements and bits of each.
 fn shown(compiled: &Compiled) -> Vec<(usize, u8)> {
-    let reveals = compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Reveal(_)));
+    let reveals = compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Mpc(MpcOp::Reveal(_))));
     reveals.map(|n| (n.ty.len(), n.ty.as_fixed().unwrap().ring_bits)).collect()
 }
 
@@ -114,11 +115,11 @@ fn high_bits_alone_are_shown() {
         let few = net.compile(&Options { reveal: Reveal::Rounded(8), ..base }, &samples);
         let (before, after) = (shown(&all)[0].1, shown(&few)[0].1);
         assert!(after < before && before > 12, "{before} to {after}");
-        let last = few.program.graph.nodes.iter().find(|n| matches!(n.op, Op::Reveal(_))).unwrap();
+        let last = few.program.graph.nodes.iter().find(|n| matches!(n.op, Op::Mpc(MpcOp::Reveal(_)))).unwrap();
         let fixed = last.ty.as_fixed().unwrap();
         assert!(fixed.lo >= -128 && fixed.hi <= 128, "{fixed:?}");
         let rounding = few.program.graph.node(last.args[0]);
-        assert!(matches!(rounding.op, Op::TruncReduceFaithful(_)), "{}", rounding.op.name());
+        assert!(matches!(rounding.op, Op::Mpc(MpcOp::TruncReduceFaithful(_))), "{}", rounding.op.name());
         let step = (-f32::from(fixed.frac_bits)).exp2();
         for inputs in &samples {
             let (all, few) = (run_program(&all, inputs), run_program(&few, inputs));

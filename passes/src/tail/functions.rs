@@ -1,7 +1,7 @@
 //! Functions over the reals and where they may stand: at the end, where the client computes them.
 
-use super::{Place, place};
 use crate::error::{CompileError, Result};
+use picc_ir::facts::ClientPart;
 use picc_ir::op::Op;
 use picc_ir::ops::Function;
 use picc_ir::{Graph, Id, Node};
@@ -29,15 +29,15 @@ fn walk(graph: &Graph) -> (Vec<Option<Id>>, Vec<CompileError>) {
     for (id, node) in graph.iter() {
         let after = node.args.iter().find_map(|a| starts[a.index()]);
         let mut functions: BTreeSet<Id> = node.args.iter().flat_map(|a| above[a.index()].iter().copied()).collect();
-        match (after, place(&node.op)) {
-            (Some(_), Place::Never) => {
+        match (after, node.op.facts().client) {
+            (Some(_), ClientPart::Never) => {
                 let news: Vec<Id> = functions.iter().copied().filter(|f| said.insert(*f)).collect();
                 refused.extend(problems(graph, &news, node));
                 // What follows is judged by itself, so that everything is said at once.
                 starts.push(None);
                 functions.clear();
             }
-            (after, Place::Starts) => {
+            (after, ClientPart::Starts) => {
                 starts.push(after.or(Some(id)));
                 functions.insert(id);
             }

@@ -2,9 +2,9 @@
 
 use super::functions::describe;
 use super::trace::{Shown, shown};
-use super::{Place, place};
 use crate::error::Result;
-use picc_ir::op::Op;
+use picc_ir::facts::ClientPart;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::{Elem, Graph, Id};
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ fn output(graph: &Graph, name: &str, id: Id) -> String {
                 from.insert(format!("`{}` {}", node.name, extents(&node.ty.shape)));
             }
             op => {
-                if matches!(place(op), Place::Starts) {
+                if op.facts().client == ClientPart::Starts {
                     functions.insert(describe(op));
                 }
                 stack.extend(&node.args);
@@ -79,7 +79,7 @@ fn extents(shape: &[usize]) -> String {
 fn comes_from_reveal(graph: &Graph, id: Id) -> bool {
     let (mut seen, mut stack) = (BTreeSet::new(), vec![id]);
     while let Some(at) = stack.pop() {
-        if matches!(graph.node(at).op, Op::Reveal(_)) {
+        if matches!(graph.node(at).op, Op::Mpc(MpcOp::Reveal(_))) {
             return true;
         }
         if seen.insert(at) {

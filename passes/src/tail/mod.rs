@@ -22,6 +22,7 @@ pub use learns::learns;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, is_known, known, prune, real_const};
 use functions::{after_functions, describe};
+use picc_ir::facts::ClientPart;
 use picc_ir::op::Op;
 use picc_ir::ops::Input;
 use picc_ir::weights::RealWeights;
@@ -88,73 +89,6 @@ impl Hidden {
     }
 }
 
-/// What an operator can be once the client computes alone.
-pub(crate) enum Place {
-    /// Starts the client's part: over the reals there is nothing secure for it.
-    Starts,
-    /// Elementwise or a matter of shape: the client can do it too.
-    Follows,
-    /// Takes the server's weights in a way that would make them public.
-    Never,
-}
-
-pub(crate) fn place(op: &Op) -> Place {
-    match op {
-        Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(_) | Op::Div(_) => Place::Starts,
-        Op::Add(_)
-        | Op::Sub(_)
-        | Op::Mul(_)
-        | Op::Neg(_)
-        | Op::Concat(_)
-        | Op::Slice(_)
-        | Op::Pad(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Expand(_)
-        | Op::Gather(_)
-        | Op::ZeroInsert(_)
-        | Op::SumPool(_)
-        | Op::ReduceSum(_)
-        | Op::Relu(_)
-        | Op::Max(_)
-        | Op::MaxPool(_)
-        | Op::ReduceMax(_)
-        | Op::ArgMax(_)
-        | Op::Lrn(_) => Place::Follows,
-        Op::Input(_)
-        | Op::Weight(_)
-        | Op::Const(_)
-        | Op::Conv(_)
-        | Op::MatMul(_)
-        | Op::Shl(_)
-        | Op::TruncReduce(_)
-        | Op::Extend(_)
-        | Op::Reduce(_)
-        | Op::Assume(_)
-        | Op::Dequantize(_)
-        | Op::Share(_)
-        | Op::Reveal(_)
-        | Op::ConvRlwe(_)
-        | Op::ConvOt(_)
-        | Op::MatMulRlwe(_)
-        | Op::MatMulOt(_)
-        | Op::MulOt(_)
-        | Op::SquareOt(_)
-        | Op::TruncReduceLocal(_)
-        | Op::TruncReduceFaithful(_)
-        | Op::ExtendOt(_)
-        | Op::ReluOt(_)
-        | Op::ReluRescaleOt(_)
-        | Op::MaxOt(_)
-        | Op::MaxPoolOt(_)
-        | Op::ReduceMaxOt(_)
-        | Op::ArgMaxOt(_)
-        | Op::ConvPre(_)
-        | Op::MatMulPre(_)
-        | Op::ReluGc(_) => Place::Never,
-    }
-}
-
 /// Splits a canonical real graph.
 pub(crate) fn split(graph: &Graph, weights: &RealWeights) -> Result<Split> {
     let starts = from_arguments(graph, after_functions(graph)?);
@@ -209,7 +143,7 @@ pub(crate) fn split(graph: &Graph, weights: &RealWeights) -> Result<Split> {
             }
             args.push(in_tail[&a]);
         }
-        if matches!(place(&node.op), Place::Starts) {
+        if node.op.facts().client == ClientPart::Starts {
             notes.push(format!(
                 "{} of node `{}` is computed by the client on what it has learned",
                 describe(&node.op),

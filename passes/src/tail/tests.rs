@@ -3,7 +3,7 @@
 use crate::testing::{Net, max_difference, run_program};
 use crate::{CompileError, Compiled, Options, compile, hidden_functions, learns};
 use picc_ir::Id;
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::*;
 
 const NO_MORE: &str = "no more than the declared outputs";
@@ -26,7 +26,7 @@ fn slice(net: &mut Net, x: Id, start: usize, size: usize) -> Id {
 
 /// Elements that the client is shown.
 fn revealed(compiled: &Compiled) -> usize {
-    let shown = compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Reveal(_)));
+    let shown = compiled.program.graph.nodes.iter().filter(|n| matches!(n.op, Op::Mpc(MpcOp::Reveal(_))));
     shown.map(|n| n.ty.shape.iter().product::<usize>()).sum()
 }
 
@@ -152,7 +152,7 @@ fn a_softmax_written_out_is_one() {
     net.output(y);
     let compiled = shows(&mut net, 4);
     assert!(
-        !compiled.program.graph.nodes.iter().any(|n| matches!(n.op, Op::ReduceMaxOt(_))),
+        !compiled.program.graph.nodes.iter().any(|n| matches!(n.op, Op::Mpc(MpcOp::ReduceMaxOt(_)))),
         "the maximum is gone"
     );
 }
@@ -210,7 +210,10 @@ fn an_elu_shows_its_argument_and_compares_nothing() {
     let y = net.add(Add {}, &[above, exp]);
     net.output(y);
     let compiled = shows(&mut net, 4);
-    assert!(!compiled.program.graph.nodes.iter().any(|n| matches!(n.op, Op::ReluOt(_))), "the client compares");
+    assert!(
+        !compiled.program.graph.nodes.iter().any(|n| matches!(n.op, Op::Mpc(MpcOp::ReluOt(_)))),
+        "the client compares"
+    );
 }
 
 #[test]

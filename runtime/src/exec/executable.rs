@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::handshake::Agreement;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
+use picc_ir::op::MpcOp;
 use picc_ir::segment::{self, Placed};
 use picc_ir::{Graph, Id, Op, Party, Program};
 use std::sync::OnceLock;
@@ -148,7 +149,7 @@ impl Executable {
 fn only_prepared(graph: &Graph) -> Vec<bool> {
     let mut only: Vec<bool> = graph.nodes.iter().map(|n| matches!(n.op, Op::Weight(_))).collect();
     for node in &graph.nodes {
-        if !matches!(node.op, Op::ConvRlwe(_) | Op::MatMulRlwe(_)) {
+        if !matches!(node.op, Op::Mpc(MpcOp::ConvRlwe(_)) | Op::Mpc(MpcOp::MatMulRlwe(_))) {
             node.args.iter().for_each(|a| only[a.index()] = false);
         }
     }

@@ -5,6 +5,7 @@ use crate::channel::Channel;
 use crate::crypto::rlwe::Csprng;
 use crate::error::{Error, Result};
 use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
+use picc_ir::op::MpcOp;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Party, Tensor};
 use std::collections::BTreeMap;
@@ -19,8 +20,8 @@ pub(super) fn prepare(exe: &Executable, weights: &RingWeights, max_bytes: u64) -
     let mut left = max_bytes;
     for (id, node) in exe.graph().iter() {
         let w = match &node.op {
-            Op::ConvRlwe(_) => node.args[1],
-            Op::MatMulRlwe(op) => node.args[usize::from(!op.weights_left)],
+            Op::Mpc(MpcOp::ConvRlwe(_)) => node.args[1],
+            Op::Mpc(MpcOp::MatMulRlwe(op)) => node.args[usize::from(!op.weights_left)],
             _ => continue,
         };
         let Op::Weight(source) = &exe.graph().node(w).op else { continue };
@@ -70,7 +71,7 @@ impl Rlwe {
         let start = Instant::now();
         let plan = exe.plan(id)?;
         let left = match &node.op {
-            Op::MatMulRlwe(op) if op.weights_left => Some(op.geom),
+            Op::Mpc(MpcOp::MatMulRlwe(op)) if op.weights_left => Some(op.geom),
             _ => None,
         };
         let moved = left.map(|g| transpose(x, g.batch, g.inner, g.cols));

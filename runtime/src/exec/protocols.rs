@@ -4,7 +4,8 @@ use super::value::{Value, from_ring, to_ring};
 use crate::error::{Error, Result};
 use crate::protocol::{self, Range};
 use crate::session::Session;
-use picc_ir::mpc::node_cost::{Part, value_bits, windows};
+use picc_ir::mpc::node_cost::{Part, value_bits};
+use picc_ir::op::MpcOp;
 use picc_ir::ops::Transpose;
 use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
 use std::sync::Arc;
@@ -47,8 +48,8 @@ fn fixed(ty: &Ty) -> Result<Fixed> {
 
 fn reduced_axes(op: &Op) -> Option<Vec<usize>> {
     match op {
-        Op::ReduceMaxOt(op) => Some(op.axes.clone()),
-        Op::ArgMaxOt(op) => Some(vec![op.axis]),
+        Op::Mpc(MpcOp::ReduceMaxOt(op)) => Some(op.axes.clone()),
+        Op::Mpc(MpcOp::ArgMaxOt(op)) => Some(vec![op.axis]),
         _ => None,
     }
 }
@@ -78,48 +79,52 @@ pub(super) fn run_part(
     let f = fixed(tys[0])?;
     let ring = f.ring_bits;
     match &node.op {
-        Op::ReluOt(op) => protocol::relu_window(session, operands.part(0, part, 1)?, ring, op.skip_low, op.radix),
-        Op::ReluRescaleOt(op) => {
+        Op::Mpc(MpcOp::ReluOt(op)) => {
+            protocol::relu_window(session, operands.part(0, part, 1)?, ring, op.skip_low, op.radix)
+        }
+        Op::Mpc(MpcOp::ReluRescaleOt(op)) => {
             let x = operands.part(0, part, 1)?;
             protocol::relu_rescale(session, x, ring, op.shift, op.ring_bits, op.radix)
         }
-        Op::MaxOt(op) => {
+        Op::Mpc(MpcOp::MaxOt(op)) => {
             protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
         }
-        Op::MaxPoolOt(op) => {
-            let [vertical, horizontal] = windows(op, tys[0]).map_err(|e| Error::Program(e.to_string()))?;
+        Op::Mpc(MpcOp::MaxPoolOt(op)) => {
+            let [vertical, horizontal] = op.windows(tys[0]).map_err(|e| Error::Program(e.to_string()))?;
             let x = operands.part(0, part, vertical.len * horizontal.len)?;
             let windows = [&vertical, &horizontal];
             protocol::max_pool_window(session, x, part.units as usize, windows, ring, op.skip_low, op.radix)
         }
-        Op::ReduceMaxOt(op) => {
+        Op::Mpc(MpcOp::ReduceMaxOt(op)) => {
             let len = op.axes.iter().map(|&a| tys[0].shape[a]).product();
             protocol::reduce_max(session, operands.part(0, part, len)?, len, ring, op.radix)
         }
-        Op::ArgMaxOt(op) => {
+        Op::Mpc(MpcOp::ArgMaxOt(op)) => {
             let len = tys[0].shape[op.axis];
             let bits = fixed(&node.ty)?.ring_bits;
             protocol::argmax(session, operands.part(0, part, len)?, len, ring, bits, op.last, op.radix)
         }
-        Op::TruncReduceFaithful(op) => {
+        Op::Mpc(MpcOp::TruncReduceFaithful(op)) => {
             protocol::trunc_faithful(session, operands.part(0, part, 1)?, ring, op.shift, op.radix)
         }
-        Op::ExtendOt(op) => {
+        Op::Mpc(MpcOp::ExtendOt(op)) => {
             let range = if f.lo >= 0 { Range::NonNegative } else { Range::Quarter };
             protocol::extend(session, operands.part(0, part, 1)?, ring, op.ring_bits, range)
         }
-        Op::MulOt(_) if tys[1].owner == Owner::Server => {
+        Op::Mpc(MpcOp::MulOt(_)) if tys[1].owner == Owner::Server => {
             let bits = value_bits(fixed(tys[1])?);
             let w = operands.args[1].is_some().then(|| operands.part(1, part, 1)).transpose()?;
             protocol::mul_server(session, operands.part(0, part, 1)?, w, ring, bits, Party::Server)
         }
-        Op::MulOt(_) => protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring),
-        Op::SquareOt(op) => protocol::square(session, operands.part(0, part, 1)?, ring, op.receiver),
-        Op::ConvOt(op) => {
+        Op::Mpc(MpcOp::MulOt(_)) => {
+            protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring)
+        }
+        Op::Mpc(MpcOp::SquareOt(op)) => protocol::square(session, operands.part(0, part, 1)?, ring, op.receiver),
+        Op::Mpc(MpcOp::ConvOt(op)) => {
             let w = operands.args[1].as_ref().map(|w| w.as_slice());
             protocol::conv_ot(session, &op.geom, operands.share(0)?, w, ring, op.weight_bits, op.receiver)
         }
-        Op::MatMulOt(op) => {
+        Op::Mpc(MpcOp::MatMulOt(op)) => {
             let (x, w) = if op.weights_left { (1, 0) } else { (0, 1) };
             let ring = fixed(tys[x])?.ring_bits;
             let (x, w) = (operands.share(x)?, operands.args[w].as_ref().map(|w| w.as_slice()));

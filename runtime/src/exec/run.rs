@@ -12,6 +12,7 @@ use crate::session::Session;
 use picc_ir::cost::Traffic;
 use picc_ir::eval::Value as Known;
 use picc_ir::mpc::schedule::Step;
+use picc_ir::op::MpcOp;
 use picc_ir::segment::is_protocol;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Owner, Party, Tensor, Ty};
@@ -206,15 +207,15 @@ impl<'a> Run<'a> {
         let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| exe.graph().ty(a)).collect();
         let args = args(&self.values, node)?;
         match &node.op {
-            Op::Reveal(op) => {
+            Op::Mpc(MpcOp::Reveal(op)) => {
                 let value = reveal(session, args[0], tys[0], op.to)?;
                 if let Value::Own(Known::Ring(t)) = &value {
                     self.revealed.insert(step.node, t.clone());
                 }
                 Ok(Some(value))
             }
-            Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
-                let left = matches!(&node.op, Op::MatMulRlwe(op) if op.weights_left);
+            Op::Mpc(MpcOp::ConvRlwe(_)) | Op::Mpc(MpcOp::MatMulRlwe(_)) => {
+                let left = matches!(&node.op, Op::Mpc(MpcOp::MatMulRlwe(op)) if op.weights_left);
                 let (x, w) = if left { (args[1], args[0]) } else { (args[0], args[1]) };
                 let (prepared, w) = match &self.secrets {
                     Secrets::Inputs(_) => (None, None),

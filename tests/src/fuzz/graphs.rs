@@ -3,6 +3,7 @@
 use picc_compiler::onnx::{ExternalData, Limits, Options, import};
 use picc_ir::eval::{run_real, run_ring};
 use picc_ir::mpc::schedule::schedule;
+use picc_ir::op::MpcOp;
 use picc_ir::verify::{Stage, verify, who_learns};
 use picc_ir::{Elem, Graph, Op, Program, Tensor, Ty};
 use picc_passes::{CompileError, compile};
@@ -64,7 +65,7 @@ fn work(graph: &Graph) -> u64 {
     let node = |node: &picc_ir::Node| {
         let window = match &node.op {
             Op::MaxPool(op) => op.kernel.iter().map(|&k| k as u64).product(),
-            Op::MaxPoolOt(op) => op.kernel.iter().map(|&k| k as u64).product(),
+            Op::Mpc(MpcOp::MaxPoolOt(op)) => op.kernel.iter().map(|&k| k as u64).product(),
             Op::SumPool(op) => op.kernel.iter().map(|&k| k as u64).product(),
             op if op.name().starts_with("conv") || op.name().starts_with("matmul") => {
                 node.args.iter().map(|&a| elements(graph.ty(a))).min().unwrap_or(1)

@@ -101,32 +101,7 @@ impl Exporter<'_> {
                 self.file.float("beta", l.beta.value());
                 self.file.float("bias", l.bias.value());
             }
-            Op::Shl(_)
-            | Op::TruncReduce(_)
-            | Op::Extend(_)
-            | Op::Reduce(_)
-            | Op::Assume(_)
-            | Op::Dequantize(_)
-            | Op::Share(_)
-            | Op::Reveal(_)
-            | Op::ConvRlwe(_)
-            | Op::ConvOt(_)
-            | Op::MatMulRlwe(_)
-            | Op::MatMulOt(_)
-            | Op::MulOt(_)
-            | Op::SquareOt(_)
-            | Op::TruncReduceLocal(_)
-            | Op::TruncReduceFaithful(_)
-            | Op::ExtendOt(_)
-            | Op::ReluOt(_)
-            | Op::MaxOt(_)
-            | Op::MaxPoolOt(_)
-            | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_)
-            | Op::ReluRescaleOt(_)
-            | Op::ConvPre(_)
-            | Op::MatMulPre(_)
-            | Op::ReluGc(_) => {
+            _ => {
                 let why = "has no meaning over the reals: export the graph before it is quantized".to_owned();
                 return Err(ExportError::Node { node: node.name.clone(), op: node.op.name(), why });
             }

@@ -4,7 +4,7 @@ use super::job::Domain;
 use super::place::{Axis, Flat, Form, Place, Unaligned, broadcast, flat, unflattened};
 use super::{Builder, Stored};
 use crate::kernel::{Accumulator, BinaryOp, Index, Inst, Lane, Nest, Reg};
-use crate::op::Op;
+use crate::op::{MpcOp, Op};
 use crate::{Id, Node, Owner};
 use std::collections::BTreeMap;
 
@@ -341,11 +341,11 @@ impl<'b, 'a> Attempt<'b, 'a> {
                 let x = self.arg(node, node.args[0], place.clone())?;
                 Ok(self.reduced(x, self.b.ring(node.args[0]), ring))
             }
-            Op::TruncReduceLocal(op) => {
+            Op::Mpc(MpcOp::TruncReduceLocal(op)) => {
                 let x = self.arg(node, node.args[0], place.clone())?;
                 Ok(self.truncated(x, self.b.ring(node.args[0]), op.shift))
             }
-            Op::Assume(_) | Op::Share(_) => self.arg(node, node.args[0], place.clone()),
+            Op::Assume(_) | Op::Mpc(MpcOp::Share(_)) => self.arg(node, node.args[0], place.clone()),
             Op::Reshape(_) => {
                 let form = match flat(place, &node.ty.shape) {
                     Some(Flat { form, list: None }) => form,
@@ -363,41 +363,8 @@ impl<'b, 'a> Attempt<'b, 'a> {
             Op::SumPool(op) => self.sum_pool(id, op, place),
             Op::ReduceSum(op) => self.reduce_sum(id, op, place),
             Op::MatMul(_) => self.matmul(id, place),
-            Op::Conv(_)
-            | Op::Input(_)
-            | Op::Weight(_)
-            | Op::Const(_)
-            | Op::Relu(_)
-            | Op::Max(_)
-            | Op::MaxPool(_)
-            | Op::ReduceMax(_)
-            | Op::ArgMax(_)
-            | Op::TruncReduce(_)
-            | Op::Extend(_)
-            | Op::Softmax(_)
-            | Op::LogSoftmax(_)
-            | Op::Unary(_)
-            | Op::Div(_)
-            | Op::Lrn(_)
-            | Op::Dequantize(_)
-            | Op::Reveal(_)
-            | Op::ConvRlwe(_)
-            | Op::ConvOt(_)
-            | Op::MatMulRlwe(_)
-            | Op::MatMulOt(_)
-            | Op::MulOt(_)
-            | Op::SquareOt(_)
-            | Op::TruncReduceFaithful(_)
-            | Op::ExtendOt(_)
-            | Op::ReluOt(_)
-            | Op::MaxOt(_)
-            | Op::MaxPoolOt(_)
-            | Op::ReduceMaxOt(_)
-            | Op::ArgMaxOt(_)
-            | Op::ReluRescaleOt(_)
-            | Op::ConvPre(_)
-            | Op::MatMulPre(_)
-            | Op::ReluGc(_) => Err(Obstacle::NotLocal(id)),
+            // Products with public factors are calls; nothing else of a segment has no expression.
+            _ => Err(Obstacle::NotLocal(id)),
         }
     }
 

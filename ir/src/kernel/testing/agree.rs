@@ -4,7 +4,7 @@ use super::Seeded;
 use crate::kernel::Lane;
 use crate::kernel::build::{Lanes, Role, build};
 use crate::kernel::interp::run;
-use crate::op::Op;
+use crate::op::{MpcOp, Op};
 use crate::segment::{Segment, check, is_local, is_protocol};
 use crate::ty::{Owner, TypeError, wrap};
 use crate::{Graph, Id, Party, Tensor};
@@ -43,7 +43,7 @@ pub fn step(
         args.push(value.ok_or_else(|| TypeError::new(format!("%{} has no value", a.0)))?);
     }
     let ring = ring_of(graph, id);
-    if let (Op::TruncReduceLocal(op), [x]) = (&node.op, &args[..]) {
+    if let (Op::Mpc(MpcOp::TruncReduceLocal(op)), [x]) = (&node.op, &args[..]) {
         let offset = if op.shift > 0 && party == Party::Server { mask(op.shift) } else { 0 };
         let from = mask(ring_of(graph, node.args[0]));
         let shifted = |v: &i64| ((v.cast_unsigned().wrapping_add(offset) & from) >> op.shift).cast_signed();

@@ -6,7 +6,7 @@ use crate::{Compiled, Linear, Options};
 use picc_ir::Graph;
 use picc_ir::cost::profile::Profile;
 use picc_ir::eval::run_ring;
-use picc_ir::op::Op;
+use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::*;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Tensor};
@@ -296,7 +296,7 @@ fn explained_costs_are_those_of_the_program() {
         let cost = picc_ir::mpc::schedule::program_cost(&program).unwrap();
         let (mut nodes, mut reveals) = (picc_ir::cost::Traffic::default(), picc_ir::cost::Traffic::default());
         for (t, n) in cost.nodes.iter().zip(&o.graph.nodes) {
-            let sum = if let Op::Reveal(_) = n.op { &mut reveals } else { &mut nodes };
+            let sum = if let Op::Mpc(MpcOp::Reveal(_)) = n.op { &mut reveals } else { &mut nodes };
             *sum = *sum + *t;
         }
         assert_eq!(nodes.rounds, o.explanation.after.rounds, "{name}");
