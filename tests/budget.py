@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The README's table of accuracy budgets: what a budget saves, and what it costs on samples that picc never saw.
+"""The table of accuracy budgets in docs/measured.md: what a budget saves, and what it costs on samples that picc never saw.
 
 usage: budget.py --shared DIR [--models a,b] [--points 0.5] [--confidence 95] [--bin target/release]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The README's table: compiles real models, runs them privately, compares with onnxruntime.
+"""The tables of docs/measured.md: compiles real models, runs them privately, compares with onnxruntime.
 
 usage: measure.py --shared DIR [--models a,b] [--n 1000] [--private 20] [--networks lan,wan] [--bin target/release]
 

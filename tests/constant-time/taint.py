@@ -19,6 +19,7 @@ operand, a secret length of a copy, and calls and jumps whose target is not know
 """
 
 import re
+import struct
 from collections import namedtuple
 
 S, N, MIXED = "S", "N", "MIXED"
@@ -40,6 +41,8 @@ CALLER_SAVED = "rax rcx rdx rsi rdi r8 r9 r10 r11".split()
 # Calls that do not come back: what they show is that a bound was violated.
 PANIC = re.compile(r"panic|_fail|slice_index|unwrap_failed|expect_failed|handle_alloc_error|capacity_overflow|handle_error")
 COPY = re.compile(r"^(memcpy|memmove|memset|memcmp)(@|$)")
+# Of 128 bits.
+WIDE_DIVISION = re.compile(r"__u?(div|mod|divmod)ti[34]")
 VARIABLE_TIME = re.compile(r"i?div|v?(div|sqrt)[ps][sd]|v?(rcp|rsqrt)|pdep|pext|rep|v?pcmp[ei]str|v?cmpxchg")
 SETS_FLAGS = re.compile(
     r"(add|sub|and|or|xor|cmp|test|neg|inc|dec|adc|sbb|adox|adcx|shl|shr|sar|sal|rol|ror|rcl|rcr|shld|shrd|bt|bts|btr|btc|bsf|bsr|"
@@ -120,10 +123,11 @@ class Memory:
 
 class Function:
     """One function's instructions, and what it starts with: kinds of registers, by name. `callees`: names of functions
-    that may be called; `harmless`: comparisons that are of public values only."""
+    that may be called; `harmless`: comparisons that are of public values only; `constants`: the program's read-only words."""
 
-    def __init__(self, name, insns, start, pointers, callees, harmless=()):
+    def __init__(self, name, insns, start, pointers, callees, harmless=(), constants=None):
         self.name, self.insns, self.pointers, self.callees, self.harmless = name, insns, pointers, callees, harmless
+        self.constants = constants
         self.index = {insn.address: i for i, insn in enumerate(insns)}
         registers = {r: N for r in set(GPR.values())}
         registers.update(start)
@@ -239,8 +243,10 @@ class Function:
                 return [self.index[insn.target]]
             if insn.target is not None or insn.pointer in self.pointers:
                 return self.call(insn, state, [])
-            self.report(insn, "an indirect jump")
-            return []
+            places = self.table(at)
+            if not places:
+                self.report(insn, "an indirect jump")
+            return places
         if op.startswith("j") or op.startswith("loop"):
             if state.flags == S or op in ("jrcxz", "jecxz") and state.registers["rcx"] == S:
                 self.report(insn, "a jump depends on a secret")
@@ -250,6 +256,29 @@ class Function:
             return self.call(insn, state, [at + 1])
         self.compute(insn, state)
         return [at + 1] if at + 1 < len(self.insns) else []
+
+    def table(self, at):
+        """Where a jump through a table of distances goes: `lea t, [rip + ..]; movsxd r, [t + 4 i]; add r, t; jmp r`, others
+        between them. A secret i is found at the load, as a secret address. What lies behind the table counts as its entry
+        if it leads into the function: too much is followed, never too little."""
+        register = self.insns[at].args[0] if self.insns[at].args else None
+        base, loaded = None, False
+        for insn in reversed(self.insns[max(0, at - 16):at]):
+            if insn.op.startswith("j") or insn.op in ("call", "ret"):
+                return []
+            if insn.op == "add" and insn.args[0] == register and base is None:
+                base = insn.args[1]
+            elif insn.op == "movsxd" and insn.args[0] == register and base:
+                loaded = [base, 1] == list(Memory(insn.args[1]).registers[0])[:2]
+            elif insn.op == "lea" and insn.args[0] == base and loaded and insn.pointer is not None:
+                places, entry = [], insn.pointer
+                while self.constants and (distance := self.constants(entry)) is not None:
+                    if insn.pointer + distance not in self.index:
+                        break
+                    places.append(self.index[insn.pointer + distance])
+                    entry += 4
+                return sorted(set(places))
+        return []
 
     def call(self, insn, state, after):
         name = insn.text.split("<", 1)[1].rsplit(">", 1)[0] if insn.target is not None and "<" in insn.text else "?"
@@ -264,6 +293,9 @@ class Function:
                 self.report(insn, "a copy whose length or place is secret")
             if isinstance(arguments[0], Frame):
                 state.lost |= "memset" not in name or arguments[1] == S
+        elif WIDE_DIVISION.match(name):
+            if S in (*arguments, state.registers["rcx"]):
+                self.report(insn, "a division whose time depends on a secret")
         elif not re.search(self.callees, name):
             self.report(insn, "a call that is not known")
         result = state.registers["rdi"] if COPY.match(name) else S
@@ -423,3 +455,22 @@ def pointers(relocations, symbols):
         elif relative and int(relative[2], 16) in at:
             found[int(relative[1], 16)] = at[int(relative[2], 16)]
     return found
+
+
+def constants(binary):
+    """The signed 32-bit word at an address of the program's segments that are not writable; None elsewhere."""
+    data = open(binary, "rb").read()
+    start, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    segments = []
+    for i in range(count):
+        kind, flags, offset, address, _, length = struct.unpack_from("<IIQQQQ", data, start + i * size)
+        if kind == 1 and not flags & 2:
+            segments.append((address, length, offset))
+
+    def word(at):
+        for address, length, offset in segments:
+            if address <= at and at + 4 <= address + length:
+                return struct.unpack_from("<i", data, offset + at - address)[0]
+        return None
+
+    return word

@@ -55,7 +55,10 @@ fn blake3(root: &Root, counter: u64, out: &mut Eight) {
         mix(&mut v, [1, 6, 11, 12], m[10], m[11]);
         mix(&mut v, [2, 7, 8, 13], m[12], m[13]);
         mix(&mut v, [3, 4, 9, 14], m[14], m[15]);
-        m = PERMUTATION.map(|from| m[from]);
+        let before = m;
+        for (word, from) in m.iter_mut().zip(PERMUTATION) {
+            *word = before[from];
+        }
     }
     let (mut front, mut back) = ([zero; 8], [zero; 8]);
     for i in 0..8 {
