@@ -1,7 +1,8 @@
 //! One part of a protocol node: from the program's types to the protocol's arguments.
 
+use super::linear::Layer;
 use super::value::{Value, from_ring, to_ring};
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use crate::protocol::{self, Range};
 use crate::session::Session;
 use picc_ir::mpc::node_cost::{Part, value_bits};
@@ -11,12 +12,18 @@ use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
 use std::sync::Arc;
 
 /// Arguments of a node in the form that its protocol takes, kept while its parts run. `None` is the other party's.
-pub(super) struct Operands {
+pub(super) struct Operands<'a> {
     args: Vec<Option<Arc<Vec<u64>>>>,
+    /// For a layer under ring LWE, whose weights are no argument of its protocol.
+    layer: Option<Layer<'a>>,
 }
 
-impl Operands {
-    pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty]) -> Result<Operands> {
+impl<'a> Operands<'a> {
+    pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty], layer: Option<Layer<'a>>) -> Result<Operands<'a>> {
+        if let Some(layer) = layer {
+            let x = layer.before(args[layer.shared()].share()?);
+            return Ok(Operands { args: vec![Some(x)], layer: Some(layer) });
+        }
         let one = |(v, ty): (&&Value, &&Ty)| -> Result<Option<Arc<Vec<u64>>>> {
             let elements = match v {
                 Value::Share(share) => Arc::clone(share),
@@ -28,7 +35,15 @@ impl Operands {
                 None => elements,
             }))
         };
-        Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()? })
+        Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()?, layer: None })
+    }
+
+    /// The node's value, of what its parts gave.
+    pub(super) fn finish(self, out: Vec<u64>) -> Vec<u64> {
+        match self.layer {
+            Some(layer) => layer.after(out),
+            None => out,
+        }
     }
 
     fn share(&self, i: usize) -> Result<&[u64]> {
@@ -64,7 +79,7 @@ fn axes_last(elements: Arc<Vec<u64>>, ty: &Ty, axes: &[usize]) -> Result<Arc<Vec
     }
     let ring = fixed(ty)?.ring_bits;
     let t = Tensor::new(&ty.shape, from_ring(elements.to_vec(), ring));
-    let moved = Op::from(Transpose { perm }).eval_ring(&[&t], &[ty]).map_err(|e| Error::Program(e.to_string()))?;
+    let moved = Op::from(Transpose { perm }).eval_ring(&[&t], &[ty]).map_err(BadProgram::Type)?;
     Ok(Arc::new(to_ring(&moved.data, ring)))
 }
 
@@ -72,7 +87,7 @@ fn axes_last(elements: Arc<Vec<u64>>, ty: &Ty, axes: &[usize]) -> Result<Arc<Vec
 pub(super) fn run_part(
     session: &mut Session,
     node: &Node,
-    operands: &Operands,
+    operands: &Operands<'_>,
     tys: &[&Ty],
     part: Part,
 ) -> Result<Vec<u64>> {
@@ -90,7 +105,7 @@ pub(super) fn run_part(
             protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
         }
         Op::Mpc(MpcOp::MaxPoolOt(op)) => {
-            let [vertical, horizontal] = op.windows(tys[0]).map_err(|e| Error::Program(e.to_string()))?;
+            let [vertical, horizontal] = op.windows(tys[0]).map_err(BadProgram::Type)?;
             let x = operands.part(0, part, vertical.len * horizontal.len)?;
             let windows = [&vertical, &horizontal];
             protocol::max_pool_window(session, x, part.units as usize, windows, ring, op.skip_low, op.radix)
@@ -130,6 +145,10 @@ pub(super) fn run_part(
             let (x, w) = (operands.share(x)?, operands.args[w].as_ref().map(|w| w.as_slice()));
             let left = op.weights_left;
             protocol::matmul_ot(session, &op.geom, x, w, ring, op.weight_bits, left, op.receiver)
+        }
+        Op::Mpc(MpcOp::ConvRlwe(_)) | Op::Mpc(MpcOp::MatMulRlwe(_)) => {
+            let layer = operands.layer.as_ref().ok_or_else(|| Error::Bug("a layer without a plan".into()))?;
+            protocol::linear_rlwe::layer(session, layer.plan, operands.share(0)?, layer.weights())
         }
         _ => Err(Error::Bug(format!("{} is no protocol of parts", node.op.name()))),
     }

@@ -30,8 +30,8 @@ use crate::crypto::block::{blocks_from_bytes, blocks_to_bytes};
 use crate::crypto::ct::Bit;
 use crate::crypto::streams::StreamBank;
 use crate::crypto::transpose::transpose;
-use crate::error::{Error, Result};
-use picc_ir::mpc::cot;
+use crate::error::{Misbehaviour, Result};
+use picc_ir::correlation::{FieldBits, softspoken as cot};
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -81,8 +81,8 @@ impl Delta {
 
     /// Choice bits of the base OTs: the side that the path does not take.
     #[must_use]
-    pub fn base_choices(&self, k: u32) -> Zeroizing<BitVec> {
-        Zeroizing::new(self.path(k as usize).not())
+    pub fn base_choices(&self, k: FieldBits) -> Zeroizing<BitVec> {
+        Zeroizing::new(self.path(k.get() as usize).not())
     }
 }
 
@@ -99,15 +99,6 @@ pub struct ExtensionReceiver {
     k: usize,
     banks: Vec<StreamBank>,
     counter: u64,
-}
-
-/// Refuses a field size that the extension does not offer.
-pub fn check_field_bits(k: u32) -> Result<()> {
-    if cot::FIELD_BITS.contains(&k) {
-        Ok(())
-    } else {
-        Err(Error::Program(format!("SoftSpokenOT with k = {k}: k must be one of {:?}", cot::FIELD_BITS)))
-    }
 }
 
 /// The coordinates of OTs of one width, in the order in which they are worked on.
@@ -141,17 +132,18 @@ impl Coordinates {
 
 impl ExtensionSender {
     /// Without any columns yet.
-    pub fn new(k: u32, delta: Delta) -> Result<ExtensionSender> {
-        check_field_bits(k)?;
-        Ok(ExtensionSender { k: k as usize, delta, banks: Vec::new(), counter: 0 })
+    #[must_use]
+    pub fn new(k: FieldBits, delta: Delta) -> ExtensionSender {
+        ExtensionSender { k: k.get() as usize, delta, banks: Vec::new(), counter: 0 }
     }
 
     /// Adds columns, one for each of `keys`: those chosen by the next of [`Delta::base_choices`]. `corrections`: the
     /// receiver's, of [`cot::puncture_payload`] bytes.
     pub fn grow(&mut self, keys: &[Block], corrections: &[u8]) -> Result<()> {
         let (k, old) = (self.k, self.banks.len());
-        if corrections.len() != keys.len() / k * (k - 1) * 32 {
-            return Err(Error::Peer(format!("puncturing: {} bytes of corrections", corrections.len())));
+        let (expected, got) = (keys.len() / k * (k - 1) * 32, corrections.len());
+        if got != expected {
+            return Err(Misbehaviour::Part { part: "corrections of punctured trees", expected, got }.into());
         }
         let corrections = blocks_from_bytes(corrections);
         let path = self.delta.path(k);
@@ -172,8 +164,9 @@ impl ExtensionSender {
     pub fn extend(&mut self, width: u32, message: &[u8], q: &mut [Block]) -> Result<()> {
         let coordinates = Coordinates::new(self.k, width);
         let blocks = q.len().div_ceil(128);
-        if message.len() != coordinates.message_bytes(blocks) {
-            return Err(Error::Peer(format!("OT extension: {} bytes for {} COTs", message.len(), q.len())));
+        let (expected, got) = (coordinates.message_bytes(blocks), message.len());
+        if got != expected {
+            return Err(Misbehaviour::Part { part: "OT extension", expected, got }.into());
         }
         let start = self.counter;
         self.counter += blocks as u64;
@@ -205,9 +198,9 @@ impl ExtensionSender {
 
 impl ExtensionReceiver {
     /// Without any columns yet.
-    pub fn new(k: u32) -> Result<ExtensionReceiver> {
-        check_field_bits(k)?;
-        Ok(ExtensionReceiver { k: k as usize, banks: Vec::new(), counter: 0 })
+    #[must_use]
+    pub fn new(k: FieldBits) -> ExtensionReceiver {
+        ExtensionReceiver { k: k.get() as usize, banks: Vec::new(), counter: 0 }
     }
 
     /// Adds columns, one for each of `keys`; returns the corrections for the sender.
