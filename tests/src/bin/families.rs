@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   families --shared DIR [--models a,b] [--record]     Markdown; --record writes tests/data/families.tsv
-//!   families --shared DIR --uniform                     one ring of 37 bits against exact rules, and against the formats
-//!                                                       that an accuracy budget gave ResNet-20: prices, no accuracy
+//!   families --shared DIR --uniform                     one ring of 37 bits against exact rules, and against the
+//!                                                       formats that an accuracy budget gave ResNet-20: prices,
+//!                                                       no accuracy
 //! ```
 
 use picc_ir::cost::profile::Profile;
