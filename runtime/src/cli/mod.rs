@@ -14,7 +14,7 @@ mod show;
 
 use crate::error::{Error, Result};
 use crate::exec::{Executable, ServerModel, clip, quantize};
-use crate::inputs::{Sample, read, read_samples};
+use crate::inputs::{Sample, doubts, read, read_samples};
 use args::{Cli, Command, Input};
 use clap::Parser;
 use std::path::Path;
@@ -72,6 +72,9 @@ fn exit_code(error: &Error) -> u8 {
 /// The samples that the user gives, in the program's ranges.
 fn fitting(exe: &Executable, input: &Input) -> Result<Vec<Sample>> {
     let mut samples = read_samples(&input.input, &exe.program().inputs, &input.image_options())?;
+    if let Some(doubt) = doubts(&input.input, &exe.program().inputs, &samples) {
+        eprintln!("pirun: warning: {doubt}");
+    }
     if input.clip {
         let clipped: u64 = samples.iter_mut().map(|sample| clip(exe, sample)).sum();
         if clipped > 0 {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use picc_ir::Tensor;
 use picc_ir::preprocess::{PixelsError, Preprocess};
 use picc_ir::program::InputSpec;
@@ -26,7 +26,7 @@ impl Pixels {
         limits.max_image_width = Some(MAX_EXTENT);
         limits.max_image_height = Some(MAX_EXTENT);
         reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|e| Error::Input(e.to_string()))?;
+        let decoder = reader.into_decoder().map_err(unreadable)?;
         let (w, h) = (decoder.dimensions().0 as usize, decoder.dimensions().1 as usize);
         // A few bytes can claim any size: it is looked at before there is memory for the pixels.
         if (h, w) != (height, width) && !resize {
@@ -37,7 +37,7 @@ impl Pixels {
         if decoder.total_bytes() > MAX_DECODED {
             return Err(Error::Input(format!("an image of {w} x {h} is too large to be scaled here")));
         }
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| Error::Input(e.to_string()))?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
         if (h, w) != (height, width) {
             image = image.resize_exact(width as u32, height as u32, FilterType::Triangle);
         }
@@ -48,6 +48,14 @@ impl Pixels {
     pub fn to_input(&self, spec: &InputSpec, preprocess: &Preprocess) -> Result<Tensor<f32>> {
         preprocess.input(&self.0, &spec.shape).map_err(|e| no_image(spec, &e))
     }
+}
+
+fn unreadable(error: ImageError) -> Error {
+    let way_out = match &error {
+        ImageError::Unsupported(_) => "save it as PNG or JPEG",
+        _ => "the file may not be whole",
+    };
+    Error::Input(format!("no readable image: {error}: {way_out}"))
 }
 
 /// Names the input that images do not fit.
