@@ -14,7 +14,7 @@ use crate::report::{Progress, Record};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picc_ir::eval::run_ring;
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,8 +127,18 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 fn connect(args: &Infer) -> Result<Channel> {
     let patience = args.link.patience();
-    tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
-        .map_err(|e| Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}", args.server))))
+    tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience).map_err(
+        |e| {
+            let way_out = match e.kind() {
+                ErrorKind::ConnectionRefused => ": nobody listens there: start `pirun serve`, or check the port",
+                ErrorKind::TimedOut => {
+                    ": nobody answers there: check the address, and that no firewall drops the port"
+                }
+                _ => "",
+            };
+            Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}{way_out}", args.server)))
+        },
+    )
 }
 
 fn run_client(exe: &Executable, samples: &[Sample], channel: Channel, link: &Link, take: Take) -> Result<Record> {

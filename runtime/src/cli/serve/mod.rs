@@ -16,7 +16,7 @@ use crate::report::Record;
 use lobby::{Arrival, Lobby};
 use mio::Waker;
 use running::Running;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,8 +61,18 @@ pub fn serve(args: Serve) -> Result<()> {
         idle: seconds(args.idle_seconds),
         drain: seconds(args.drain_seconds),
     };
-    let in_use = |e: io::Error| Error::Io(io::Error::new(e.kind(), format!("{}: {e}", args.listen)));
-    let listener = TcpListener::bind(&args.listen).map_err(in_use)?;
+    let failed = |e: io::Error| {
+        let way_out = match e.kind() {
+            ErrorKind::AddrInUse => ": another program listens there: end it, or give --listen another port",
+            ErrorKind::AddrNotAvailable => {
+                ": this machine has no such address: --listen 0.0.0.0:PORT takes all that it has"
+            }
+            ErrorKind::PermissionDenied => ": ports below 1024 are the administrator's: give --listen another port",
+            _ => "",
+        };
+        Error::Io(io::Error::new(e.kind(), format!("{}: {e}{way_out}", args.listen)))
+    };
+    let listener = TcpListener::bind(&args.listen).map_err(failed)?;
     let address = listener.local_addr()?;
     let lobby = Lobby::new(listener, exe.agreement(), seconds(args.handshake_seconds))?;
     let waker = lobby.waker()?;
