@@ -104,8 +104,8 @@ fn prepared(samples: &[Tensor<f32>], input: &str, preprocess: &Preprocess) -> Re
     }
 }
 
-/// What of samples that can be used is hardly meant: one value throughout, or pixels that are prepared by half. Such samples
-/// give ranges that other inputs leave.
+/// What of samples that can be used is hardly meant: one value throughout, or pixels that are prepared by half. Such
+/// samples give ranges that other inputs leave.
 pub fn doubts(samples: &[Sample], inputs: &[ImportedInput], preprocess: Option<&Preprocess>) -> Vec<String> {
     let mut doubts = Vec::new();
     for (at, input) in inputs.iter().enumerate() {
