@@ -14,10 +14,15 @@ pub enum LabelsError {
     Blank(usize),
     #[error("classes of samples must be integers, and these are floats: y.astype('int64')")]
     Floats,
+    #[error(
+        "classes of samples must be numbers, and these are names: give the place of each among the model's classes"
+    )]
+    Text,
     #[error("an array of shape {shape:?} for {samples} samples: one class for each is expected, shape ({samples},){}", way_out(shape, *samples))]
     Count { shape: Vec<usize>, samples: usize },
-    #[error("sample {sample} has class {class}, and there are classes 0 to {last}{}", from_one(*class, *last))]
-    Class { sample: usize, class: i64, last: i64 },
+    /// `last` where it is known.
+    #[error("sample {sample} has class {class}, and {}", classes_are(*class, *last))]
+    Class { sample: usize, class: i64, last: Option<i64> },
 }
 
 fn way_out(shape: &[usize], samples: usize) -> &'static str {
@@ -27,8 +32,16 @@ fn way_out(shape: &[usize], samples: usize) -> &'static str {
     }
 }
 
-fn from_one(class: i64, last: i64) -> &'static str {
-    if class == last + 1 { " (they count from 0: y - 1, if yours count from 1)" } else { "" }
+fn classes_are(class: i64, last: Option<i64>) -> String {
+    let hint = match last {
+        Some(last) if class == last + 1 => " (they count from 0: y - 1, if yours count from 1)",
+        _ if class == -1 => " (if yours are -1 and 1: (y + 1) // 2)",
+        _ => "",
+    };
+    last.map_or_else(
+        || format!("classes count from 0{hint}"),
+        |last| format!("there are classes 0 to {last}{hint}"),
+    )
 }
 
 /// One name a line; blank lines at the end are none.
@@ -72,7 +85,10 @@ pub fn names_fit(names: &[String], graph: &Graph) -> Result<(), LabelsError> {
 /// # Errors
 /// If it holds something else.
 pub fn classes(file: &[u8], samples: usize, classes: Option<usize>) -> Result<Vec<i64>, LabelsError> {
-    let array = NpyArray::parse(file)?;
+    let array = NpyArray::parse(file).map_err(|e| match e {
+        NpyError::Dtype(code) if code.contains(['U', 'S', 'O']) => LabelsError::Text,
+        e => LabelsError::Npy(e),
+    })?;
     if !array.dtype.is_integer() {
         return Err(LabelsError::Floats);
     }
@@ -80,8 +96,8 @@ pub fn classes(file: &[u8], samples: usize, classes: Option<usize>) -> Result<Ve
         return Err(LabelsError::Count { shape: array.shape.to_vec(), samples });
     }
     let found = array.to_i64().data;
-    let last = classes.map_or(i64::MAX, |n| n as i64 - 1);
-    match found.iter().position(|c| !(0..=last).contains(c)) {
+    let last = classes.map(|n| n as i64 - 1);
+    match found.iter().position(|c| !(0..=last.unwrap_or(i64::MAX)).contains(c)) {
         Some(sample) => Err(LabelsError::Class { sample, class: found[sample], last }),
         None => Ok(found),
     }
@@ -131,9 +147,20 @@ mod tests {
             (file(&[3], vec![1, -1, 0]), "sample 1 has class -1"),
             (write_f32(&Tensor::new(&[3], vec![0.0; 3])), "astype"),
             (b"cat\ndog\n".to_vec(), "not a .npy file"),
+            (text(), "the place of each"),
         ] {
             let error = classes(&bytes, 3, Some(3)).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
+        let error = classes(&file(&[2], vec![-1, 1]), 2, None).unwrap_err().to_string();
+        assert!(error.ends_with("classes count from 0 (if yours are -1 and 1: (y + 1) // 2)"), "{error}");
+    }
+
+    /// Three names, as NumPy stores text.
+    fn text() -> Vec<u8> {
+        let mut file = write_i64(&Tensor::new(&[3], vec![0; 3]));
+        let at = file.windows(3).position(|w| w == b"<i8").unwrap();
+        file[at..at + 3].copy_from_slice(b"<U2");
+        file
     }
 }

@@ -16,7 +16,7 @@ const MAX_RANK: usize = 32;
 /// Why bytes are not a readable `.npy` array.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NpyError {
-    #[error("not a .npy file (the first bytes are not \\x93NUMPY)")]
+    #[error("not a .npy file (the first bytes are not \\x93NUMPY): numpy.save writes one")]
     Magic,
     #[error(".npy version {0} is not supported (1, 2 and 3 are)")]
     Version(u8),
@@ -24,7 +24,9 @@ pub enum NpyError {
     Header(&'static str),
     #[error("element type `{0}` is not supported (bool, integers and floats of up to 64 bits are)")]
     Dtype(String),
-    #[error("the array needs {needed} bytes, the file holds {held}")]
+    #[error("records with named fields are not supported: numpy.lib.recfunctions.structured_to_unstructured(x)")]
+    Records,
+    #[error("the array needs {needed} bytes, the file holds {held}: it is not whole")]
     Truncated { needed: usize, held: usize },
     #[error("the shape overflows")]
     Shape,
@@ -237,11 +239,7 @@ fn parse_header(text: &str) -> Result<(&str, bool, Shape), NpyError> {
         text[start..].trim_start().strip_prefix(':').map(str::trim_start).ok_or(NpyError::Header(missing))
     };
     let descr = after("'descr'", "no descr")?;
-    let descr = descr
-        .strip_prefix('\'')
-        .and_then(|d| d.split_once('\''))
-        .ok_or(NpyError::Header("structured element types are not supported"))?
-        .0;
+    let descr = descr.strip_prefix('\'').and_then(|d| d.split_once('\'')).ok_or(NpyError::Records)?.0;
     let order = after("'fortran_order'", "no fortran_order")?;
     let fortran = match (order.starts_with("True"), order.starts_with("False")) {
         (true, _) => true,

@@ -3,6 +3,7 @@
 use crate::op::F32;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How a client turns an image into the model's input: recorded by picc, so that a client needs only the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,20 @@ impl Preprocess {
             .zip(&self.std)
             .flat_map(|(m, s)| [0.0, 255.0].map(|pixel: f32| (pixel / divisor - m.value()) / s.value()));
         ends.fold((0.0, 0.0), |(lo, hi): (f32, f32), v| (lo.min(v), hi.max(v)))
+    }
+
+    /// Why values that should be ready for the model look as if they were not: all are those of pixels of which nothing
+    /// but the division was done, while dark pixels are made negative.
+    #[must_use]
+    pub fn doubt(&self, values: &[f32]) -> Option<String> {
+        let (lo, hi) = self.range();
+        let divided = values.iter().all(|v| (0.0..=1.0).contains(v)) && values.iter().any(|v| *v > 0.5);
+        (divided && lo < -0.1).then(|| {
+            format!(
+                "all values lie in 0 to 1, as those of pixels divided by 255 do; --mean, --std and --divisor make {lo} to {hi} \
+                 of pixels: if that was not done yet, do it, or give pixels (uint8, channels last)"
+            )
+        })
     }
 
     /// Height, width and channels of an image that becomes an input of this shape.
@@ -99,7 +114,7 @@ impl Preprocess {
 /// Why pixels do not become an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PixelsError {
-    #[error("an input of shape {shape:?} is no image of one or three channels in layout {layout:?}")]
+    #[error("an input of shape {shape:?} is no image of one or three channels in layout {layout}")]
     NoImage { shape: Vec<usize>, layout: Layout },
     #[error("{what} has {given} values for {channels} channels")]
     Channels { what: &'static str, given: usize, channels: usize },
@@ -116,6 +131,25 @@ pub enum PixelsError {
 pub enum Layout {
     Nchw,
     Nhwc,
+}
+
+impl Layout {
+    fn other(self) -> Layout {
+        match self {
+            Layout::Nchw => Layout::Nhwc,
+            Layout::Nhwc => Layout::Nchw,
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    /// As `--layout` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Layout::Nchw => "nchw",
+            Layout::Nhwc => "nhwc",
+        })
+    }
 }
 
 /// What a pixel is divided by if nobody says otherwise.
@@ -135,6 +169,13 @@ pub enum PreprocessError {
          means and deviations of pixels 0..=1 (add --divisor {DIVISOR} if it is meant)"
     )]
     Scale { option: &'static str, value: String },
+    #[error(
+        "--mean, --std, --divisor, --layout and --bgr say how an image becomes an input, and one of shape {shape:?} is no \
+         image of one or three channels in layout {layout}: {way_out}"
+    )]
+    NoImage { shape: Vec<usize>, layout: Layout, way_out: &'static str },
+    #[error("--bgr: an input of shape {shape:?} has one channel, which has no order: leave it away")]
+    Gray { shape: Vec<usize> },
 }
 
 /// What the user says.
@@ -170,21 +211,31 @@ impl Given {
         std.iter().try_for_each(|s| value("std", *s, *s > 0.0, positive))?;
         divisor.iter().try_for_each(|d| value("divisor", *d, *d > 0.0, positive))?;
         let layout = layout.or(base.map(|b| b.layout)).unwrap_or(Layout::Nchw);
-        let channels = channels(shape, layout);
+        let channels = match (channels(shape, layout), channels(shape, layout.other())) {
+            (Some(c @ (1 | 3)), _) => c,
+            (_, other) => {
+                let way_out = match other {
+                    Some(1 | 3) if layout == Layout::Nchw => "add --layout nhwc",
+                    Some(1 | 3) => "add --layout nchw",
+                    _ => "leave them away and give values that are ready for the model",
+                };
+                return Err(PreprocessError::NoImage { shape: shape.to_vec(), layout, way_out });
+            }
+        };
+        if *bgr && channels == 1 {
+            return Err(PreprocessError::Gray { shape: shape.to_vec() });
+        }
         let each = |option: &'static str, values: &[f32], or: Option<&Vec<F32>>, default: f32| {
             let values: Vec<F32> = match (values, or) {
                 ([], Some(base)) => base.clone(),
                 ([], None) => vec![default.into()],
                 (values, _) => values.iter().map(|v| (*v).into()).collect(),
             };
-            match (&values[..], channels) {
-                ([_], _) => Ok(values),
-                (_, Some(c)) if values.len() == c => Ok(values),
-                (_, c) => {
-                    let (given, shape) = (values.len(), shape.to_vec());
-                    Err(PreprocessError::Channels { option, given, channels: c.unwrap_or(1), shape })
-                }
+            if values.len() == 1 || values.len() == channels {
+                return Ok(values);
             }
+            let (given, shape) = (values.len(), shape.to_vec());
+            Err(PreprocessError::Channels { option, given, channels, shape })
         };
         let mut means = each("mean", mean, base.map(|b| &b.mean), 0.0)?;
         let mut stds = each("std", std, base.map(|b| &b.std), 1.0)?;
@@ -272,6 +323,29 @@ mod tests {
         }
         let nhwc = Given { layout: Some(Layout::Nhwc), ..given(&[0.1, 0.2, 0.3], &[], None) };
         assert!(nhwc.over(None, &[1, 8, 8, 3]).is_ok() && nhwc.over(None, &IMAGE).is_err());
-        assert!(given(&[0.1, 0.2], &[], None).over(None, &[1, 784]).is_err(), "no image, no channels");
+        for (given, shape, says) in [
+            (
+                given(&[0.1], &[], None),
+                &[1, 784][..],
+                "[1, 784] is no image of one or three channels in layout nchw: leave them",
+            ),
+            (given(&[0.1], &[], None), &[1, 28, 28, 1], "add --layout nhwc"),
+            (Given { layout: Some(Layout::Nhwc), ..Given::default() }, &[1, 1, 8, 8], "add --layout nchw"),
+            (Given { bgr: true, ..Given::default() }, &[1, 1, 8, 8], "leave it away"),
+        ] {
+            let error = given.over(None, shape).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_that_were_only_divided_are_noticed() {
+        let p = given(&[0.5], &[0.5], None).over(None, &IMAGE).unwrap().unwrap();
+        assert!(p.doubt(&[0.0, 0.2, 1.0]).unwrap().contains("make -1 to 1 of pixels"));
+        for fine in [&[-0.3, 0.2, 1.0][..], &[0.1, 0.2], &[0.5, 1.5]] {
+            assert_eq!(p.doubt(fine), None, "{fine:?}");
+        }
+        let plain = given(&[], &[], Some(255.0)).over(None, &IMAGE).unwrap().unwrap();
+        assert_eq!(plain.doubt(&[0.0, 1.0]), None, "nothing but the division is asked for");
     }
 }

@@ -93,10 +93,11 @@ fn expected(given: &[usize], want: &[usize]) -> String {
     if let Some(order) = order(given, want) {
         let last = order.len() - 1;
         let images = match order[..] {
-            [0, 3, 1, 2] => "; its channels come last, the model's first",
-            [0, 2, 3, 1] => "; its channels come first, the model's last",
-            _ if last > 0 => "; its axes are in another order",
-            _ => "",
+            [0, 3, 1, 2] => "; its channels come last, the model's first".to_owned(),
+            [0, 2, 3, 1] => "; its channels come first, the model's last".to_owned(),
+            [0, ..] if last > 0 => "; its axes are in another order".to_owned(),
+            [0, ..] | [] => String::new(),
+            [axis, ..] => format!("; its samples lie along axis {axis}"),
         };
         let order: Vec<String> = order.iter().map(ToString::to_string).collect();
         // Writing to a string cannot fail.
@@ -121,13 +122,15 @@ fn order(given: &[usize], want: &[usize]) -> Option<Vec<usize>> {
             return Some(order.to_vec());
         }
     }
-    // Each axis of the sample in turn takes the first of its length that is left.
-    let mut order = vec![0];
-    for d in row {
-        let free = (1..rank).find(|at| given[*at] == *d && !order.contains(at))?;
-        order.push(free);
-    }
-    Some(order)
+    // Samples along some axis, the first if that is possible; each axis of the sample in turn takes the first of its
+    // length that is left.
+    (0..rank).find_map(|samples| {
+        let mut order = vec![samples];
+        for d in row {
+            order.push((0..rank).find(|at| given[*at] == *d && !order.contains(at))?);
+        }
+        Some(order)
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +189,8 @@ mod tests {
             (&[7, 4, 5], &[1, 5, 4], "another order: x.transpose(0, 2, 1)"),
             (&[7, 784], &[1, 1, 28, 28], "if its values are in that order: x.reshape(-1, 1, 28, 28)"),
             (&[7, 16], &[1, 17], "expected (n, 17)"),
+            (&[30, 7], &[1, 30], "its samples lie along axis 1: x.transpose(1, 0)"),
+            (&[8, 8, 3, 50], &[1, 3, 8, 8], "its samples lie along axis 3: x.transpose(3, 2, 0, 1)"),
             (&[3, 2], &[1, 2, 3], "expected (n, 2, 3)"),
             (&[5, 9], &[8], "expected (n, 8)"),
             (&[16], &[8], "expected (n, 8)"),

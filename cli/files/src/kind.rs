@@ -32,6 +32,28 @@ const HEAD: u64 = 64 << 10;
 /// The same of weights, whose header lists every tensor.
 const WEIGHTS_HEAD: u64 = 16 << 20;
 
+/// Endings of files that neither program writes: under such a name an array or a program would be taken for something else.
+const FOREIGN: [(&str, &str); 12] = [
+    ("csv", "a table of text"),
+    ("tsv", "a table of text"),
+    ("xlsx", "a table"),
+    ("parquet", "a table"),
+    ("mat", "a MATLAB file"),
+    ("h5", "an HDF5 file"),
+    ("pt", "a PyTorch file"),
+    ("pth", "a PyTorch file"),
+    ("safetensors", "a file of weights"),
+    ("png", "an image"),
+    ("jpg", "an image"),
+    ("jpeg", "an image"),
+];
+
+/// What a name promises that is of none of the [`Kind`]s.
+pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
+    let ending = path.extension()?.to_str()?;
+    FOREIGN.iter().find(|(e, _)| e.eq_ignore_ascii_case(ending)).map(|(_, name)| *name)
+}
+
 impl Kind {
     const ALL: [Kind; 9] = [
         Kind::Program,

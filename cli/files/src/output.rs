@@ -1,6 +1,7 @@
 //! Outputs of one command.
 
 use crate::identity::{Identity, folder};
+use crate::kind::foreign;
 use crate::parts::Part;
 use crate::{Kind, Refused};
 use std::fs::{self, File};
@@ -38,22 +39,27 @@ impl Outputs {
     pub fn open(&mut self, path: &Path, kind: Kind, readers: Readers) -> Result<Output, Refused> {
         let refused = |why: String| Refused { path: path.to_owned(), why };
         let failed = |e: io::Error| refused(format!("cannot be written: {e}"));
-        if let Some(named) = Kind::of_name(path).filter(|named| *named != kind) {
+        let instead = || {
+            let named = path.with_extension(kind.ending());
+            if named == path { "give another name".to_owned() } else { format!("name it {}", named.display()) }
+        };
+        let identity = Identity::of(path);
+        if identity.as_ref().is_ok_and(|i| self.inputs.contains(i)) {
+            return Err(refused(format!("this command reads it, so it does not overwrite it: {}", instead())));
+        }
+        let named = Kind::of_name(path).filter(|named| *named != kind).map(Kind::name);
+        if let Some(named) = named.or_else(|| foreign(path)) {
             return Err(refused(format!(
-                "would hold {}, but its name is that of {}: name it .{}",
+                "here goes {}, and the name is that of {named}: {}",
                 kind.name(),
-                named.name(),
-                kind.ending()
+                instead()
             )));
         }
         let folder = folder(path);
         if !folder.exists() {
             return Err(refused(format!("there is no folder {}: make it first", folder.display())));
         }
-        let identity = Identity::of(path).map_err(failed)?;
-        if self.inputs.contains(&identity) {
-            return Err(refused("this command reads it, so it does not write it: give another name".to_owned()));
-        }
+        let identity = identity.map_err(failed)?;
         let to = match fs::metadata(path) {
             Ok(found) if found.is_dir() => return Err(refused("is a folder: name a file in it".to_owned())),
             // A terminal, a pipe, /dev/null: there is nothing to lose, and nothing to rename.

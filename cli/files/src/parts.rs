@@ -14,18 +14,37 @@ fn existing() -> MutexGuard<'static, Vec<PathBuf>> {
     EXISTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on Ctrl-C (and a request to end) removes part files and ends the process with exit code 130.
+/// From now on Ctrl-C and a request to end (SIGTERM) remove part files and end the process with exit code 130. The end of a
+/// terminal (SIGHUP) does so, too, unless it is ignored, as `nohup` asks.
 ///
-/// A process has one handler: a second call, or one after another handler was set, changes nothing.
+/// Where there are no signals, Ctrl-C ends the process as usual, and part files stay.
 pub fn remove_parts_on_interrupt() {
-    let _second = ctrlc::set_handler(|| {
-        // The lock is kept: nobody makes another part file before the end.
-        let parts = existing();
-        for part in parts.iter() {
-            let _gone = fs::remove_file(part);
-        }
-        std::process::exit(130);
-    });
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let caught: &[i32] = if ignores_hangup() { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
+        let Ok(mut signals) = signal_hook::iterator::Signals::new(caught) else { return };
+        let wait = move || {
+            if signals.forever().next().is_some() {
+                // The lock is kept: nobody makes another part file before the end.
+                let parts = existing();
+                for part in parts.iter() {
+                    let _gone = fs::remove_file(part);
+                }
+                std::process::exit(130);
+            }
+        };
+        let _thread = std::thread::Builder::new().name("signals".into()).spawn(wait);
+    }
+}
+
+/// Whether the process was started with SIGHUP ignored. Where the system does not tell, it is left as it is.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit for each signal, the first one lowest; SIGHUP is number 1.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 == 1)
 }
 
 /// A file that is not whole yet.

@@ -14,6 +14,9 @@ use zip::ZipArchive;
 /// One value for every input of the model.
 pub type Sample = BTreeMap<String, Tensor<f32>>;
 
+/// Names of arrays that a message lists.
+const FEW: usize = 8;
+
 /// Bytes of one array that are read at most.
 const MAX_ARRAY_BYTES: u64 = 4 << 30;
 
@@ -40,9 +43,15 @@ pub fn read_samples(
                     [one] if one == "``" => {
                         "a .npy holds one: give an .npz with an array for each input".to_owned()
                     }
+                    names if names.len() > FEW => {
+                        format!("there are {} and {} more", names[..FEW].join(", "), names.len() - FEW)
+                    }
                     names => format!("there are {}", names.join(", ")),
                 };
-                return Err(bad(format!("no array named `{}`, an input of the model; {found}", input.name)));
+                return Err(bad(format!(
+                    "no array named `{0}`, an input of the model; {found}: numpy.savez(FILE, **{{'{0}': x}}) names it",
+                    input.name
+                )));
             }
         };
         let array = NpyArray::parse(array).map_err(|e| bad(e.to_string()))?;
@@ -95,6 +104,27 @@ fn prepared(samples: &[Tensor<f32>], input: &str, preprocess: &Preprocess) -> Re
     }
 }
 
+/// What of samples that can be used is hardly meant: one value throughout, or pixels that are prepared by half. Such
+/// samples give ranges that other inputs leave.
+pub fn doubts(samples: &[Sample], inputs: &[ImportedInput], preprocess: Option<&Preprocess>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for (at, input) in inputs.iter().enumerate() {
+        let values: Vec<f32> =
+            samples.iter().filter_map(|s| s.get(&input.name)).flat_map(|t| &t.data).copied().collect();
+        let [first, rest @ ..] = &values[..] else { continue };
+        let name = &input.name;
+        if !rest.is_empty() && rest.iter().all(|v| v == first) {
+            doubts.push(format!(
+                "every value of input `{name}` in the calibration samples is {first}: ranges hold for such inputs only; \
+                 calibrate with inputs as clients will have them"
+            ));
+        } else if let Some(doubt) = preprocess.filter(|_| at == 0).and_then(|p| p.doubt(&values)) {
+            doubts.push(format!("input `{name}` of the calibration samples: {doubt}"));
+        }
+    }
+    doubts
+}
+
 fn unzip(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let bad = |e: zip::result::ZipError| format!("not a readable .npz: {e}");
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(bad)?;
@@ -123,6 +153,24 @@ mod tests {
         let inputs = [ImportedInput { name: "x".into(), shape: Shape::from_slice(shape) }];
         let preprocess = given.over(None, shape).unwrap();
         read_samples(&path, &inputs, preprocess.as_ref()).map_err(|e| e.to_string())
+    }
+
+    fn one_input() -> [ImportedInput; 1] {
+        [ImportedInput { name: "x".into(), shape: Shape::from_slice(&[1, 1, 4, 4]) }]
+    }
+
+    #[test]
+    fn samples_that_are_hardly_meant_are_named() {
+        let with = |f: fn(usize) -> f32| {
+            [Sample::from([("x".to_owned(), Tensor::new(&[1, 1, 4, 4], (0..16).map(f).collect()))])]
+        };
+        let given = Given { mean: vec![0.5], std: vec![0.5], ..Given::default() };
+        let preprocess = given.over(None, &[1, 1, 4, 4]).unwrap();
+        let says = |samples: &[Sample]| doubts(samples, &one_input(), preprocess.as_ref()).join("\n");
+        assert!(says(&with(|_| 0.0)).contains("every value of input `x` in the calibration samples is 0"));
+        assert!(says(&with(|i| i as f32 / 15.0)).contains("divided by 255"));
+        assert_eq!(says(&with(|i| i as f32 / 7.5 - 1.0)), "");
+        assert!(doubts(&with(|i| i as f32 / 15.0), &one_input(), None).is_empty());
     }
 
     fn floats(shape: &[usize]) -> Vec<u8> {
@@ -158,6 +206,7 @@ mod tests {
         let pixels = read(&bytes, &[1, 1, 4, 4], &given).unwrap();
         assert_eq!(pixels.len(), 2);
         assert!((pixels[1]["x"].data[15] - (248.0 / 255.0 - 0.5) / 0.5).abs() < 1e-6);
+        assert!(doubts(&pixels, &one_input(), given.over(None, &[1, 1, 4, 4]).unwrap().as_ref()).is_empty());
         // Without preprocessing bytes are values.
         assert_eq!(read(&bytes, &[1, 1, 4, 4], &Given::default()).unwrap()[1]["x"].data[15], 248.0);
     }

@@ -48,8 +48,10 @@ fn problems(errors: &[ImportError]) -> Vec<String> {
     let free = errors.iter().any(|e| matches!(e, ImportError::Input { .. }));
     let follows =
         |e: &&ImportError| free && matches!(e, ImportError::Node { cause: Cause::NotConstant { .. }, .. });
+    let mut lines = tensors(errors);
     let line = |e: &ImportError| e.way_out().map_or_else(|| e.to_string(), |way_out| format!("{e}\n  {way_out}"));
-    let mut lines: Vec<String> = errors.iter().filter(|e| !follows(e)).map(line).collect();
+    let others = errors.iter().filter(|e| !follows(e) && !matches!(e, ImportError::Tensor { .. }));
+    lines.extend(others.map(line));
     let mut following = errors.iter().filter(follows).filter_map(|e| match e {
         ImportError::Node { node, .. } => Some(node),
         _ => None,
@@ -62,6 +64,24 @@ fn problems(errors: &[ImportError]) -> Vec<String> {
         lines.push(format!("node `{first}`{more}: nothing can be said before the extents of the inputs are given"));
     }
     lines
+}
+
+/// A line for each problem of tensors, however many have it: the file that holds them is missing for all.
+fn tensors(errors: &[ImportError]) -> Vec<String> {
+    let mut found: Vec<(&str, &str, &str, usize)> = Vec::new();
+    for error in errors {
+        let ImportError::Tensor { name, problem, way_out } = error else { continue };
+        match found.iter_mut().find(|(_, other, ..)| other == problem) {
+            Some((.., more)) => *more += 1,
+            None => found.push((name, problem, way_out, 0)),
+        }
+    }
+    let line = |(name, problem, way_out, more): (&str, &str, &str, usize)| {
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let way_out = if way_out.is_empty() { String::new() } else { format!("\n  {way_out}") };
+        format!("tensor `{name}`{more}: {problem}{way_out}")
+    };
+    found.into_iter().map(line).collect()
 }
 
 /// Each problem that the passes found.

@@ -1,7 +1,7 @@
 //! `picc MODEL.onnx -o MODEL.pi`.
 
 use super::args::{Compile, Emit, ExtractArg, LayoutArg, LinearArg, PhaseArg, PreprocessArgs};
-use super::calibration::{Sample, read_samples};
+use super::calibration::{Sample, doubts, read_samples};
 use super::explain::Record;
 use super::files::Files;
 use super::kernels::{self, Form};
@@ -39,6 +39,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         Some(path) => read_samples(path, &imported.inputs, options.preprocess.as_ref())?,
         None => Vec::new(),
     };
+    let doubts = doubts(&samples, &imported.inputs, options.preprocess.as_ref());
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
     let mut rewritten = retrain::rewrite(model, &args.retrain, &mut imported, &options, &samples)?;
     let mut compiled = match (args.max_accuracy_drop, &labels.classes) {
@@ -97,7 +98,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
         Some(Emit::Real) | None => {}
     }
     if !args.quiet {
-        for warning in &compiled.report.warnings {
+        for warning in doubts.iter().chain(&compiled.report.warnings) {
             eprintln!("warning: {warning}");
         }
         if let Some(report) = rewritten.as_ref().filter(|r| !r.choices.is_empty()) {

@@ -24,10 +24,16 @@ impl Labels {
         for path in paths {
             let bad = |problem: String| Failure::File { path: path.clone(), problem };
             let file = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
+            if file.starts_with(b"PK") {
+                let way_out = "take one out: numpy.save('y.npy', numpy.load(..)['y'])";
+                return Err(bad(format!(
+                    "an archive of arrays, and the classes of samples are one .npy: {way_out}"
+                )));
+            }
             let npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
             if npy || file.starts_with(NPY) {
-                let array = NpyArray::parse(&file).map_err(|e| bad(e.to_string()))?;
-                let samples = array.shape.first().copied().unwrap_or(0);
+                // How many there must be is not known yet; of what is no array, `classes` says why.
+                let samples = NpyArray::parse(&file).map_or(0, |a| a.shape.first().copied().unwrap_or(0));
                 let found = classes(&file, samples, None).map_err(|e| bad(e.to_string()))?;
                 if labels.classes.replace(found).is_some() {
                     return Err(bad("a second file with the classes of samples".to_owned()));
@@ -53,7 +59,7 @@ impl Labels {
         let wrong = |c: &&i64| classes.is_some_and(|n| **c >= n);
         match self.classes.iter().flatten().enumerate().find(|(_, c)| wrong(c)) {
             Some((sample, &class)) => {
-                let last = classes.map_or(0, |n| n - 1);
+                let last = classes.map(|n| n - 1);
                 Err(bad(LabelsError::Class { sample, class, last }.to_string()))
             }
             None => Ok(()),
@@ -91,6 +97,7 @@ mod tests {
         assert!(problem(&[gap]).contains("line 2 is empty"));
         assert!(problem(&[write("text.npy", b"cat")]).contains("npy"));
         assert!(problem(&[write("binary", &[0xff, 0xfe])]).contains("neither"));
+        assert!(problem(&[write("y.npz", b"PK\x03\x04")]).contains("take one out"));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

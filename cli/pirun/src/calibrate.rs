@@ -105,7 +105,7 @@ fn peer_link(peer: &str, time: Duration) -> Result<Link> {
 
 /// Answers one `pirun calibrate --peer`.
 fn listen(address: &str) -> Result<()> {
-    let named = Error::connecting(address);
+    let named = Error::listening(address);
     let listener = TcpListener::bind(address).map_err(&named)?;
     eprintln!("pirun: listening on {}", listener.local_addr().map_err(&named)?);
     let (mut stream, _) = listener.accept().map_err(&named)?;

@@ -1,5 +1,9 @@
 //! Ranges that a program claims (`assume`), against values in the clear. Private answers are promised only for inputs
 //! that keep them.
+//!
+//! What is seen is what the program computes: values mod their ring. One that wrapped around it may lie in the range
+//! again, so counts are at the least: a ring has a bit or two more than its range, and of values far outside every second
+//! or fourth is not counted. An input with many such values is, all the same.
 
 use picc_ir::eval::Value;
 use picc_ir::{Id, Op};

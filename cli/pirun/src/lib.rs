@@ -17,7 +17,7 @@ use args::{Cli, Command, Input};
 use clap::Parser;
 use picc_runtime::error::{Local, Result};
 use picc_runtime::exec::{Executable, ServerModel, clip, quantize};
-use picc_runtime::inputs::{Sample, read, read_samples};
+use picc_runtime::inputs::{Sample, doubts, read, read_samples};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -61,6 +61,9 @@ pub fn main() -> ExitCode {
 /// The samples that the user gives, in the program's ranges.
 fn fitting(exe: &Executable, input: &Input) -> Result<Vec<Sample>> {
     let mut samples = read_samples(&input.input, &exe.program().inputs, &input.image_options())?;
+    if let Some(doubt) = doubts(&input.input, &exe.program().inputs, &samples) {
+        eprintln!("pirun: warning: {doubt}");
+    }
     if input.clip {
         let clipped: u64 = samples.iter_mut().map(|sample| clip(exe, sample)).sum();
         if clipped > 0 {

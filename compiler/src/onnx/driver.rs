@@ -165,7 +165,8 @@ impl<'m> Driver<'m> {
             let value = match tensor::read(proto, self.external, self.options.limits.tensor_elements, false) {
                 Ok(known) => Value::Known(known),
                 Err(problem) => {
-                    self.errors.push(ImportError::Tensor { name: proto.name.clone(), problem });
+                    let way_out = tensor::way_out(proto);
+                    self.errors.push(ImportError::Tensor { name: proto.name.clone(), problem, way_out });
                     Value::Poison
                 }
             };
@@ -174,8 +175,9 @@ impl<'m> Driver<'m> {
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |v| &v.name);
             if needed.contains(name) {
-                let problem = "sparse tensors are not supported; store it densely".to_owned();
-                self.errors.push(ImportError::Tensor { name: name.to_owned(), problem });
+                let problem = "sparse tensors are not supported".to_owned();
+                let way_out = "store it densely";
+                self.errors.push(ImportError::Tensor { name: name.to_owned(), problem, way_out });
                 self.define(name, Value::Poison);
             }
         }

@@ -33,12 +33,16 @@ impl From<ImportError> for ImportErrors {
 pub enum ImportError {
     #[error("not a readable ONNX file: {0}")]
     Parse(String),
+    #[error("not an ONNX model, but {what}")]
+    Foreign { what: &'static str, way_out: &'static str },
+    #[error("{0}")]
+    Read(String),
     #[error("opset {found} of the model; opsets {least} to {newest} are supported")]
     Opset { found: i64, least: i64, newest: i64 },
     #[error("the model has {found} {what}, at most {limit} are allowed")]
     Limit { what: &'static str, found: usize, limit: usize },
     #[error("tensor `{name}`: {problem}")]
-    Tensor { name: String, problem: String },
+    Tensor { name: String, problem: String, way_out: &'static str },
     #[error("input `{name}`: {problem}")]
     Input { name: String, problem: String, way_out: &'static str },
     #[error("output `{name}`: {problem}")]
@@ -53,12 +57,12 @@ impl ImportError {
     pub fn way_out(&self) -> Option<&str> {
         match self {
             ImportError::Opset { .. } => Some("convert it: onnx.version_converter.convert_version(model, 17)"),
-            ImportError::Input { way_out, .. } => Some(way_out),
+            ImportError::Input { way_out, .. }
+            | ImportError::Foreign { way_out, .. }
+            | ImportError::Tensor { way_out, .. } => (!way_out.is_empty()).then_some(way_out),
             ImportError::Node { cause, .. } => cause.way_out(),
-            ImportError::Parse(_)
-            | ImportError::Limit { .. }
-            | ImportError::Tensor { .. }
-            | ImportError::Output { .. } => None,
+            ImportError::Parse(_) => Some("it may not be whole: export or copy it again"),
+            ImportError::Read(_) | ImportError::Limit { .. } | ImportError::Output { .. } => None,
         }
     }
 }

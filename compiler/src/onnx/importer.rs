@@ -148,10 +148,10 @@ impl Importer {
             return Ok(id);
         }
         if !tensor.data.iter().all(|v| v.is_finite()) {
-            return Err(Cause::malformed(format!(
-                "the constant `{}` holds a value that is not finite",
-                known.name
-            )));
+            return Err(Cause::unsupported(
+                format!("the constant `{}` holds a value that is not finite", known.name),
+                "if it is a weight, training has diverged: export an earlier checkpoint",
+            ));
         }
         let id = if known.public {
             if let (&[v], false) = (&tensor.data[..], known.name.is_empty()) {

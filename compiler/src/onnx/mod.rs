@@ -14,6 +14,7 @@ mod driver;
 pub mod error;
 mod evaluate;
 pub mod export;
+mod foreign;
 mod importer;
 mod inputs;
 mod known;
@@ -96,14 +97,14 @@ pub fn import_file(path: &Path, options: &Options) -> Result<Imported, ImportErr
 /// As far as the model at `path` can be imported, with all that is wrong with it. With errors, the graph is good for
 /// finding further problems only.
 pub fn import_file_parts(path: &Path, options: &Options) -> Result<(Imported, Vec<ImportError>), ImportErrors> {
-    let parse = |e: std::io::Error| ImportError::Parse(e.to_string());
-    let size = std::fs::metadata(path).map_err(parse)?.len();
+    let failed = |e: std::io::Error| ImportError::Read(e.to_string());
+    let size = std::fs::metadata(path).map_err(failed)?.len();
     let found = usize::try_from(size).unwrap_or(usize::MAX);
     let limit = options.limits.model_bytes;
     if found > limit {
         return Err(ImportError::Limit { what: "bytes", found, limit }.into());
     }
-    let bytes = std::fs::read(path).map_err(parse)?;
+    let bytes = std::fs::read(path).map_err(failed)?;
     let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
     let external = ExternalData { folder: folder.map(Path::to_owned) };
     driver::import_parts(&parsed(&bytes, options)?, &external, options)
@@ -118,6 +119,9 @@ fn parsed(bytes: &[u8], options: &Options) -> Result<ModelProto, ImportErrors> {
     let limit = options.limits.model_bytes;
     if bytes.len() > limit {
         return Err(ImportError::Limit { what: "bytes", found: bytes.len(), limit }.into());
+    }
+    if let Some(error) = foreign::foreign(bytes) {
+        return Err(error.into());
     }
     ModelProto::parse_from_bytes(bytes).map_err(|e| ImportError::Parse(e.to_string()).into())
 }

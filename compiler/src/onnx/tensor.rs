@@ -181,6 +181,15 @@ fn bfloat(v: u16) -> f32 {
     f32::from_bits(u32::from(v) << 16)
 }
 
+/// What to do about a tensor that cannot be read.
+pub(super) fn way_out(proto: &TensorProto) -> &'static str {
+    if proto.external_data.is_empty() {
+        ""
+    } else {
+        "the weights are in a file of their own: keep it whole, under this name, in the model's folder"
+    }
+}
+
 /// The bytes of a tensor beside the model: a relative path that does not leave the model's folder, and no more
 /// bytes than the file has.
 fn read_external(proto: &TensorProto, external: &ExternalData, needed: usize) -> Result<Vec<u8>, String> {
@@ -208,7 +217,9 @@ fn read_external(proto: &TensorProto, external: &ExternalData, needed: usize) ->
         return Err(format!("external data `{location}`: {needed} bytes are needed, {length} are given"));
     }
     if offset.checked_add(length).is_none_or(|end| end > held) {
-        return Err(format!("external data `{location}`: {length} bytes at {offset} of a file of {held}"));
+        return Err(format!(
+            "external data `{location}`: the file ends after {held} bytes, before the tensor does"
+        ));
     }
     file.seek(SeekFrom::Start(offset)).map_err(at)?;
     let mut bytes = vec![0; needed];
@@ -248,8 +259,8 @@ mod tests {
         };
         assert_eq!(read("w.bin", "4", "8").unwrap().to_float().data, [2.0, 3.0]);
         assert!(read("./w.bin", "4", "8").is_ok());
-        assert!(read("w.bin", "8", "8").unwrap_err().contains("of a file of 12"));
-        assert!(read("w.bin", "18446744073709551615", "8").unwrap_err().contains("of a file of 12"));
+        assert!(read("w.bin", "8", "8").unwrap_err().contains("ends after 12 bytes"));
+        assert!(read("w.bin", "18446744073709551615", "8").unwrap_err().contains("ends after 12 bytes"));
         assert!(read("w.bin", "0", "12").unwrap_err().contains("8 bytes are needed"));
         assert!(read("../picc-outside.bin", "0", "8").unwrap_err().contains("below the model's folder"));
         assert!(read("/etc/hostname", "0", "8").unwrap_err().contains("below the model's folder"));

@@ -35,7 +35,7 @@ pub struct Evaluation {
     pub left: Vec<Left>,
 }
 
-/// Values that are not in the range that a node claims.
+/// Values that are not in the range that a node claims, mod their ring: those that wrapped back into it are not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// The `assume`.

@@ -3,7 +3,7 @@
 use super::confidence::samples_needed;
 use super::gate::{DRAWS, Gate, HELD_OUT, Offer, TUNED};
 use super::measure::Score;
-use super::report::{Accuracy, ApproxRule, Change, Measured};
+use super::report::{Accuracy, ApproxRule, Change, Measured, doubt};
 use crate::compile::{Compiled, FRAC};
 use crate::error::{CompileError, Result};
 use crate::prepared::Tuning;
@@ -85,6 +85,8 @@ impl Outcome<'_> {
             rules,
             changes: changes(default, &chosen, &tuning),
         };
+        let right = gate.right.iter().flatten().filter(|r| **r).count();
+        chosen.report.warnings.extend(doubt(right, gate.budget.labels));
         chosen.report.warnings.extend(accuracy.warning());
         chosen.program.notes.extend(public_note(&accuracy));
         chosen.accuracy = Some(accuracy);

@@ -2,6 +2,7 @@
 
 use crate::report::decimal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Right answers on one part of the labelled samples.
@@ -117,6 +118,22 @@ impl Accuracy {
             ))
         }
     }
+}
+
+/// What to say where labels hardly belong to the samples: the model over the reals is right on no more of them than one
+/// answer for all would be.
+pub(super) fn doubt(right: usize, labels: &[i64]) -> Option<String> {
+    let mut counts = BTreeMap::new();
+    labels.iter().for_each(|l| *counts.entry(l).or_insert(0usize) += 1);
+    let most = counts.values().copied().max().unwrap_or(0);
+    (counts.len() > 1 && right <= most).then(|| {
+        format!(
+            "the model itself is right on {:.1} % of the labelled samples, and one class for all of them would be on {:.1} %: \
+             labels that are not those of these samples, in their order, say nothing about accuracy",
+            percent(right as f64, labels.len()),
+            percent(most as f64, labels.len()),
+        )
+    })
 }
 
 fn percent(right: f64, samples: usize) -> f64 {

@@ -127,6 +127,23 @@ fn more_confidence_needs_more_labels() {
 }
 
 #[test]
+fn labels_of_other_samples_are_noticed() {
+    let labels: Vec<i64> = (0..40).map(|i| i % 4).collect();
+    let doubt = report::doubt(10, &labels).unwrap();
+    assert!(doubt.contains("right on 25.0 %") && doubt.contains("would be on 25.0 %"), "{doubt}");
+    assert_eq!(report::doubt(11, &labels), None);
+    assert_eq!(report::doubt(40, &[3; 40]), None, "one class tells nothing");
+    let (net, samples, labels) = labelled(3, 80);
+    let classes = labels.iter().max().unwrap() + 1;
+    let shifted: Vec<i64> =
+        labels.iter().enumerate().map(|(i, l)| if i == 0 { *l } else { (l + 1) % classes }).collect();
+    let says =
+        |labels: &[i64]| within(&net, &Options::default(), &samples, labels, (2.0, 50.0)).unwrap().report.warnings;
+    assert!(says(&shifted).iter().any(|w| w.contains("in their order")), "{:?}", says(&shifted));
+    assert!(!says(&labels).iter().any(|w| w.contains("in their order")));
+}
+
+#[test]
 fn what_forbids_or_lacks_is_said() {
     let (net, samples, labels) = labelled(7, 20);
     let problem = |options: &Options, labels: &[i64], points| {

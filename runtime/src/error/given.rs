@@ -78,11 +78,11 @@ pub enum BadInput {
         range[0], range[1], span(*worst)
     )]
     OutOfRange { input: String, index: usize, outside: usize, values: usize, worst: [f32; 2], range: [f64; 2] },
-    #[error("inputs are .npy, .npz, .png or .jpg files")]
+    #[error("inputs are .npy or .npz (numpy.save writes one), .png or .jpg")]
     Extension,
     #[error("the program has {} inputs ({}): give an .npz with an array for each", inputs.len(), inputs.join(", "))]
     SeveralInputs { inputs: Vec<String> },
-    #[error("no array called `{input}` ({})", held(arrays))]
+    #[error("no array called `{input}` ({}): numpy.savez(FILE, **{{'{input}': x}}) names it", held(arrays))]
     NoArray { input: String, arrays: Vec<String> },
     #[error("`{input}` holds {samples} samples, the inputs before it {before}")]
     SampleCount { input: String, samples: usize, before: usize },
@@ -120,6 +120,11 @@ pub enum BadInput {
          uint8): leave the options away, or give pixels"
     )]
     ImageOptions { input: String },
+    #[error(
+        "the array for input `{input}` holds whole numbers from 0 to 255, as pixels are, in another type: pixels are \
+         uint8, and are prepared then: x.astype('uint8')"
+    )]
+    PixelType { input: String },
     /// A file that cannot be read.
     #[error("{}: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },

@@ -163,10 +163,16 @@ impl Error {
         self.at(Place::Node(node.to_owned()), party)
     }
 
-    /// The connection to `address`, or the offer to be reached there, failed.
+    /// The connection to `address` failed.
     pub fn connecting(address: impl fmt::Display) -> impl Fn(io::Error) -> Error {
         let address = address.to_string();
         move |source| Connection { link: Link::Opening { address: address.clone() }, source }.into()
+    }
+
+    /// The offer to be reached at `address` failed.
+    pub fn listening(address: impl fmt::Display) -> impl Fn(io::Error) -> Error {
+        let address = address.to_string();
+        move |source| Connection { link: Link::Listening { address: address.clone() }, source }.into()
     }
 
     /// An open connection failed.

@@ -108,8 +108,12 @@ pub struct Connection {
 /// How far a connection had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Being made to, or offered at, an address.
+    /// Being made to an address.
     Opening {
+        address: String,
+    },
+    /// Being offered at an address.
+    Listening {
         address: String,
     },
     /// Made, and the other side has not said its hello.
@@ -120,7 +124,33 @@ pub enum Link {
 impl Link {
     fn says(&self, source: &io::Error) -> String {
         match self {
-            Link::Opening { address } => format!("{address}: {source}"),
+            Link::Opening { address } => {
+                let way_out = match source.kind() {
+                    io::ErrorKind::ConnectionRefused => {
+                        ": nobody listens there: start `pirun serve`, or check the port"
+                    }
+                    io::ErrorKind::TimedOut => {
+                        ": nobody answers there: check the address, and that no firewall drops the port"
+                    }
+                    _ => "",
+                };
+                format!("{address}: {source}{way_out}")
+            }
+            Link::Listening { address } => {
+                let way_out = match source.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        ": another program listens there: end it, or give --listen another port"
+                    }
+                    io::ErrorKind::AddrNotAvailable => {
+                        ": this machine has no such address: --listen 0.0.0.0:PORT takes all that it has"
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        ": ports below 1024 are the administrator's: give --listen another port"
+                    }
+                    _ => "",
+                };
+                format!("{address}: {source}{way_out}")
+            }
             Link::Unknown => format!("{source} before the handshake: is it a `pirun serve`?"),
             Link::Open => source.to_string(),
         }

@@ -3,7 +3,7 @@
 use super::no_image;
 use crate::error::{BadInput, Result};
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use picc_ir::Tensor;
 use picc_ir::preprocess::Preprocess;
 use picc_ir::program::InputSpec;
@@ -22,7 +22,8 @@ impl Pixels {
     /// The image in the size and with the channels of the input.
     pub fn decode(bytes: &[u8], spec: &InputSpec, preprocess: &Preprocess, resize: bool) -> Result<Pixels> {
         let [height, width, channels] = preprocess.extents(&spec.shape).map_err(|e| no_image(spec, e))?;
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(unreadable)?;
+        let mut reader =
+            ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unreadable(e.into()))?;
         let mut limits = Limits::default();
         limits.max_image_width = Some(MAX_EXTENT);
         limits.max_image_height = Some(MAX_EXTENT);
@@ -49,8 +50,12 @@ impl Pixels {
     }
 }
 
-fn unreadable(e: impl std::fmt::Display) -> BadInput {
-    BadInput::Image { why: e.to_string() }
+fn unreadable(error: ImageError) -> BadInput {
+    let way_out = match &error {
+        ImageError::Unsupported(_) => "save it as PNG or JPEG",
+        _ => "the file may not be whole",
+    };
+    BadInput::Image { why: format!("no readable image: {error}: {way_out}") }
 }
 
 fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {

@@ -73,6 +73,20 @@ pub fn read_samples(path: &Path, specs: &[InputSpec], options: &ImageOptions) ->
     .map_err(|e| e.in_file(path))
 }
 
+/// What of samples that can be used is hardly meant: see [`Preprocess::doubt`].
+pub fn doubts(path: &Path, specs: &[InputSpec], samples: &[Sample]) -> Option<String> {
+    let [spec] = specs else { return None };
+    let file = std::fs::read(path).ok()?;
+    // Of pixels and images everything was done here.
+    if NpyArray::parse(&file).ok()?.dtype == Dtype::U8 {
+        return None;
+    }
+    let values: Vec<f32> =
+        samples.iter().filter_map(|s| s.get(&spec.name)).flat_map(|t| &t.data).copied().collect();
+    let doubt = spec.preprocess.as_ref()?.doubt(&values)?;
+    Some(format!("{}: input `{}`: {doubt}", path.display(), spec.name))
+}
+
 /// The bytes of a file that the user named.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(std::fs::read(path).map_err(|source| BadInput::Unreadable { path: path.to_owned(), source })?)
@@ -147,7 +161,15 @@ fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Resu
     if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)?) {
         return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| no_image(spec, e));
     }
-    match samples(&array.to_f32(), &spec.name, &spec.shape) {
+    let values = array.to_f32();
+    if let Some(preprocess) = &spec.preprocess
+        && array.dtype != Dtype::U8
+        && values.data.iter().all(|v| v.fract() == 0.0 && (0.0..=255.0).contains(v))
+        && values.data.iter().any(|v| *v > preprocess.range().1)
+    {
+        return Err(BadInput::PixelType { input: spec.name.clone() }.into());
+    }
+    match samples(&values, &spec.name, &spec.shape) {
         Ok((samples, 0)) => Ok(samples),
         Ok((_, left)) => {
             let (input, shape) = (spec.name.clone(), array.shape.as_slice().into());
@@ -194,6 +216,26 @@ mod tests {
         assert!(missing.unwrap_err().to_string().contains("no array called `z`"));
         let any_name = write_npz(&[("arr_0".into(), x)]).unwrap();
         assert_eq!(from_npz(&any_name, &specs[..1], &ImageOptions::default()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn values_that_are_hardly_meant_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        let given = Given { mean: vec![0.5], std: vec![0.5], ..Given::default() };
+        let preprocess = given.over(None, &[1, 1, 2, 2]).unwrap();
+        let spec = [InputSpec { preprocess, ..spec("x", &[1, 1, 2, 2]) }];
+        let says = |values: [f32; 4]| {
+            std::fs::write(&path, write_f32(&Tensor::new(&[2, 2], values.to_vec()))).unwrap();
+            let samples = read_samples(&path, &spec, &ImageOptions::default());
+            samples.map(|s| doubts(&path, &spec, &s)).map_err(|e| e.to_string())
+        };
+        assert!(
+            says([0.0, 0.2, 0.7, 1.0]).unwrap().unwrap().contains("x.npy: input `x`: all values lie in 0 to 1")
+        );
+        assert_eq!(says([-1.0, 0.2, 0.7, 1.0]), Ok(None));
+        // Pixels in another type are not prepared.
+        assert!(says([0.0, 51.0, 102.0, 255.0]).unwrap_err().contains("x.astype('uint8')"));
     }
 
     #[test]

@@ -34,7 +34,9 @@ const WEIGHTS: &[u8] = b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"picc.program\":\
 #[test]
 fn what_is_read_is_not_written() {
     let folder = Folder::new(&[("m.onnx", b"model"), ("same.pi", PROGRAM)]);
-    assert!(folder.refusal(&["same.pi"], "same.pi", Kind::Program).contains("reads it"));
+    assert!(folder.refusal(&["same.pi"], "same.pi", Kind::Program).contains("overwrite it: give another name"));
+    let other = folder.refusal(&["m.onnx"], "m.onnx", Kind::Program);
+    assert!(other.contains("overwrite it: name it ") && other.ends_with("m.pi"), "{other}");
     // By another way, too.
     let around = folder.0.path().join("..").join(folder.0.path().file_name().unwrap()).join("same.pi");
     let mut outputs = Outputs::reading([around.as_path()]);
@@ -61,9 +63,10 @@ fn another_kind_is_not_overwritten() {
         ("fake.pi", b"no program"),
     ]);
     for (name, kind, says) in [
-        ("m.onnx", Kind::Program, "name it .pi"),
-        ("m.PIW", Kind::Array, "name it .npy"),
-        ("x.npy", Kind::Page, "name it .html"),
+        ("m.onnx", Kind::Program, "m.pi"),
+        ("m.PIW", Kind::Array, "m.npy"),
+        ("x.npy", Kind::Page, "x.html"),
+        ("y.CSV", Kind::Array, "that of a table of text: name it"),
         ("notes", Kind::Program, "is not a program"),
         ("fake.pi", Kind::Program, "would be lost"),
         ("program", Kind::Weights, "is not a weights file"),

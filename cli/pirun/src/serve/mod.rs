@@ -61,7 +61,7 @@ pub fn serve(args: Serve) -> Result<()> {
         idle: seconds(args.idle_seconds),
         drain: seconds(args.drain_seconds),
     };
-    let in_use = Error::connecting(&args.listen);
+    let in_use = Error::listening(&args.listen);
     let listener = TcpListener::bind(&args.listen).map_err(&in_use)?;
     let address = listener.local_addr().map_err(&in_use)?;
     let polling = Local::system("waiting for clients");
