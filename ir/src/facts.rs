@@ -7,6 +7,7 @@ use crate::op::F32;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
     pub needs: Needs,
+    pub movement: Movement,
     pub interval: IntervalRule,
     pub error: ErrorRule,
     pub client: ClientPart,
@@ -29,6 +30,23 @@ pub enum Needs {
     Boundary,
     /// Says how, not what.
     Protocol,
+}
+
+/// How an operator moves elements, if that is all that it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    /// It computes.
+    None,
+    /// Each element of the argument stands in the result once.
+    Keeps,
+    /// Some of them do.
+    Picks,
+    /// They may stand in it several times.
+    Repeats,
+    /// With zeros between or around them.
+    Inserts,
+    /// Those of several arguments.
+    Joins,
 }
 
 /// How intervals of the arguments, element by element, give those of the result.
@@ -104,18 +122,42 @@ impl Facts {
     /// Of a protocol: it stands in no real graph.
     #[must_use]
     pub fn protocol(error: ErrorRule) -> Facts {
-        Facts { needs: Needs::Protocol, interval: IntervalRule::Undefined, error, client: ClientPart::Never }
+        Facts {
+            movement: Movement::None,
+            needs: Needs::Protocol,
+            interval: IntervalRule::Undefined,
+            error,
+            client: ClientPart::Never,
+        }
     }
 
     /// Of what stands in fixed-point graphs only.
     #[must_use]
     pub fn fixed_point(needs: Needs, error: ErrorRule) -> Facts {
-        Facts { needs, interval: IntervalRule::Undefined, error, client: ClientPart::Never }
+        Facts {
+            needs,
+            movement: Movement::None,
+            interval: IntervalRule::Undefined,
+            error,
+            client: ClientPart::Never,
+        }
     }
 
-    /// Of what moves elements, adds them up or picks among them.
+    /// Of what adds elements up or compares them.
     #[must_use]
     pub fn monotone(needs: Needs, error: ErrorRule) -> Facts {
-        Facts { needs, interval: IntervalRule::Monotone, error, client: ClientPart::Follows }
+        Facts {
+            needs,
+            movement: Movement::None,
+            interval: IntervalRule::Monotone,
+            error,
+            client: ClientPart::Follows,
+        }
+    }
+
+    /// Of what moves them and does nothing else.
+    #[must_use]
+    pub fn moved(movement: Movement) -> Facts {
+        Facts { movement, ..Facts::monotone(Needs::Linear, ErrorRule::Largest) }
     }
 }

@@ -110,6 +110,31 @@ fn files_stay_readable() {
 }
 
 /// `cargo fmt` keeps code within its width, but not comments.
+/// Facts of an operator stand at the operator. Tables of many operators are few: kernels of nodes, steps of the fast runner,
+/// and the export to ONNX.
+#[test]
+fn tables_of_operators_are_few() {
+    let names = |text: &str| {
+        let name = |rest: &str| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().map(str::to_owned);
+        let found = text.split("Op::").skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+        found.filter_map(name).collect::<BTreeSet<String>>().len()
+    };
+    let code = |path: &Path| {
+        let path = path.to_string_lossy();
+        !path.contains("/tests/") && !path.ends_with("tests.rs") && !path.ends_with("ir/src/op.rs")
+    };
+    let mut tables: Vec<String> = Vec::new();
+    for dir in ["ir", "passes", "compiler", "kernels", "runtime", "cli", "facade"] {
+        let large = sources(dir).into_iter().filter(|(path, text)| code(path) && names(text) > 20);
+        tables.extend(large.map(|(path, _)| path.strip_prefix(root()).expect("inside").display().to_string()));
+    }
+    tables.sort();
+    assert_eq!(
+        tables,
+        ["compiler/src/onnx/export/nodes.rs", "ir/src/kernel/build/expr.rs", "kernels/src/fast/build.rs"]
+    );
+}
+
 #[test]
 fn comments_stay_within_their_width() {
     for dir in ["compiler", "facade", "cli", "examples", "tests"] {

@@ -1,6 +1,6 @@
 //! Index of the maximum along `axis` (which stays with extent 1 if `keep`); the first one wins ties, or the last one.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, reduced};
 use crate::ops::number::Number;
@@ -44,6 +44,7 @@ impl OpDef for ArgMax {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Nonlinear,
+            movement: Movement::None,
             interval: IntervalRule::Index { axis: self.axis },
             error: ErrorRule::Index { axis: self.axis },
             client: ClientPart::Follows,

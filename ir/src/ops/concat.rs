@@ -1,6 +1,6 @@
 //! Concatenation along `axis`; fixed point: same ring and fraction bits.
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::elementwise::aligned;
@@ -42,7 +42,7 @@ impl OpDef for Concat {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Joins)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

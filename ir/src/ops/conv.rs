@@ -1,6 +1,6 @@
 //! Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is an `add`).
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::geom::ConvGeom;
 use crate::op::{Arity, OpDef};
 use crate::ops::convolution::{convolve, convolve_ring};
@@ -59,6 +59,7 @@ impl OpDef for Conv {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Product,
+            movement: Movement::None,
             interval: IntervalRule::Layer,
             error: ErrorRule::Filters,
             client: ClientPart::Never,

@@ -1,6 +1,6 @@
 //! Elementwise quotient over the reals, with numpy broadcasting.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::{broadcast_shape, real};
 use crate::ops::strided::zip;
@@ -22,6 +22,7 @@ impl OpDef for Div {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Real,
+            movement: Movement::None,
             interval: IntervalRule::Undefined,
             error: ErrorRule::Largest,
             client: ClientPart::Starts,

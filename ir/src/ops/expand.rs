@@ -1,6 +1,6 @@
 //! Broadcast to `shape` (numpy's rule).
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked;
 use crate::ops::strided::{broadcast_strides, pick};
@@ -22,7 +22,7 @@ impl OpDef for Expand {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Repeats)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

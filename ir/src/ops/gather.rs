@@ -1,6 +1,6 @@
 //! Picks constant, public indices along `axis` (nearest-neighbour resize is two of these).
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::extent::checked;
@@ -41,7 +41,7 @@ impl OpDef for Gather {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Repeats)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,6 +1,6 @@
 //! Local response normalisation across channels: `x / (bias + alpha / size * sum of x^2 over size channels)^beta`.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::real;
@@ -29,6 +29,7 @@ impl OpDef for Lrn {
         let shrink = self.bias.value().powf(self.beta.value()).recip();
         Facts {
             needs: Needs::Real,
+            movement: Movement::None,
             interval: IntervalRule::Shrunk(shrink.into()),
             error: ErrorRule::Largest,
             client: ClientPart::Follows,

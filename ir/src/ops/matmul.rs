@@ -1,6 +1,6 @@
 //! Matrix product of the last two axes, numpy's rules for the axes before (both arguments have rank 2 or more).
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::geom::MatMulGeom;
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::product;
@@ -83,6 +83,7 @@ impl OpDef for MatMul {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Product,
+            movement: Movement::None,
             interval: IntervalRule::Layer,
             error: ErrorRule::Products,
             client: ClientPart::Never,

@@ -1,6 +1,6 @@
 //! Elementwise product with numpy broadcasting; fixed point: same ring, fraction bits add up.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::{broadcast_shape, product};
 use crate::ops::number::Number;
@@ -24,6 +24,7 @@ impl OpDef for Mul {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Product,
+            movement: Movement::None,
             interval: IntervalRule::Product,
             error: ErrorRule::Product,
             client: ClientPart::Follows,

@@ -1,6 +1,6 @@
 //! Elementwise negation. Local on shares.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::map_range;
 use crate::ops::interval::Interval;
@@ -22,6 +22,7 @@ impl OpDef for Neg {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Linear,
+            movement: Movement::None,
             interval: IntervalRule::Negation,
             error: ErrorRule::Largest,
             client: ClientPart::Follows,

@@ -1,6 +1,6 @@
 //! Zeros before and after along each axis.
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::elementwise::map_range;
@@ -35,7 +35,7 @@ impl OpDef for Pad {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Inserts)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -1,6 +1,6 @@
 //! The same values in row-major order under another shape.
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::extent::checked;
 use crate::tensor::Tensor;
@@ -21,7 +21,7 @@ impl OpDef for Reshape {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Keeps)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

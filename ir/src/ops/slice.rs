@@ -1,6 +1,6 @@
 //! For each axis: `size[i]` elements from `start[i]`, `step[i]` apart (negative steps walk backwards).
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::extent::checked;
@@ -37,7 +37,7 @@ impl OpDef for Slice {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Picks)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

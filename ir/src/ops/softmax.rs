@@ -1,6 +1,6 @@
 //! Softmax along `axis`, over the reals.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::axis_of;
 use crate::ops::elementwise::real;
@@ -25,6 +25,7 @@ impl OpDef for Softmax {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Real,
+            movement: Movement::None,
             interval: IntervalRule::Undefined,
             error: ErrorRule::Largest,
             client: ClientPart::Starts,

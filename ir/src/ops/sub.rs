@@ -1,6 +1,6 @@
 //! Elementwise difference with numpy broadcasting; fixed point: same ring and same fraction bits. Local on shares.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::infer_aligned;
 use crate::ops::number::Number;
@@ -23,6 +23,7 @@ impl OpDef for Sub {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Linear,
+            movement: Movement::None,
             interval: IntervalRule::Difference,
             error: ErrorRule::Sum,
             client: ClientPart::Follows,

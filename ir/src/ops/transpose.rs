@@ -1,6 +1,6 @@
 //! Axis `i` of the result is axis `perm[i]` of the argument.
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::{axis_of, one_per_axis};
 use crate::ops::number::Number;
@@ -32,7 +32,7 @@ impl OpDef for Transpose {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Keeps)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

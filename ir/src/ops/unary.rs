@@ -1,6 +1,6 @@
 //! An elementwise function over the reals.
 
-use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Needs};
+use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
 use crate::ops::elementwise::real;
 use crate::tensor::Tensor;
@@ -59,6 +59,7 @@ impl OpDef for Unary {
     fn facts(&self) -> Facts {
         Facts {
             needs: Needs::Real,
+            movement: Movement::None,
             interval: IntervalRule::Undefined,
             error: ErrorRule::Largest,
             client: ClientPart::Starts,

@@ -1,6 +1,6 @@
 //! `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
 
-use crate::facts::{ErrorRule, Facts, Needs};
+use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
 use crate::ops::axes::one_per_axis;
 use crate::ops::elementwise::map_range;
@@ -36,7 +36,7 @@ impl OpDef for ZeroInsert {
     }
 
     fn facts(&self) -> Facts {
-        Facts::monotone(Needs::Linear, ErrorRule::Largest)
+        Facts::moved(Movement::Inserts)
     }
 
     fn infer(&self, args: &[&Ty]) -> Result<Ty, TypeError> {

@@ -6,6 +6,7 @@ use super::rings::sum_ring;
 use super::{Form, bits_for};
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, is_known, prune};
+use picc_ir::facts::Movement;
 use picc_ir::op::Op;
 use picc_ir::ops::{Assume, Extend, Input, Reduce, Shl, TruncReduce};
 use picc_ir::weights::{RealWeights, RingWeights};
@@ -98,22 +99,7 @@ impl Quantizer<'_> {
                 let y = self.add(node.op.clone(), &[x.id], name)?;
                 self.claim(y, id)
             }
-            // The same in any ring and at any fraction: what the argument is, the result is.
-            Op::Neg(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => {
-                let x = self.native(node.args[0])?;
-                self.add(node.op.clone(), &[x.id], name)
-            }
-            // These may add elements: an extension that a user needs is cheaper before.
-            Op::Pad(_) | Op::Expand(_) | Op::ZeroInsert(_) | Op::Gather(_) => {
-                let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
-                let x = self.operand(node.args[0], ring)?;
-                self.add(node.op.clone(), &[x.id], name)
-            }
-            // Where users extend the whole, the parts are extended instead, for all users of each.
-            Op::Concat(_) => {
-                let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
-                self.elementwise(id, ring)
-            }
+            Op::Neg(_) => self.as_it_is(id),
             Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) => {
                 self.elementwise(id, self.plan.ring[id.index()])
             }
@@ -121,13 +107,34 @@ impl Quantizer<'_> {
                 let x = self.joined(node.args[0], self.plan.ring[id.index()])?;
                 self.add(node.op.clone(), &[x], name)
             }
-            _ => Err(CompileError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                why: "has no fixed-point form".to_owned(),
-                way_out: "give `compile` a real graph of the tensor dialect".to_owned(),
-            }),
+            op => match op.facts().movement {
+                Movement::Keeps | Movement::Picks => self.as_it_is(id),
+                // These may add elements: an extension that a user needs is cheaper before.
+                Movement::Repeats | Movement::Inserts => {
+                    let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
+                    let x = self.operand(node.args[0], ring)?;
+                    self.add(node.op.clone(), &[x.id], name)
+                }
+                // Where users extend the whole, the parts are extended instead, for all users of each.
+                Movement::Joins => {
+                    let ring = self.plan.ring[id.index()].max(self.plan.demand[id.index()]);
+                    self.elementwise(id, ring)
+                }
+                Movement::None => Err(CompileError::Unsupported {
+                    node: node.name.clone(),
+                    op: node.op.name(),
+                    why: "has no fixed-point form".to_owned(),
+                    way_out: "give `compile` a real graph of the tensor dialect".to_owned(),
+                }),
+            },
         }
+    }
+
+    /// The same in any ring and at any fraction: what the argument is, the result is.
+    fn as_it_is(&mut self, id: Id) -> Result<Form> {
+        let node = self.graph.node(id);
+        let x = self.native(node.args[0])?;
+        self.add(node.op.clone(), &[x.id], &node.name)
     }
 
     fn input(&mut self, id: Id, input: &Input) -> Result<Form> {

@@ -16,6 +16,7 @@ use crate::error::{CompileError, Result};
 use crate::graph_edit::{is_known, uses};
 use crate::ranges::Bound;
 use picc_ir::Graph;
+use picc_ir::facts::Movement;
 use picc_ir::op::Op;
 
 /// Shorter rings save nothing worth a special case.
@@ -85,18 +86,7 @@ pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -
         let wanted = match (&node.op, product[i]) {
             (_, Some(product)) => product.ring,
             (Op::SumPool(_) | Op::ReduceSum(_), None) => sum_ring(ring[node.args[0].index()], ring[i], demand[i]),
-            (
-                Op::Neg(_)
-                | Op::Reshape(_)
-                | Op::Transpose(_)
-                | Op::Slice(_)
-                | Op::Gather(_)
-                | Op::Pad(_)
-                | Op::Expand(_)
-                | Op::ZeroInsert(_)
-                | Op::Concat(_),
-                None,
-            ) => ring[i].max(demand[i]),
+            (op, None) if is_moved(op) || matches!(op, Op::Neg(_)) => ring[i].max(demand[i]),
             _ => ring[i],
         };
         node.args.iter().for_each(|a| demand[a.index()] = demand[a.index()].max(wanted));
@@ -148,19 +138,10 @@ fn compares(op: &Op) -> bool {
 
 /// Takes its arguments in the ring of its result, at the common fraction.
 fn passes_ring(op: &Op) -> bool {
-    compares(op)
-        || matches!(
-            op,
-            Op::Add(_)
-                | Op::Sub(_)
-                | Op::Neg(_)
-                | Op::Concat(_)
-                | Op::Slice(_)
-                | Op::Pad(_)
-                | Op::Reshape(_)
-                | Op::Transpose(_)
-                | Op::Expand(_)
-                | Op::Gather(_)
-                | Op::ZeroInsert(_)
-        )
+    compares(op) || is_moved(op) || matches!(op, Op::Add(_) | Op::Sub(_) | Op::Neg(_))
+}
+
+/// Only moves elements.
+pub(super) fn is_moved(op: &Op) -> bool {
+    op.facts().movement != Movement::None
 }

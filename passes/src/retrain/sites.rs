@@ -1,6 +1,7 @@
 //! Where a network's ReLUs are, and what stands before and behind them.
 
 use crate::graph_edit::{is_known, uses};
+use picc_ir::facts::Movement;
 use picc_ir::op::Op;
 use picc_ir::{Graph, Id};
 
@@ -99,21 +100,11 @@ pub(super) fn before(graph: &Graph, uses: &[usize], x: Id, axis: usize) -> Optio
 /// Whether a value is never negative, as far as the operators show.
 pub(super) fn non_negative(graph: &Graph, id: Id) -> bool {
     let node = graph.node(id);
+    let all = || node.args.iter().all(|&a| non_negative(graph, a));
     match &node.op {
         Op::Relu(_) => true,
-        Op::MaxPool(_)
-        | Op::ReduceMax(_)
-        | Op::SumPool(_)
-        | Op::ReduceSum(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Slice(_)
-        | Op::Gather(_)
-        | Op::Pad(_)
-        | Op::Expand(_)
-        | Op::ZeroInsert(_) => non_negative(graph, node.args[0]),
-        Op::Add(_) | Op::Concat(_) => node.args.iter().all(|&a| non_negative(graph, a)),
+        Op::Add(_) | Op::MaxPool(_) | Op::ReduceMax(_) | Op::SumPool(_) | Op::ReduceSum(_) => all(),
         Op::Max(_) => node.args.iter().any(|&a| non_negative(graph, a)),
-        _ => false,
+        op => op.facts().movement != Movement::None && all(),
     }
 }

@@ -4,6 +4,7 @@ use super::ErrorClass::Exact;
 use super::expr::{apply, concat};
 use super::{Expr, Family, Out, Rule, Site};
 use picc_ir::Op;
+use picc_ir::facts::Movement;
 use picc_ir::ops::{Max, Relu};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
@@ -77,7 +78,8 @@ fn relu_over_concat(s: &Site, out: &mut Out) {
 
 /// Operators that move elements (and may add zeros): every function that keeps zero commutes with them.
 pub(super) fn moves(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) | Op::Gather(_) | Op::ZeroInsert(_))
+    let one = !matches!(op.facts().movement, Movement::None | Movement::Joins);
+    one && !matches!(op, Op::Expand(_))
 }
 
 fn relu_of_moved(s: &Site, out: &mut Out) {

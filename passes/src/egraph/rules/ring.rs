@@ -9,6 +9,7 @@ use super::relu::moves;
 use super::{Enode, Family, Out, Rule, Site};
 use egg::Id;
 use picc_ir::Op;
+use picc_ir::facts::Needs;
 use picc_ir::ops::{Add, Extend, Reduce, TruncReduce};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
@@ -224,10 +225,10 @@ fn reduce_linear(s: &Site, out: &mut Out) {
     let Op::Reduce(Reduce { ring_bits }) = *s.op() else { return };
     for n in s.view.nodes(s.arg(0)) {
         let linear = match &*n.op {
-            Op::Add(_) | Op::Sub(_) | Op::Neg(_) | Op::Concat(_) | Op::Expand(_) => true,
-            Op::SumPool(_) | Op::ReduceSum(_) | Op::Conv(_) | Op::MatMul(_) | Op::Mul(_) => true,
             Op::Shl(shl) => shl.bits < ring_bits,
-            op => moves(op),
+            // What a ring says of a value.
+            Op::Reduce(_) | Op::Assume(_) => false,
+            op => matches!(op.facts().needs, Needs::Linear | Needs::Product),
         };
         if linear {
             let args = n.args.iter().map(|&a| reduce(a, ring_bits)).collect();
