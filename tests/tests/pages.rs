@@ -22,15 +22,11 @@ fn is_folder(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && root().join(name).is_dir()
 }
 
-/// A word in capitals stands for a name that the reader chooses: `ir/src/ops/NAME.rs` needs its folder.
+/// `NAME` and `FAMILY` stand for what the reader chooses: `ir/src/ops/NAME.rs` needs its folder.
 fn is_there(path: &str) -> bool {
-    let chosen = |part: &str| part.split('.').next().is_some_and(|p| p.len() > 2 && p.chars().all(is_capital));
-    let given: Vec<&str> = path.split('/').take_while(|part| !chosen(part)).collect();
+    let is_given = |part: &&str| !["NAME", "FAMILY"].iter().any(|word| part.starts_with(word));
+    let given: Vec<&str> = path.split('/').take_while(is_given).collect();
     root().join(given.join("/")).exists()
-}
-
-fn is_capital(c: char) -> bool {
-    c.is_ascii_uppercase() || c == '_'
 }
 
 #[test]

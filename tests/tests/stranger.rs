@@ -40,8 +40,8 @@ fn an_inference() {
 }
 "#;
 
-/// The crates of this repository that the front door pulls. They are compiled again, and hence without optimization: half
-/// the work of a build with it, and an inference of the small model still takes seconds.
+/// The crates of this repository that the front door pulls. They are compiled again, and hence without optimization,
+/// which takes a third of the time; an inference of the small model still takes seconds.
 const OURS: [&str; 7] =
     ["picc", "picc-compiler", "picc-ir", "picc-kernels", "picc-onnx-protobuf", "picc-passes", "picc-runtime"];
 
