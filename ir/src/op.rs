@@ -87,7 +87,8 @@ macro_rules! op_table {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum MpcOp { $($protocol($protocol)),* }
 
-        /// As a program stores it: one list of both dialects, so that a program's bytes do not depend on how the code sorts them.
+        /// As a program stores it: one list of both dialects, so that a program's bytes do not depend on how the code
+        /// sorts them.
         #[derive(Serialize, Deserialize)]
         enum Flat { $($variant($variant),)* $($protocol($protocol)),* }
 

@@ -192,8 +192,8 @@ impl Given {
     /// On top of what the program says; `None` if neither says anything.
     ///
     /// # Errors
-    /// If a value is no number that means anything, if there are other numbers of them than channels of an input of this
-    /// shape, or if means are those of pixels in another scale.
+    /// If a value is no number that means anything, if there are other numbers of them than channels of an input of
+    /// this shape, or if means are those of pixels in another scale.
     pub fn over(&self, base: Option<&Preprocess>, shape: &[usize]) -> Result<Option<Preprocess>, PreprocessError> {
         let Given { mean, std, divisor, layout, bgr } = self;
         let said = !mean.is_empty() || !std.is_empty() || divisor.is_some() || layout.is_some() || *bgr;

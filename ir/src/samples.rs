@@ -1,5 +1,5 @@
-//! An array of samples for an input: which axis counts them, and what is wrong where none does. Values are never moved to
-//! another place: an array whose axes are in another order is refused, however many elements it has.
+//! An array of samples for an input: which axis counts them, and what is wrong where none does. Values are never moved
+//! to another place: an array whose axes are in another order is refused, however many elements it has.
 
 use crate::tensor::Tensor;
 use std::fmt::Write;
@@ -43,7 +43,8 @@ pub fn samples(
 }
 
 /// How many values of an input of shape `want` an array of shape `given` holds, and how many rows of a last incomplete
-/// batch are left over; `None` if the array does not fit. Axes of extent one may be left out or added: they move no value.
+/// batch are left over; `None` if the array does not fit. Axes of extent one may be left out or added: they move no
+/// value.
 ///
 /// ```text
 /// input [1, 3, 8, 8]   [n, 3, 8, 8] and [n, 1, 3, 8, 8] hold n, [3, 8, 8] holds one

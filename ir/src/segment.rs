@@ -7,9 +7,9 @@
 //! protocols, in the order of their ids    P3      P9              P12
 //! segments, in the order of the list   S0    S1 S2     (none)         S3
 //! ```
-//! A segment runs after the last protocol whose result it needs, itself or through earlier segments ([`Placed::after`]).
-//! [`check`] refuses a list in which a segment needs a later one, or a protocol needs a segment that runs after it; so no
-//! path leads out of a segment and back into it.
+//! A segment runs after the last protocol whose result it needs, itself or through earlier segments
+//! ([`Placed::after`]). [`check`] refuses a list in which a segment needs a later one, or a protocol needs a segment
+//! that runs after it; so no path leads out of a segment and back into it.
 
 use crate::facts::Needs;
 use crate::op::{MpcOp, Op};

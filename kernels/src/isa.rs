@@ -32,7 +32,8 @@ impl Isa {
     }
 
     /// A processor of another kind, `aarch64-unknown-linux-gnu` or `x86_64-unknown-linux-gnu`, with the least features
-    /// that code is made for: on x86-64 those of the second level (SSE4.2), since without SSSE3 shuffles would need calls.
+    /// that code is made for: on x86-64 those of the second level (SSE4.2), since without SSSE3 shuffles would need
+    /// calls.
     pub fn named(triple: &str) -> Result<Isa, IsaError> {
         let fail = |reason: String| IsaError { target: triple.to_owned(), reason };
         let parsed: Triple = triple.parse().map_err(|e: target_lexicon::ParseError| fail(e.to_string()))?;

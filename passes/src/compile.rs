@@ -70,8 +70,8 @@ impl Options {
         Options { profile: None, ..Options::default() }
     }
 
-    /// With what follows from the other choices: one ring for every value would not stay one under rewrites, so that it means
-    /// [`crate::NO_PASSES`] unless families are named.
+    /// With what follows from the other choices: one ring for every value would not stay one under rewrites, so that it
+    /// means [`crate::NO_PASSES`] unless families are named.
     #[must_use]
     pub fn settled(mut self) -> Options {
         if self.ring.is_some() && self.families.is_none() {

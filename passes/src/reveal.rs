@@ -158,7 +158,8 @@ impl Tournament<'_> {
 
     fn best(&mut self, mut scores: Id, first: Id, count: usize, largest: f32) -> Result<Id> {
         let mut winners = vec![first];
-        // As a power of two, so that it is a sum of equal halves: exact, and local. No winner stays above another score.
+        // As a power of two, so that it is a sum of equal halves: exact, and local. No winner stays above another
+        // score.
         let doublings = (2.0 * largest + 1.0).log2().ceil().max(1.0) as usize;
         while winners.len() < count {
             let mut step = self.one_hot(winners[winners.len() - 1], scores)?;
@@ -171,7 +172,8 @@ impl Tournament<'_> {
         self.add(Concat { axis: self.op.axis }, &winners)
     }
 
-    /// One where the class is `index`, else zero: differences of the steps `index >= j`, which are differences of ReLUs.
+    /// One where the class is `index`, else zero: differences of the steps `index >= j`, which are differences of
+    /// ReLUs.
     fn one_hot(&mut self, index: Id, scores: Id) -> Result<Id> {
         let (axis, shape) = (self.op.axis, self.b.ty(scores).shape.to_vec());
         let classes = shape[axis];

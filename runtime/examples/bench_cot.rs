@@ -1,4 +1,5 @@
-//! Correlated OTs of each width per second, bytes and rounds, both parties in this process; and the rate of the OT hash.
+//! Correlated OTs of each width per second, bytes and rounds, both parties in this process; and the rate of the OT
+//! hash.
 //!
 //! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 

@@ -6,8 +6,8 @@
 use crate::crypto::ct::Bit;
 use zeroize::Zeroize;
 
-/// A vector of bits. No `Debug` and no `PartialEq`: it may hold shares. Its elements are [`Bit`]s; as `bool` they exist in
-/// tests only.
+/// A vector of bits. No `Debug` and no `PartialEq`: it may hold shares. Its elements are [`Bit`]s; as `bool` they exist
+/// in tests only.
 #[derive(Clone, Default)]
 pub struct BitVec {
     words: Vec<u64>,

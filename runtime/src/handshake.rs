@@ -5,8 +5,9 @@
 //! ```
 //!
 //! It has one fixed size and carries no secret. Each party compares what it got with what it sent, so a mismatch is
-//! the same error on both sides. What a party claims here is not authenticated: semi-honest parties over TCP. The nonces
-//! are fresh and random; the hash of both hellos names the session, and whatever the session derives is bound to it.
+//! the same error on both sides. What a party claims here is not authenticated: semi-honest parties over TCP. The
+//! nonces are fresh and random; the hash of both hellos names the session, and whatever the session derives is bound to
+//! it.
 //!
 //! A server that agrees but takes no session now (all slots in use, shutting down) answers with its hello and the
 //! text `refused: ` with a reason in place of the parameters. A client that does not know this form still prints the

@@ -8,8 +8,8 @@ use crate::ot::{CotReceiver, CotSender, CotSource, Endpoint};
 use crate::protocol::linear_rlwe::RlweKeys;
 use picc_ir::{Party, cost::CotDemand};
 
-/// What both parties call the session: the hash of their first messages, which hold the program's digest, the parameters
-/// and a fresh nonce of each. It is public.
+/// What both parties call the session: the hash of their first messages, which hold the program's digest, the
+/// parameters and a fresh nonce of each. It is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionId([u8; 32]);
 

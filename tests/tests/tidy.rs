@@ -110,8 +110,8 @@ fn files_stay_readable() {
 }
 
 /// `cargo fmt` keeps code within its width, but not comments.
-/// Facts of an operator stand at the operator. Tables of many operators are few: kernels of nodes, steps of the fast runner,
-/// and the export to ONNX.
+/// Facts of an operator stand at the operator. Tables of many operators are few: kernels of nodes, steps of the fast
+/// runner, and the export to ONNX.
 #[test]
 fn tables_of_operators_are_few() {
     let names = |text: &str| {

@@ -32,7 +32,8 @@ const HEAD: u64 = 64 << 10;
 /// The same of weights, whose header lists every tensor.
 const WEIGHTS_HEAD: u64 = 16 << 20;
 
-/// Endings of files that neither program writes: under such a name an array or a program would be taken for something else.
+/// Endings of files that neither program writes: under such a name an array or a program would be taken for something
+/// else.
 const FOREIGN: [(&str, &str); 12] = [
     ("csv", "a table of text"),
     ("tsv", "a table of text"),

@@ -14,8 +14,8 @@ fn existing() -> MutexGuard<'static, Vec<PathBuf>> {
     EXISTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on Ctrl-C and a request to end (SIGTERM) remove part files and end the process with exit code 130. The end of a
-/// terminal (SIGHUP) does so, too, unless it is ignored, as `nohup` asks.
+/// From now on Ctrl-C and a request to end (SIGTERM) remove part files and end the process with exit code 130. The end
+/// of a terminal (SIGHUP) does so, too, unless it is ignored, as `nohup` asks.
 ///
 /// Where there are no signals, Ctrl-C ends the process as usual, and part files stay.
 pub fn remove_parts_on_interrupt() {

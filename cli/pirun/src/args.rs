@@ -203,8 +203,9 @@ pub struct Reference {
     /// Use only the first N inputs.
     #[arg(long, value_name = "N")]
     pub first: Option<usize>,
-    /// Exit code 1 if a value leaves a range that the program claims, which is a warning otherwise. Counts are at the least:
-    /// a value so large that it wraps around its ring, back into the range, is not told from one that belongs there.
+    /// Exit code 1 if a value leaves a range that the program claims, which is a warning otherwise. Counts are at the
+    /// least: a value so large that it wraps around its ring, back into the range, is not told from one that belongs
+    /// there.
     #[arg(long)]
     pub strict: bool,
     /// Make the errors of a private run (truncation, comparisons without low bits), on shares drawn from this seed.

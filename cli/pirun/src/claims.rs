@@ -2,8 +2,8 @@
 //! that keep them.
 //!
 //! What is seen is what the program computes: values mod their ring. One that wrapped around it may lie in the range
-//! again, so counts are at the least: a ring has a bit or two more than its range, and of values far outside every second
-//! or fourth is not counted. An input with many such values is, all the same.
+//! again, so counts are at the least: a ring has a bit or two more than its range, and of values far outside every
+//! second or fourth is not counted. An input with many such values is, all the same.
 
 use picc_ir::eval::Value;
 use picc_ir::{Id, Op};

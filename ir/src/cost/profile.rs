@@ -64,8 +64,8 @@ pub struct UnitCosts {
 }
 
 impl Default for UnitCosts {
-    /// One thread of a cloud server of 2025 (AMD EPYC, AVX-512 with VAES, GFNI and IFMA, 32 MiB of last-level cache), as
-    /// `pirun calibrate` measures it while other programs share the caches.
+    /// One thread of a cloud server of 2025 (AMD EPYC, AVX-512 with VAES, GFNI and IFMA, 32 MiB of last-level cache),
+    /// as `pirun calibrate` measures it while other programs share the caches.
     fn default() -> UnitCosts {
         UnitCosts {
             hash_ps: 6_000,

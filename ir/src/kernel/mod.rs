@@ -7,11 +7,12 @@
 //! ```
 //! There is no data-dependent branch and no data-dependent address: what is loaded never reaches an index, so emitted
 //! code takes the same path whatever the secrets are. Extents, strides and tables are constants of the kernel; every
-//! access is proven inside its buffer before code is made of it: [`verify::verify`] makes a [`Verified`] kernel, which is
-//! what interpreters and code generators take.
+//! access is proven inside its buffer before code is made of it: [`verify::verify`] makes a [`Verified`] kernel, which
+//! is what interpreters and code generators take.
 //!
-//! Kernels do not travel. A program carries only its segmentation, lists of node ids; each party builds the kernels from
-//! the verified graph itself ([`mod@build`]), so that a stranger's program cannot make a kernel compute anything but its nodes.
+//! Kernels do not travel. A program carries only its segmentation, lists of node ids; each party builds the kernels
+//! from the verified graph itself ([`mod@build`]), so that a stranger's program cannot make a kernel compute anything
+//! but its nodes.
 
 pub mod build;
 pub mod interp;
@@ -216,8 +217,8 @@ pub struct Accumulator {
     pub start: u64,
 }
 
-/// For each point of the outer loops, in row-major order: set the accumulators to their starts, run `body` for each point
-/// of the reduction loops, run `finish`.
+/// For each point of the outer loops, in row-major order: set the accumulators to their starts, run `body` for each
+/// point of the reduction loops, run `finish`.
 ///
 /// A buffer that is stored is loaded in the same nest only at the index at which it is stored, so that points of the
 /// outer loops are independent of each other and may run side by side; stores of different points go to different

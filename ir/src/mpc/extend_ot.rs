@@ -1,4 +1,5 @@
-//! `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the ring makes it so.
+//! `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the
+//! ring makes it so.
 
 use crate::cost::Cost;
 use crate::facts::{ErrorRule, Facts};
@@ -12,8 +13,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the ring makes it so.
-/// One COT of `ring_bits - m` bits an element.
+/// `extend` where the sign is known: the value is proven non-negative, or so small that an offset of a quarter of the
+/// ring makes it so. One COT of `ring_bits - m` bits an element.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ExtendOt {
     pub ring_bits: u8,

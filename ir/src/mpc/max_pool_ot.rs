@@ -1,7 +1,7 @@
 //! Maxpool as a tournament of log depth, all windows of a level in one call.
 //!
-//! With `skip_low > 0` each comparison looks at `(x - y) >> skip_low` only, as in [`super::ReluOt`]: where `x` is larger
-//! than `y` by less than `2^skip_low`, either may win.
+//! With `skip_low > 0` each comparison looks at `(x - y) >> skip_low` only, as in [`super::ReluOt`]: where `x` is
+//! larger than `y` by less than `2^skip_low`, either may win.
 
 use crate::cost::Cost;
 use crate::facts::{ErrorRule, Facts};

@@ -1,4 +1,5 @@
-//! What one node of a program costs, part by part. Prices are the protocols' own: [`crate::mpc::protocol::Protocol::cost`].
+//! What one node of a program costs, part by part. Prices are the protocols' own:
+//! [`crate::mpc::protocol::Protocol::cost`].
 //!
 //! A protocol over many elements runs in *parts*, one after the other, so that memory stays bounded: each part needs
 //! at most [`COT_BUDGET`] correlated OTs in each direction and works on at most [`cost::BATCH`] elements at once. A
@@ -13,8 +14,9 @@ use crate::mpc::rlwe::LinearPlan;
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
-/// Correlated OTs of all widths per direction that are reserved at once: 256 MiB of memory at each party and direction. Less would
-/// cost rounds (SqueezeNet: 1214 with 2^22, 577 with 2^24), more is not reached by parts of [`cost::BATCH`] elements.
+/// Correlated OTs of all widths per direction that are reserved at once: 256 MiB of memory at each party and direction.
+/// Less would cost rounds (SqueezeNet: 1214 with 2^22, 577 with 2^24), more is not reached by parts of [`cost::BATCH`]
+/// elements.
 pub const COT_BUDGET: u64 = 1 << 24;
 
 /// `units` units of a node from unit `start` on.
@@ -65,7 +67,8 @@ fn division(op: &Op, args: &[&Ty], ty: &Ty) -> Result<Division, TypeError> {
     }
 }
 
-/// A tensor operator costs nothing where each party computes on its own: on its share, if that is linear, or on what it knows.
+/// A tensor operator costs nothing where each party computes on its own: on its share, if that is linear, or on what it
+/// knows.
 fn needs_no_protocol(op: &Op, args: &[&Ty], ty: &Ty) -> Result<(), TypeError> {
     let known = ty.owner != Owner::Shared;
     let fits = match op.facts().needs {
@@ -84,7 +87,8 @@ pub fn part_cost(op: &Op, args: &[&Ty], ty: &Ty, units: u64) -> Result<Cost, Typ
     }
 }
 
-/// Cost of a layer under ring LWE, whose plan is at hand: the exchange is online, or it is offline and prepares the layer.
+/// Cost of a layer under ring LWE, whose plan is at hand: the exchange is online, or it is offline and prepares the
+/// layer.
 pub fn planned_cost(op: &Op, args: &[&Ty], plan: &LinearPlan) -> Result<Cost, TypeError> {
     match op {
         Op::Mpc(op) => op.planned_cost(args, plan),

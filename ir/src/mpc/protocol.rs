@@ -1,4 +1,5 @@
-//! What an operator of the mpc dialect knows of itself beside its meaning: how it runs, what it costs, what it computes.
+//! What an operator of the mpc dialect knows of itself beside its meaning: how it runs, what it costs, what it
+//! computes.
 
 use crate::cost::Cost;
 use crate::geom::{ConvGeom, MatMulGeom};
@@ -58,7 +59,8 @@ impl Division {
 pub trait Protocol: OpDef {
     fn way(&self) -> Way;
 
-    /// Adds what it computes, one tensor operator or a few, to a ring graph; the argument itself where a value only changes hands.
+    /// Adds what it computes, one tensor operator or a few, to a ring graph; the argument itself where a value only
+    /// changes hands.
     fn erased(&self, ring: &mut Graph, args: &[Id], name: &str) -> Result<Id, TypeError>;
 
     fn division(&self, args: &[&Ty], ty: &Ty) -> Division;

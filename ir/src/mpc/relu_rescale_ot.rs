@@ -12,8 +12,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError, wrap};
 use serde::{Deserialize, Serialize};
 
-/// `extend(relu(trunc_reduce x))`, bit-exact: truncation by `shift` bits (0: none), result in a ring of `ring_bits` bits,
-/// at least those that truncation leaves. Where it extends, the truncated value is below a quarter of its ring.
+/// `extend(relu(trunc_reduce x))`, bit-exact: truncation by `shift` bits (0: none), result in a ring of `ring_bits`
+/// bits, at least those that truncation leaves. Where it extends, the truncated value is below a quarter of its ring.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReluRescaleOt {
     pub shift: u8,

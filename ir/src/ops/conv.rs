@@ -1,4 +1,5 @@
-//! Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is an `add`).
+//! Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is
+//! an `add`).
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::geom::ConvGeom;
@@ -11,7 +12,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is an `add`).
+/// Two-dimensional convolution of `[n, c, h, w]` with weights `[m, c / groups, kh, kw]`, zero padding, no bias (bias is
+/// an `add`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Conv {
     pub stride: [usize; 2],

@@ -1,4 +1,5 @@
-//! Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local on shares.
+//! Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local
+//! on shares.
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
@@ -8,7 +9,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local on shares.
+/// Multiplication of the integer by `2^bits` with `bits` more fraction bits: the value stands for the same real. Local
+/// on shares.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Shl {
     pub bits: u8,

@@ -1,4 +1,5 @@
-//! Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a constant.
+//! Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a
+//! constant.
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
@@ -10,7 +11,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a constant.
+/// Sum over windows of the last two axes of `[n, c, h, w]`; padding counts as zero. An average is this times a
+/// constant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SumPool {
     pub kernel: [usize; 2],

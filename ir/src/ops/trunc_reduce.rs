@@ -1,4 +1,5 @@
-//! Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x + 2^(shift-1)) / 2^shift)`.
+//! Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x +
+//! 2^(shift-1)) / 2^shift)`.
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
@@ -8,8 +9,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x + 2^(shift-1)) / 2^shift)`.
-/// Fraction bits shrink by `shift`: the value stands for the same real.
+/// Division by `2^shift`, rounded to nearest (ties up), into the ring that is `shift` bits shorter: `floor((x +
+/// 2^(shift-1)) / 2^shift)`. Fraction bits shrink by `shift`: the value stands for the same real.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TruncReduce {
     pub shift: u8,

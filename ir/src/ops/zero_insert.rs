@@ -1,4 +1,5 @@
-//! `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
+//! `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed
+//! convolution.
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
@@ -12,7 +13,8 @@ use crate::tensor::Tensor;
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 
-/// `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed convolution.
+/// `factor[i] - 1` zeros between neighbours along axis `i` (none after the last): the first half of a transposed
+/// convolution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ZeroInsert {
     pub factor: Vec<usize>,

@@ -380,8 +380,8 @@ pub fn pack(n: usize) -> Class {
     })
 }
 
-/// Four streams of 12 bits into three of 16: element `i` of each stream shares its bits with the `i`-th of the others, so
-/// that all accesses are dense.
+/// Four streams of 12 bits into three of 16: element `i` of each stream shares its bits with the `i`-th of the others,
+/// so that all accesses are dense.
 pub fn pack_streams(n: usize) -> Class {
     let m = n / 4;
     let mut c = Code::default();

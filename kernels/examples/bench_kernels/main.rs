@@ -1,10 +1,10 @@
-//! What emitted code gains, for each kind of local work: `cargo run --release -p picc-kernels --example bench_kernels`; with
-//! programs (`-- model.pi`): the kernels of both parties, compiled, timed against operators that run one at a time, and
-//! compared with the interpreter.
+//! What emitted code gains, for each kind of local work: `cargo run --release -p picc-kernels --example bench_kernels`;
+//! with programs (`-- model.pi`): the kernels of both parties, compiled, timed against operators that run one at a
+//! time, and compared with the interpreter.
 //!
-//! Every class is computed four ways, which must agree: operator by operator, by the kernel interpreter, by plain Rust as
-//! the compiler vectorises it for this build's target, and by emitted code. Speed is bytes read and written once, over
-//! the fastest of several runs; the share is of copying as many bytes on one core in the same run.
+//! Every class is computed four ways, which must agree: operator by operator, by the kernel interpreter, by plain Rust
+//! as the compiler vectorises it for this build's target, and by emitted code. Speed is bytes read and written once,
+//! over the fastest of several runs; the share is of copying as many bytes on one core in the same run.
 
 mod classes;
 mod program;
@@ -79,8 +79,8 @@ impl Words {
     }
 }
 
-/// Gigabytes each second of copying `bytes / 2` bytes to another place, by the library or by a loop, whichever is faster:
-/// the library's way depends on how both places lie to each other.
+/// Gigabytes each second of copying `bytes / 2` bytes to another place, by the library or by a loop, whichever is
+/// faster: the library's way depends on how both places lie to each other.
 fn copy_bandwidth(bytes: usize) -> f64 {
     let from = vec![1u64; bytes / 16];
     let mut to = vec![0u64; bytes / 16];

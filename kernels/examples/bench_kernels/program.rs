@@ -9,8 +9,8 @@ use picc_kernels::cache::Cache;
 use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch, Spare};
 use std::time::{Duration, Instant};
 
-/// For how long, and how often at least, one segment or node is run again and again: the first runs meet fresh memory, and
-/// other work on the machine must leave a run alone.
+/// For how long, and how often at least, one segment or node is run again and again: the first runs meet fresh memory,
+/// and other work on the machine must leave a run alone.
 const SPAN: Duration = Duration::from_millis(40);
 const RUNS: usize = 5;
 
@@ -118,8 +118,8 @@ fn run(
 }
 
 /// Times of one party's local work in one inference, on random shares: fused and emitted, memory for the results
-/// included (that of dead values first, as in the runtime), on one core and on all; and node by node, each by its reference operator, whole tensors between them. All
-/// must agree.
+/// included (that of dead values first, as in the runtime), on one core and on all; and node by node, each by its
+/// reference operator, whole tensors between them. All must agree.
 pub fn against_operators(program: &Program, party: Party) -> Result<(), Failure> {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pools = [pool(1)?, pool(0)?];

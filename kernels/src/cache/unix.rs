@@ -30,8 +30,8 @@ const MOST: u64 = 256 << 20;
 const ABANDONED_SECONDS: i64 = 3600;
 
 impl Cache {
-    /// `PICC_KERNEL_CACHE` if set (`off`: none), else `$XDG_CACHE_HOME/picc/kernels`, else `~/.cache/picc/kernels`. None
-    /// too if the directory cannot be made, is somebody else's, or can be written by others.
+    /// `PICC_KERNEL_CACHE` if set (`off`: none), else `$XDG_CACHE_HOME/picc/kernels`, else `~/.cache/picc/kernels`.
+    /// None too if the directory cannot be made, is somebody else's, or can be written by others.
     #[must_use]
     pub fn from_env() -> Option<Cache> {
         let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -66,8 +66,8 @@ impl Cache {
         Cache { most, ..self }
     }
 
-    /// Removes what was used longest ago, until what is left fits with a quarter to spare. Nobody else's files are touched;
-    /// another process that just read a file keeps it.
+    /// Removes what was used longest ago, until what is left fits with a quarter to spare. Nobody else's files are
+    /// touched; another process that just read a file keeps it.
     pub(crate) fn trim(&self) -> Result<(), String> {
         let fail = |e: Errno| format!("kernel cache {}: {e}", self.path.display());
         let mut files = Vec::new();

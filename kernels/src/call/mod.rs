@@ -54,9 +54,9 @@ fn matmul_lengths(g: &MatMulGeom) -> [usize; 3] {
 /// What emitted code calls. A panic in here ends the process: it cannot unwind through emitted code.
 ///
 /// # Safety
-/// `site` is valid; `x`, `y` and `result` are aligned for `T` and valid for the lengths of the site's primitive, `result`
-/// for writes and apart from the others. The verifier of the kernel IR proves the lengths and that the views do not
-/// overlap; `CompiledKernel::run` checks the buffers against the kernel.
+/// `site` is valid; `x`, `y` and `result` are aligned for `T` and valid for the lengths of the site's primitive,
+/// `result` for writes and apart from the others. The verifier of the kernel IR proves the lengths and that the views
+/// do not overlap; `CompiledKernel::run` checks the buffers against the kernel.
 unsafe extern "C" fn run<T: Word>(site: *const Site, x: *const u8, y: *const u8, result: *mut u8) {
     // SAFETY: the site belongs to the compiled kernel that is running.
     let primitive = unsafe { (*site).primitive };

@@ -10,7 +10,8 @@ use std::marker::PhantomData;
 /// Elements that all links of a chain see before the next ones.
 const STRETCH: usize = 2048;
 
-/// One elementwise operator. Each leaves signed representatives of its ring, of which `unused` is what it lacks to 64 bits.
+/// One elementwise operator. Each leaves signed representatives of its ring, of which `unused` is what it lacks to 64
+/// bits.
 pub(super) enum Link {
     /// `floor((x + 2^(shift - 1)) / 2^shift)` from the ring of `unused` into the ring `shift` bits shorter.
     Trunc {
@@ -89,8 +90,8 @@ pub(super) fn pattern(constant: &Tensor<i64>, shape: &[usize]) -> Option<Operand
     Some(Operand::Pattern { values: constant.data.clone(), inner: shape[end..].iter().product() })
 }
 
-/// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Adds to `left` how many values leave
-/// each range that is claimed.
+/// Applies `links` to `data`, with shares by `seed`; `node` finds the other operands. Adds to `left` how many values
+/// leave each range that is claimed.
 pub(super) fn apply<'a>(
     links: &[Link],
     data: &mut [i64],

@@ -1,7 +1,7 @@
 //! Ranges that hold whatever the inputs are.
 //!
-//! A type's range may rest on an `assume`, a claim that a value can break; the interpreter then goes on with the value as
-//! it is. Here claims are looked through, so that arithmetic chosen by a range is exact in any case. A protocol that
+//! A type's range may rest on an `assume`, a claim that a value can break; the interpreter then goes on with the value
+//! as it is. Here claims are looked through, so that arithmetic chosen by a range is exact in any case. A protocol that
 //! may be off by one may be so at the end of the range.
 
 use picc_ir::eval::Shares;

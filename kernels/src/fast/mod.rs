@@ -1,12 +1,12 @@
-//! What a quantized graph computes, fast, for accuracy runs: bit for bit what [`picc_ir::eval::run_ring`] says, or, with
-//! the errors of a private run, [`picc_ir::eval::run_shares`].
+//! What a quantized graph computes, fast, for accuracy runs: bit for bit what [`picc_ir::eval::run_ring`] says, or,
+//! with the errors of a private run, [`picc_ir::eval::run_shares`].
 //!
 //! ```text
 //! graph + weights --once--> constants folded, weights packed, elementwise operators joined into chains
 //! inputs          --------> a few images at once through each step; groups of images on all threads
 //! ```
-//! Products run in [`crate::micro`], in the fastest arithmetic that ranges allow; ranges that are only claimed (`assume`)
-//! do not count. What has no fast form runs as in the interpreter.
+//! Products run in [`crate::micro`], in the fastest arithmetic that ranges allow; ranges that are only claimed
+//! (`assume`) do not count. What has no fast form runs as in the interpreter.
 
 mod build;
 mod chain;
@@ -31,11 +31,13 @@ pub type Outputs = Vec<(String, Value)>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     pub outputs: Outputs,
-    /// Where values left a range that an `assume` claims, in the order of the nodes; empty if the program keeps its promises.
+    /// Where values left a range that an `assume` claims, in the order of the nodes; empty if the program keeps its
+    /// promises.
     pub left: Vec<Left>,
 }
 
-/// Values that are not in the range that a node claims, mod their ring: those that wrapped back into it are not counted.
+/// Values that are not in the range that a node claims, mod their ring: those that wrapped back into it are not
+/// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// The `assume`.
@@ -67,7 +69,8 @@ impl SharesRunner {
         Runner::with(graph, weights, Errors::Shares).map(SharesRunner)
     }
 
-    /// Many evaluations, each with the seed of its shares, on all threads of the current rayon pool; in the inputs' order.
+    /// Many evaluations, each with the seed of its shares, on all threads of the current rayon pool; in the inputs'
+    /// order.
     ///
     /// # Errors
     /// If an input is missing or does not fit.

@@ -3,9 +3,9 @@
 //! ```text
 //! &[Verified] --digest--> distinct kernels --cache or lower (parallel)--> one block of W^X memory --> [CompiledKernel]
 //! ```
-//! What emitted code gains (`examples/bench_kernels`, one core of an AMD EPYC with AVX2 (Zen 3), 2026-11-30, one run; speed
-//! counts bytes read and written once; copying as many bytes within the same run is 100%; plain Rust is built for baseline
-//! x86-64; the last columns are emitted code on a core of an Intel Xeon, family 6, model 207, the same day):
+//! What emitted code gains (`examples/bench_kernels`, one core of an AMD EPYC with AVX2 (Zen 3), 2026-11-30, one run;
+//! speed counts bytes read and written once; copying as many bytes within the same run is 100%; plain Rust is built for
+//! baseline x86-64; the last columns are emitted code on a core of an Intel Xeon, family 6, model 207, the same day):
 //!
 //! | class | MB | operators | interpreter | Rust GB/s | emitted GB/s | Rust / copy | emitted / copy | Xeon GB/s | Xeon / copy |
 //! |---|---|---|---|---|---|---|---|---|---|
@@ -22,23 +22,25 @@
 //! | bit packing, 12 of 16 | 2.8 | - | 51 | 3.3 | 8.6 | 4% | 11% | 11.4 | 31% |
 //! | bit packing, 12 of 16, four streams | 2.8 | - | 460 | 55.7 | 66.2 | 73% | 87% | 29.8 | 81% |
 //!
-//! Operators (the op-at-a-time interpreter) and interpreter (of kernels): time as a multiple of emitted code's. The cores
-//! were otherwise idle. More than 100% is no error: reads are cheaper than writes, and copying does as many of each.
+//! Operators (the op-at-a-time interpreter) and interpreter (of kernels): time as a multiple of emitted code's. The
+//! cores were otherwise idle. More than 100% is no error: reads are cheaper than writes, and copying does as many of
+//! each.
 //!
-//! Nests whose turns stay apart take turns by slices of a first-level cache: a pad stores its border while the rows beside it
-//! are there (on the Xeon 69% of copying instead of 56%; 65 to 76% in other runs; the first columns were taken before).
+//! Nests whose turns stay apart take turns by slices of a first-level cache: a pad stores its border while the rows
+//! beside it are there (on the Xeon 69% of copying instead of 56%; 65 to 76% in other runs; the first columns were
+//! taken before).
 //!
-//! What the last rows teach about layouts. Planes that a nest writes side by side should not lie a multiple of 4096 bytes
-//! apart: all their lines compete for one set of 8 ways. The code stores a line or two of each plane in turn then, which
-//! raises the speed (from 15% of copying to 22 to 28%); but buffers begin anywhere in a line, so most lines are
-//! still fetched twice. Bits are packed from streams, not from neighbours: 16 neighbours are 16 loads and 46 shifts and
-//! ors for 56 bytes, a dozen cycles, in which copying moves four times as many.
+//! What the last rows teach about layouts. Planes that a nest writes side by side should not lie a multiple of 4096
+//! bytes apart: all their lines compete for one set of 8 ways. The code stores a line or two of each plane in turn
+//! then, which raises the speed (from 15% of copying to 22 to 28%); but buffers begin anywhere in a line, so most lines
+//! are still fetched twice. Bits are packed from streams, not from neighbours: 16 neighbours are 16 loads and 46 shifts
+//! and ors for 56 bytes, a dozen cycles, in which copying moves four times as many.
 //!
-//! ResNet-50 (both parties, 114 kernels, 49 distinct) compiles in 0.17 to 0.23 s on two busy cores, and in 1 to 20 ms from
-//! the cache; DenseNet-121 (494, 199 distinct) in 0.30 s and 17 ms. Local work of one inference at one party, best of many
-//! runs of each part: ResNet-20, 94 nodes one at a time 1.8 to 2.2 ms, 29 kernels 0.06 to 0.07 ms; ResNet-50, 186 nodes
-//! 560 to 620 ms, 57 kernels 6 to 9 ms, on one core and, on this busy machine, on two. `bench_kernels -- model.pi` measures
-//! all this for any program.
+//! ResNet-50 (both parties, 114 kernels, 49 distinct) compiles in 0.17 to 0.23 s on two busy cores, and in 1 to 20 ms
+//! from the cache; DenseNet-121 (494, 199 distinct) in 0.30 s and 17 ms. Local work of one inference at one party, best
+//! of many runs of each part: ResNet-20, 94 nodes one at a time 1.8 to 2.2 ms, 29 kernels 0.06 to 0.07 ms; ResNet-50,
+//! 186 nodes 560 to 620 ms, 57 kernels 6 to 9 ms, on one core and, on this busy machine, on two. `bench_kernels --
+//! model.pi` measures all this for any program.
 
 mod buffer;
 mod memory;
@@ -110,8 +112,8 @@ impl Jit {
         Ok(Jit { isa: Isa::host()?, cache })
     }
 
-    /// Compiles kernels in parallel, in the order given. Kernels that differ in names and in the contents of their tables
-    /// only share their code.
+    /// Compiles kernels in parallel, in the order given. Kernels that differ in names and in the contents of their
+    /// tables only share their code.
     pub fn compile(&self, kernels: &[&Verified]) -> Result<(Vec<CompiledKernel>, Compiled), JitError> {
         let structures: Vec<[u8; 32]> = kernels.par_iter().map(|k| structure(k)).collect();
         let mut first: HashMap<[u8; 32], usize> = HashMap::new();
@@ -217,8 +219,8 @@ impl CompiledKernel {
         self.run_in(buffers, &mut Scratch::default())
     }
 
-    /// Runs the kernel on its buffers, in the order of the kernel, scratch buffers left out. Nothing runs unless number,
-    /// lanes, lengths and access of all buffers are those the kernel was verified for.
+    /// Runs the kernel on its buffers, in the order of the kernel, scratch buffers left out. Nothing runs unless
+    /// number, lanes, lengths and access of all buffers are those the kernel was verified for.
     ///
     /// Long nests and products run on the threads of the current rayon pool; the result is the same on any number.
     pub fn run_in(&self, buffers: &mut [BufferRef<'_>], scratch: &mut Scratch) -> Result<(), RunError> {
@@ -264,14 +266,15 @@ impl CompiledKernel {
             }
         }
         let tables: Vec<*const u32> = self.tables.iter().map(|t| t.as_ptr()).collect();
-        // SAFETY: the address is that of a function emitted for this kernel's structure, in memory that `self` keeps alive,
-        // by the calling convention of `Entry`.
+        // SAFETY: the address is that of a function emitted for this kernel's structure, in memory that `self` keeps
+        // alive, by the calling convention of `Entry`.
         let entry: Entry = unsafe { std::mem::transmute::<*const u8, Entry>(self.memory.at(self.offset)) };
-        // SAFETY: the kernel is verified: every access of the code is inside a buffer of the kernel's lane and length, every
-        // table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what another one,
-        // of this nest or of one that it runs together with, loads or stores. Each pointer comes from a slice of exactly that
-        // lane and length (hence aligned), or from scratch of at least that length; those written come from mutable slices, which Rust keeps apart from all others for the
-        // duration of this call. Tables and sites live in `self`; `steps` are those of the kernel.
+        // SAFETY: the kernel is verified: every access of the code is inside a buffer of the kernel's lane and length,
+        // every table entry inside the buffer that it is used for, and no turn of a nest's outermost loop stores what
+        // another one, of this nest or of one that it runs together with, loads or stores. Each pointer comes from a
+        // slice of exactly that lane and length (hence aligned), or from scratch of at least that length; those written
+        // come from mutable slices, which Rust keeps apart from all others for the duration of this call. Tables and
+        // sites live in `self`; `steps` are those of the kernel.
         let frame = unsafe { Frame::new(entry, &pointers, &tables, &self.sites) };
         for together in &self.steps {
             frame.run(together, parts(together));

@@ -14,8 +14,8 @@ const KEPT: usize = 4;
 const SHORTEST: usize = 1 << 12;
 
 impl Spare {
-    /// A buffer of `len` elements, whatever they are: the shortest spare one that is long enough and not much longer, or a
-    /// new one.
+    /// A buffer of `len` elements, whatever they are: the shortest spare one that is long enough and not much longer,
+    /// or a new one.
     pub fn take(&mut self, len: usize) -> Vec<u64> {
         let fits = self.buffers.partition_point(|b| b.capacity() < len);
         if len < SHORTEST || self.buffers.get(fits).is_none_or(|b| b.capacity() / 4 > len) {

@@ -80,8 +80,8 @@ unsafe impl Sync for Frame<'_> {}
 
 impl<'a> Frame<'a> {
     /// # Safety
-    /// For as long as the frame lives, `entry` may be called with these pointers and any step and turns of the kernel; turns
-    /// of steps that run together do not write, on different threads, what others read or write.
+    /// For as long as the frame lives, `entry` may be called with these pointers and any step and turns of the kernel;
+    /// turns of steps that run together do not write, on different threads, what others read or write.
     pub unsafe fn new(
         entry: Entry,
         pointers: &'a [*mut u8],

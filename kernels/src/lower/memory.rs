@@ -1,4 +1,5 @@
-//! Loads and stores of a unit: dense ones as vectors, every second element as two vectors and a shuffle, others one by one.
+//! Loads and stores of a unit: dense ones as vectors, every second element as two vectors and a shuffle, others one by
+//! one.
 
 use super::access::{Access, Place};
 use super::nest::{NestEmitter, Unit};
@@ -103,7 +104,8 @@ impl NestEmitter<'_, '_, '_> {
         }
     }
 
-    /// Least and greatest element that an access names from here on, where loops are unrolled at the current index only.
+    /// Least and greatest element that an access names from here on, where loops are unrolled at the current index
+    /// only.
     fn reach(&self, access: &Access) -> [i64; 2] {
         let strides = &self.plan.groups.all[access.group].strides;
         let mut reach = [access.offset; 2];

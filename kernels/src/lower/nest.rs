@@ -315,8 +315,8 @@ impl NestEmitter<'_, '_, '_> {
         }
     }
 
-    /// `trips` turns of loop `k`, or those of them that `turns` says, `step` points each; `carried` values go from turn to
-    /// turn.
+    /// `trips` turns of loop `k`, or those of them that `turns` says, `step` points each; `carried` values go from turn
+    /// to turn.
     fn counted(
         &mut self,
         k: usize,

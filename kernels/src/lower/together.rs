@@ -1,9 +1,9 @@
-//! Steps that may run together, some turns of each and then the next turns: what they touch stays in the cache, and threads
-//! meet once for all of them.
+//! Steps that may run together, some turns of each and then the next turns: what they touch stays in the cache, and
+//! threads meet once for all of them.
 //!
-//! Turn `t` of a nest reaches the bytes `t * stride + [low, end)` of a buffer. If all accesses of some nests to a buffer
-//! that one of them stores to have one stride, and all their reaches lie within one stride, turns meet in no byte but
-//! with themselves: any order is right that keeps that of the steps within each turn.
+//! Turn `t` of a nest reaches the bytes `t * stride + [low, end)` of a buffer. If all accesses of some nests to a
+//! buffer that one of them stores to have one stride, and all their reaches lie within one stride, turns meet in no
+//! byte but with themselves: any order is right that keeps that of the steps within each turn.
 
 use super::access::{Access, Place, Source};
 use super::plan::{Mode, Plan};

@@ -93,8 +93,8 @@ macro_rules! words {
 
 /// Two sums of products by two instructions each.
 ///
-/// Both products come first: compilers alternate products and sums, and some processors then send sums to the multipliers'
-/// ports (1.36 cycles a product on Zen 4 instead of 1.12).
+/// Both products come first: compilers alternate products and sums, and some processors then send sums to the
+/// multipliers' ports (1.36 cycles a product on Zen 4 instead of 1.12).
 macro_rules! two_products {
     ($name:ident, $features:literal, $times:literal, $plus:literal) => {
         #[inline]

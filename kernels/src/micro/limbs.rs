@@ -5,8 +5,8 @@
 //! value  = exact limbs of `bits` bits | low 16 | high 16        signed digits, lowest first
 //! sum    = sum over exact limbs i of 2^(bits i) S_i  +  2^(bits exact) (S_low + 2^16 S_high mod 2^32)
 //! ```
-//! The two upper limbs may wrap: only their sum mod 2^32 reaches the result. Sums `S_i` of exact limbs must not, so they
-//! are taken over so many taps only, and added up in 64 bits.
+//! The two upper limbs may wrap: only their sum mod 2^32 reaches the result. Sums `S_i` of exact limbs must not, so
+//! they are taken over so many taps only, and added up in 64 bits.
 
 /// How values are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +28,8 @@ pub(super) const MOST_LANES: usize = (MOST_EXACT as usize + 2).div_ceil(2);
 const ADD: usize = 12;
 
 impl Limbs {
-    /// The cheapest for products mod `2^ring_bits` with signed weights of so many bits, of `pairs` pairs of channels and
-    /// taps; none for weights of more than 16 bits.
+    /// The cheapest for products mod `2^ring_bits` with signed weights of so many bits, of `pairs` pairs of channels
+    /// and taps; none for weights of more than 16 bits.
     #[must_use]
     pub fn new(ring_bits: u8, weight_bits: u8, pairs: usize) -> Option<Limbs> {
         let weight_bits = weight_bits.max(1);

@@ -96,8 +96,8 @@ impl PackedRight {
     }
 }
 
-/// `batch` products `[rows, inner] x [inner, cols]` mod `2^ring_bits`, in the fastest arithmetic; `known` calls the left
-/// factor weights.
+/// `batch` products `[rows, inner] x [inner, cols]` mod `2^ring_bits`, in the fastest arithmetic; `known` calls the
+/// left factor weights.
 pub fn matmul<A: Element, B: Element, O: Element>(
     left: &[A],
     right: &[B],

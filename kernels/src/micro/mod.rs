@@ -1,8 +1,8 @@
 //! Products in rings of any number of bits, by hand-written inner loops.
 //!
-//! Decided by measurement: `cargo run --release --manifest-path tests/products/Cargo.toml`, GMAC/s of one run on an otherwise
-//! idle core of an Intel Xeon with AVX-512 IFMA and VNNI (family 6, model 207), 2026-11-30; windows are unfolded, and
-//! values cut into limbs, within the time:
+//! Decided by measurement: `cargo run --release --manifest-path tests/products/Cargo.toml`, GMAC/s of one run on an
+//! otherwise idle core of an Intel Xeon with AVX-512 IFMA and VNNI (family 6, model 207), 2026-11-30; windows are
+//! unfolded, and values cut into limbs, within the time:
 //!
 //! | | 3x3, 64 to 64, 56x56, u64 | the same, u32 | 1x1, 256 to 64, 56x56, u64 | the same, u32 |
 //! |---|---|---|---|---|
@@ -27,11 +27,12 @@
 //! | AVX2 tiles: f64, values and sums below 2^51 | 19.7 | | 16.3 | |
 //! | for comparison: `matrixmultiply`, AVX2, one f64 product | 16.4 | 14.3 | 19.3 | 18.3 |
 //!
-//! Emitted code and protocols call these. Programs of picc multiply values of 32 to 45 bits by weights of 11 to 16 bits:
-//! the rows of 2^37, 2^48 and 2^52, of which the fastest runs, 1.1 to 2.0 times one f64 product of the same shape, which is
-//! right below 2^53 only, and 5 to 7 times the best other way to the same result. A full product mod 2^64 is 1.7 to 1.8
-//! times as fast as the best other way to it, but cannot reach one f64 product: of 8 lanes, AVX-512 does two f64 products a
-//! cycle, and two of 52 bits, but a product of 64 bits takes three such and a sum, or four of 52 bits: 4 a cycle against
+//! Emitted code and protocols call these. Programs of picc multiply values of 32 to 45 bits by weights of 11 to 16
+//! bits: the rows of 2^37, 2^48 and 2^52, of which the fastest runs, 1.1 to 2.0 times one f64 product of the same
+//! shape, which is right below 2^53 only, and 5 to 7 times the best other way to the same result. A full product mod
+//! 2^64 is 1.7 to 1.8 times as fast as the best other way to it, but cannot reach one f64 product: of 8 lanes, AVX-512
+//! does two f64 products a cycle, and two of 52 bits, but a product of 64 bits takes three such and a sum, or four of
+//! 52 bits: 4 a cycle against
 //! 16. Narrow weights change the count: with values in five limbs, 64 / 5 products a cycle.
 //!
 //! A 1x1 product reads each value for 64 products only; copying it into a panel, out of memory in this run, is a third

@@ -6,8 +6,8 @@ use super::isa::{Loops, vectorized};
 use super::limbs::Cut;
 use super::select::Tiles;
 
-/// Evaluates `$body` with `$lane` making a lane of a limb of one or two values (the second may be missing), for `$scheme`:
-/// code of its own for each kind of lane.
+/// Evaluates `$body` with `$lane` making a lane of a limb of one or two values (the second may be missing), for
+/// `$scheme`: code of its own for each kind of lane.
 macro_rules! by_lane {
     ($scheme:expr, |$lane:ident| $body:expr) => {{
         use $crate::micro::{limbs::Cut, source::pair};

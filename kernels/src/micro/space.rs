@@ -1,5 +1,5 @@
-//! Memory that the products of a thread use again: fresh memory costs a page fault every 4096 bytes, more than a product
-//! of one such page's values by a few channels.
+//! Memory that the products of a thread use again: fresh memory costs a page fault every 4096 bytes, more than a
+//! product of one such page's values by a few channels.
 
 use super::arith::Lane;
 use std::cell::Cell;

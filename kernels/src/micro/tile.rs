@@ -3,8 +3,8 @@
 //! ```text
 //! c[i][j] (+)= sum over taps t of  a[t][i] * planes[offsets[t] + bases[j] ..][..LANES]
 //! ```
-//! The broadcast factor `a` is packed, the other is read where it lies: a window of a padded plane is a slice of it, and
-//! the accumulators are used often enough that unaligned loads do not matter.
+//! The broadcast factor `a` is packed, the other is read where it lies: a window of a padded plane is a slice of it,
+//! and the accumulators are used often enough that unaligned loads do not matter.
 
 use super::isa::Isa;
 
@@ -41,8 +41,8 @@ impl Offsets {
     }
 }
 
-/// Pointers into buffers whose lengths [`Tile::run`] has checked. The check of the disassembly (`tests/constant-time`) knows
-/// the places of the two public ones.
+/// Pointers into buffers whose lengths [`Tile::run`] has checked. The check of the disassembly (`tests/constant-time`)
+/// knows the places of the two public ones.
 #[repr(C)]
 pub(super) struct Raw<L> {
     pub taps: usize,

@@ -1,5 +1,5 @@
-//! Emitted code touches nothing outside its buffers: each lies against a page that cannot be touched, first with its end,
-//! then with its start.
+//! Emitted code touches nothing outside its buffers: each lies against a page that cannot be touched, first with its
+//! end, then with its start.
 #![cfg(unix)]
 
 use crate::memory::callers;

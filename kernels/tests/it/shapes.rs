@@ -1,5 +1,5 @@
-//! Loops of every length and stride that code generation treats apart: blocks, overlaps, remainders, long sums, kernels in
-//! place.
+//! Loops of every length and stride that code generation treats apart: blocks, overlaps, remainders, long sums, kernels
+//! in place.
 
 use crate::memory;
 use picc_ir::kernel::{

@@ -1,13 +1,13 @@
 //! How sure the loss of accuracy is, and in which order programs are tested so that choosing among them keeps that.
 //!
-//! Both models are asked about the same samples, so only samples count on which they differ. For sample `i` let `d_i` be 1 or
-//! 0 as the model over the reals is right, minus the share of draws in which the program is. The loss on other samples
-//! of the same kind is the mean of `d_i`, and its upper bound `mean + z sqrt(sum (d_i - mean)^2 + 1) / n`: one difference is
-//! added, so that none seen is not none assumed (after Agresti and Min, 2005).
+//! Both models are asked about the same samples, so only samples count on which they differ. For sample `i` let `d_i`
+//! be 1 or 0 as the model over the reals is right, minus the share of draws in which the program is. The loss on other
+//! samples of the same kind is the mean of `d_i`, and its upper bound `mean + z sqrt(sum (d_i - mean)^2 + 1) / n`: one
+//! difference is added, so that none seen is not none assumed (after Agresti and Min, 2005).
 //!
-//! Programs are tested from dear to cheap and the first that fails ends the test, so that the statement about the last one that
-//! held is as sure as one test is, however many there were (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995;
-//! Angelopoulos et al., Learn then Test, 2021).
+//! Programs are tested from dear to cheap and the first that fails ends the test, so that the statement about the last
+//! one that held is as sure as one test is, however many there were (fixed-sequence testing: Maurer, Hothorn and
+//! Lehmacher, 1995; Angelopoulos et al., Learn then Test, 2021).
 
 /// A loss of accuracy, in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq)]

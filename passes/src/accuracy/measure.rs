@@ -14,8 +14,8 @@ pub type Sample = BTreeMap<String, Tensor<f32>>;
 /// Integers for every input of a program.
 pub type Inputs = BTreeMap<String, Tensor<i64>>;
 
-/// Evaluates a program of the mpc dialect with its weights, each run on inputs and a seed for the shares. Gives the model's
-/// outputs in order as real numbers. Must make the errors that [`run_shares`] makes.
+/// Evaluates a program of the mpc dialect with its weights, each run on inputs and a seed for the shares. Gives the
+/// model's outputs in order as real numbers. Must make the errors that [`run_shares`] makes.
 pub type Runner<'a> = &'a (dyn Fn(&Graph, &RingWeights, &[(&Inputs, u64)]) -> Result<Vec<Run>> + Sync);
 
 /// What one evaluation gives.

@@ -1,13 +1,13 @@
-//! Choices of class `Approx` under an accuracy budget: fewer fraction bits, fewer bits of weights, comparisons that leave
-//! out low bits, tighter ranges. What is chosen is measured on labelled samples, by the interpreter that makes the errors
-//! of a private run; nothing is assumed.
+//! Choices of class `Approx` under an accuracy budget: fewer fraction bits, fewer bits of weights, comparisons that
+//! leave out low bits, tighter ranges. What is chosen is measured on labelled samples, by the interpreter that makes
+//! the errors of a private run; nothing is assumed.
 //!
 //! ```text
 //!   labelled samples --every fourth--> tuned on:  ranges, probes (probe.rs), bisection (search.rs)
 //!                    '---------------> held out:  tests programs from dear to cheap (gate.rs), with a bound (confidence.rs)
 //! ```
-//! The held-out part alone bears the statement: with the confidence asked for, the program that was chosen loses no more
-//! than the budget on other samples of the same kind.
+//! The held-out part alone bears the statement: with the confidence asked for, the program that was chosen loses no
+//! more than the budget on other samples of the same kind.
 
 mod confidence;
 mod gate;
@@ -52,7 +52,8 @@ pub struct Budget<'a> {
     pub runner: Runner<'a>,
 }
 
-/// Compiles a real graph for two parties, as [`crate::compile()`] does, and makes it cheaper as far as the budget allows.
+/// Compiles a real graph for two parties, as [`crate::compile()`] does, and makes it cheaper as far as the budget
+/// allows.
 ///
 /// # Errors
 /// As [`crate::compile()`]; and if the options forbid approximations or the labels do not fit the samples or the model.

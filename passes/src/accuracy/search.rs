@@ -1,7 +1,7 @@
 //! From a menu to a program: one number, the price of damage, orders all choices by what they save for what they harm.
 //!
-//! At a price `p` every place takes the level with the least `price + p * damage` on its own, so a lower p gives a cheaper and
-//! worse program. The lowest p that holds the budget is found by bisection over measured accuracies; then
+//! At a price `p` every place takes the level with the least `price + p * damage` on its own, so a lower p gives a
+//! cheaper and worse program. The lowest p that holds the budget is found by bisection over measured accuracies; then
 //! programs are tried from there upwards until one holds on the held-out samples too.
 
 use super::probe::{Level, Menu, Place};

@@ -5,9 +5,9 @@
 //! ```text
 //! s1 (s2 o + d2 t2 - p2) + d1 t1 - p1  =  s1 s2 o + (s1 d2 t2 + d1 t1) - (s1 p2 + p1)
 //! ```
-//! so the composed layer has stride `s1 s2`, padding `s1 p2 + p1` and a tap at `s1 d2 t2 + d1 t1` for every pair of taps.
-//! Where the second layer reads its own padding, the composed one reads what the first layer would make there of its
-//! input: nothing but zeros if the first layer has one tap and no padding along that axis.
+//! so the composed layer has stride `s1 s2`, padding `s1 p2 + p1` and a tap at `s1 d2 t2 + d1 t1` for every pair of
+//! taps. Where the second layer reads its own padding, the composed one reads what the first layer would make there of
+//! its input: nothing but zeros if the first layer has one tap and no padding along that axis.
 
 use crate::error::Result;
 use picc_ir::geom::{ConvGeom, MatMulGeom};

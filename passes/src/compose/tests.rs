@@ -195,8 +195,8 @@ fn seconds(c: &Compiled) -> f64 {
     c.explanation.as_ref().unwrap().after.seconds
 }
 
-/// conv 3x3, then 1x1 to few channels, then 1x1 to many: where bytes count, the middle is worth keeping under OT products
-/// and not under RLWE.
+/// conv 3x3, then 1x1 to few channels, then 1x1 to many: where bytes count, the middle is worth keeping under OT
+/// products and not under RLWE.
 #[test]
 fn cost_decides_and_the_program_means_the_same() {
     let mut net = Net::new(11);

@@ -113,8 +113,8 @@ impl Study {
         Ok(again)
     }
 
-    /// Layer by layer: each channel is fitted from what it gets behind the layers rewritten before it, to what the model
-    /// has there. Errors of earlier layers are made up for, and squares see the large values that squares make.
+    /// Layer by layer: each channel is fitted from what it gets behind the layers rewritten before it, to what the
+    /// model has there. Errors of earlier layers are made up for, and squares see the large values that squares make.
     fn fitted_again(
         &self,
         model: &Model,

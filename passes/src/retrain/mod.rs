@@ -4,8 +4,8 @@
 //! real graph -> canonicalize -> x-operator -> ReLUs until the budget holds -> canonicalize -> real graph, report
 //! ```
 //! None of them is an equality, so none may be a union in the e-graph, where everything stated is believed of the
-//! whole class. They rewrite the canonical real graph once, before quantization; what they leave (a linear layer after a
-//! linear layer, a ReLU of a ReLU) is the optimizer's affair. One file is one family:
+//! whole class. They rewrite the canonical real graph once, before quantization; what they leave (a linear layer after
+//! a linear layer, a ReLU of a ReLU) is the optimizer's affair. One file is one family:
 //!
 //! | family | what it does |
 //! |---|---|

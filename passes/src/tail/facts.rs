@@ -114,7 +114,8 @@ impl Facts {
     pub fn sum(&mut self, terms: &[(f64, Var)]) -> Var {
         let mut merged: SmallVec<[(f64, Var); 4]> = SmallVec::new();
         for &(c, x) in terms.iter().filter(|(_, x)| !self.constants.contains_key(x)) {
-            // The search is for `x + x` and `x - x`; long sums are over different elements, or say less than they could.
+            // The search is for `x + x` and `x - x`; long sums are over different elements, or say less than they
+            // could.
             let there = if terms.len() <= 8 { merged.iter_mut().find(|(_, there)| *there == x) } else { None };
             match there {
                 Some((sum, _)) => *sum += c,

@@ -1,5 +1,5 @@
-//! Positive controls: what must be reported. The first three are code of this project as it was. Those with names of their own
-//! the check of the disassembly must find as well.
+//! Positive controls: what must be reported. The first three are code of this project as it was. Those with names of
+//! their own the check of the disassembly must find as well.
 
 use super::{Expect, Rows, share};
 use picc_runtime::crypto::ct::taint::secret;

@@ -7,8 +7,8 @@
 //!   revealed values                   defined at the party that they are revealed to
 //!   a report                          a jump or an address depends on a secret
 //! ```
-//! Every row is a case: without reports it has passed, if what comes out is still secret, so that nothing was lost on the
-//! way. Rows of `controls` are code as it was, or should not be; they pass if they are reported.
+//! Every row is a case: without reports it has passed, if what comes out is still secret, so that nothing was lost on
+//! the way. Rows of `controls` are code as it was, or should not be; they pass if they are reported.
 //!
 //! Run by `tests/constant-time/run.sh`; arguments are parts of names, of which one must be in a row's.
 

@@ -1,4 +1,5 @@
-//! Ring LWE: keys, samplers, encryption, products, hiding, packing, decryption, in every parameter set that plans choose.
+//! Ring LWE: keys, samplers, encryption, products, hiding, packing, decryption, in every parameter set that plans
+//! choose.
 
 use super::{Expect, Rows, both_secret, channels, share};
 use picc_ir::geom::{ConvGeom, MatMulGeom};

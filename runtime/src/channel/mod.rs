@@ -58,8 +58,8 @@ pub trait Transport: Send {
     fn flush(&mut self) -> io::Result<()>;
     /// Fills `buf`, or fails (closed, timed out).
     fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()>;
-    /// From now on no longer silence than this is borne; returns what was borne before. `None` where there is no limit to
-    /// set.
+    /// From now on no longer silence than this is borne; returns what was borne before. `None` where there is no limit
+    /// to set.
     fn set_patience(&mut self, _patience: Duration) -> Option<Duration> {
         None
     }

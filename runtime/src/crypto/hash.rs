@@ -1,39 +1,41 @@
 //! The correlation-robust hash that turns correlated OTs into OT messages.
 //!
-//! `H(x) = P(x) xor x` with `P = AES_key`, the Matyas-Meyer-Oseas form, one AES call for each hash. Correlations are hashed
-//! in tiles, each under a key of its own.
+//! `H(x) = P(x) xor x` with `P = AES_key`, the Matyas-Meyer-Oseas form, one AES call for each hash. Correlations are
+//! hashed in tiles, each under a key of its own.
 //!
-//! **What is needed.** The OT sender masks messages with `H(q_i xor offset(v))` for every choice v of w bits; the receiver
-//! knows `t_i = q_i xor offset(c_i)` and so one of the values. The others must look uniform. `offset` is linear over
-//! GF(2) in v and in delta, and for every `v != 0` it maps delta onto GF(2)^128 with all preimages of one size: `offset(1)`
-//! is delta itself where w is 1, and see [`crate::ot::code`] for wider OTs. That is *correlation robustness* for the
-//! family `x -> x xor offset(d)`: for inputs `(t, d)`, `d != 0`, that do not depend on the key of the hash beyond what the
-//! protocol shows, `H(t xor offset(d))` is indistinguishable from a random function of `(t, d)`. Circular robustness is
-//! not needed: delta masks nothing.
+//! **What is needed.** The OT sender masks messages with `H(q_i xor offset(v))` for every choice v of w bits; the
+//! receiver knows `t_i = q_i xor offset(c_i)` and so one of the values. The others must look uniform. `offset` is
+//! linear over GF(2) in v and in delta, and for every `v != 0` it maps delta onto GF(2)^128 with all preimages of one
+//! size: `offset(1)` is delta itself where w is 1, and see [`crate::ot::code`] for wider OTs. That is *correlation
+//! robustness* for the family `x -> x xor offset(d)`: for inputs `(t, d)`, `d != 0`, that do not depend on the key of
+//! the hash beyond what the protocol shows, `H(t xor offset(d))` is indistinguishable from a random function of `(t,
+//! d)`. Circular robustness is not needed: delta masks nothing.
 //!
 //! **Why MMO suffices** (Guo, Katz, Wang, Yu, "Efficient and secure multiparty computation from fixed-key block
 //! ciphers", S&P 2020: MMO is correlation robust in the random-permutation model, for a delta of high min-entropy).
 //! So `t xor offset(d)` is uniform over the choice of delta, and so is the difference `offset(d) xor offset(d')` of two
 //! points of one OT, which is `offset(d xor d')`. In the ideal-cipher model permutations under different keys are
-//! independent, so an evaluation under one key says nothing about hashes under another. For tiles of at most `m` hashes,
-//! `n` hashes in all, and `p` evaluations of the cipher or its inverse by the attacker, the outputs are uniform unless
+//! independent, so an evaluation under one key says nothing about hashes under another. For tiles of at most `m`
+//! hashes, `n` hashes in all, and `p` evaluations of the cipher or its inverse by the attacker, the outputs are uniform
+//! unless
 //! * an evaluation of the attacker hits a hashed point of that key or its image: at most `2 p m / 2^128`; or
 //! * two hashed points of one tile coincide: in one OT that fixes 128 bits of delta, `1 / 2^128` a pair; in two OTs it
 //!   fixes `t_i xor t_j`, and the `t_i` are pseudo-random: `1 / 2^128` a pair. Together at most `n m / 2^128`.
 //!
-//! With [`TILE_HASHES`] `= m = 2^7` an attacker needs `p = 2^120` evaluations before the first bound says nothing, whatever
-//! the size of the network; under one key for the session it would be `2^127 / n`. The second is `2^-81` for `n = 2^40`.
+//! With [`TILE_HASHES`] `= m = 2^7` an attacker needs `p = 2^120` evaluations before the first bound says nothing,
+//! whatever the size of the network; under one key for the session it would be `2^127 / n`. The second is `2^-81` for
+//! `n = 2^40`.
 //!
 //! No index is hashed in: in the semi-honest model nobody chooses `t_i`, so equal points at different indices are
 //! the event just counted. A protocol must not hash one correlation at one point twice for two masks: longer masks are
-//! the output of a [`Prg`](super::Prg) seeded by the hash. A maliciously secure use would need the tweakable form of the
-//! same paper.
+//! the output of a [`Prg`](super::Prg) seeded by the hash. A maliciously secure use would need the tweakable form of
+//! the same paper.
 //!
 //! **The keys.** The session's key is the hash of its transcript, so work that an attacker does before or for another
 //! session does not help against this one (`p` above counts only this session's evaluations). The key of a tile is
-//! `AES_session(number)`, and no two tiles of a session have one number: it says which party sends the OTs, their width,
-//! and how many of them were taken before the tile's first. AES is a permutation, so no two have one key either. All keys
-//! are public, and both parties derive them without a message.
+//! `AES_session(number)`, and no two tiles of a session have one number: it says which party sends the OTs, their
+//! width, and how many of them were taken before the tile's first. AES is a permutation, so no two have one key either.
+//! All keys are public, and both parties derive them without a message.
 
 use super::block::Block;
 use super::streams::StreamKey;
@@ -116,7 +118,8 @@ impl CrHash {
         }
     }
 
-    /// For every offset the bits 0, and the bits 1, of `H(x xor offset)` for every block x, of which there are at most 64.
+    /// For every offset the bits 0, and the bits 1, of `H(x xor offset)` for every block x, of which there are at most
+    /// 64.
     #[must_use]
     pub(crate) fn hash_bits<const KEYS: usize>(
         &self,

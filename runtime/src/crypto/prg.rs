@@ -22,8 +22,8 @@ impl Prg {
         Prg { key: StreamKey::new(seed), counter: 0, rest: [0; 16], rest_len: 0 }
     }
 
-    /// A stream that starts at a counter of its own, for one of many seeds: an evaluation of AES then tests a guess of the
-    /// seed with this salt, not of all of them at once. Streams of at most `2^20` blocks, salts below `2^44`.
+    /// A stream that starts at a counter of its own, for one of many seeds: an evaluation of AES then tests a guess of
+    /// the seed with this salt, not of all of them at once. Streams of at most `2^20` blocks, salts below `2^44`.
     #[must_use]
     pub fn salted(seed: Block, salt: u64) -> Prg {
         let mut prg = Prg::new(seed);

@@ -138,8 +138,8 @@ impl<'a> ClientSession<'a> {
 /// The client's inputs as the program's integers: `round(x * 2^frac_bits)`.
 ///
 /// # Errors
-/// If an input is missing or has another shape, or if a value lies outside the program's range by more than rounding: the
-/// program would answer for another input. [`clip`] moves such values to the ends first.
+/// If an input is missing or has another shape, or if a value lies outside the program's range by more than rounding:
+/// the program would answer for another input. [`clip`] moves such values to the ends first.
 pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Tensor<i64>>> {
     let mut inputs = BTreeMap::new();
     for node in &exe.graph().nodes {

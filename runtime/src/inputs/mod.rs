@@ -6,8 +6,8 @@
 //!   x.png  x.jpg   image ────────────┴─ (p / divisor - mean) / std ──┘
 //! ```
 //!
-//! An array holds one value in the input's shape, or several along its first axis ([`picc_ir::samples`]); of a batch, the
-//! first axis holds rows. A batch axis of extent one may be left out.
+//! An array holds one value in the input's shape, or several along its first axis ([`picc_ir::samples`]); of a batch,
+//! the first axis holds rows. A batch axis of extent one may be left out.
 
 #[cfg(feature = "images")]
 mod image;

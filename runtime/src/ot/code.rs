@@ -1,12 +1,12 @@
 //! The code behind wide correlated OTs: 1-of-2^w OTs straight from the extension, `w` up to 5.
 //!
-//! Paper: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192): subspace VOLE (section 3.3) turns small-field VOLEs into OTs
-//! whose choices are words of a linear code; with a code of dimension w they are 1-of-2^w OTs, as in Kolesnikov,
+//! Paper: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192): subspace VOLE (section 3.3) turns small-field VOLEs into
+//! OTs whose choices are words of a linear code; with a code of dimension w they are 1-of-2^w OTs, as in Kolesnikov,
 //! Kumaresan, Rosulek, Trieu (CCS 2016) and Orru, Orsini, Scholl (CT-RSA 2017). Adversary: semi-honest.
 //!
-//! **The code.** The 31 *points* are the nonzero linear functions of a choice `v` of 5 bits; the word of `v` has at every
-//! point the value of its function there. That is the simplex code [31, 5, 16]: each nonzero word is 1 at exactly 16
-//! points. Every point stands for 8 columns, `8 / k` coordinates over GF(2^k), so that delta has 8 bits at it. The
+//! **The code.** The 31 *points* are the nonzero linear functions of a choice `v` of 5 bits; the word of `v` has at
+//! every point the value of its function there. That is the simplex code [31, 5, 16]: each nonzero word is 1 at exactly
+//! 16 points. Every point stands for 8 columns, `8 / k` coordinates over GF(2^k), so that delta has 8 bits at it. The
 //! points are ordered so that the functions that are not zero on the first w bits are the first `32 - 32 / 2^w` ones:
 //!
 //! ```text
@@ -21,19 +21,20 @@
 //! Width w uses those points only. Width 1 is the correlated OT of the literature: the repetition code and 128 columns.
 //!
 //! **Folding.** Two words that differ do so at 16 points: 128 bits of delta. To have rows of 128 bits, not 248, and one
-//! AES call for each key, points 16 to 30 are added onto the first sixteen by a fixed linear map (`FOLD`, found by random
-//! search for few terms). It is chosen so that, for each nonzero v, the 16 points of its word map bijectively (a test
-//! inverts all 31 matrices). So with `u` the receiver's uniform choice,
+//! AES call for each key, points 16 to 30 are added onto the first sixteen by a fixed linear map (`FOLD`, found by
+//! random search for few terms). It is chosen so that, for each nonzero v, the 16 points of its word map bijectively (a
+//! test inverts all 31 matrices). So with `u` the receiver's uniform choice,
 //!
 //! ```text
 //!   q = t + offset(u),    offset linear in u, and for every v != 0: offset(v) uniform in GF(2)^128 over the choice of delta
 //! ```
-//! which is all that [`crate::crypto::hash`] asks for: key v of the sender is `H(q + offset(v))`, the receiver knows `H(t)`,
-//! key u, and every other key is hidden as well as in an OT of width 1.
+//! which is all that [`crate::crypto::hash`] asks for: key v of the sender is `H(q + offset(v))`, the receiver knows
+//! `H(t)`, key u, and every other key is hidden as well as in an OT of width 1.
 //!
-//! **What the sender learns.** The receiver's `u` at the coordinates of points 0, 1, 2, 4, 8 is its choice (these determine
-//! a word), and at every other coordinate it sends `u` plus the word's value there. Each of those is masked by a stream
-//! of that coordinate which the sender lacks a leaf of, so what it sees is uniform and independent of the choice.
+//! **What the sender learns.** The receiver's `u` at the coordinates of points 0, 1, 2, 4, 8 is its choice (these
+//! determine a word), and at every other coordinate it sends `u` plus the word's value there. Each of those is masked
+//! by a stream of that coordinate which the sender lacks a leaf of, so what it sees is uniform and independent of the
+//! choice.
 
 use super::softspoken::Delta;
 use crate::crypto::Block;

@@ -14,8 +14,8 @@
 //! Protocols see the pools alone. Behind them stands a [`CotSource`], which makes correlations when a session reserves
 //! them: that of the program's [`Source`], or in tests the ideal functionality.
 //!
-//! The *sender* of a correlated OT of width w holds `offset`, a linear function of its delta, and `q_i`; the *receiver* a
-//! random choice `c_i` of w bits and `t_i`. At width 1 `offset(1)` is a delta of 128 bits. In the base OTs and the
+//! The *sender* of a correlated OT of width w holds `offset`, a linear function of its delta, and `q_i`; the *receiver*
+//! a random choice `c_i` of w bits and `t_i`. At width 1 `offset(1)` is a delta of 128 bits. In the base OTs and the
 //! puncturing the roles are reversed.
 
 pub mod base;

@@ -131,7 +131,8 @@ impl CotReceiver {
         counts(&self.ready)
     }
 
-    /// Moves `n` correlations of width 1 out: `t_i` and `c_i`. More than were reserved is a bug of the program's demand.
+    /// Moves `n` correlations of width 1 out: `t_i` and `c_i`. More than were reserved is a bug of the program's
+    /// demand.
     pub fn take(&mut self, n: usize) -> Result<(Taken, BitVec)> {
         let (t, mut c) = self.take_wide(1, n)?;
         Ok((t, c.pop().unwrap_or_default()))

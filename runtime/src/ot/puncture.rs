@@ -41,8 +41,8 @@ pub fn full_tree(keys: &[KeyPair]) -> (Zeroizing<Vec<Block>>, Vec<Block>) {
 
 /// All leaves but the one at `delta`; the seed of leaf `x` is at `(x xor delta) - 1`.
 ///
-/// Bit `l` of `path` is the direction of level `l` (the first is the most significant bit of delta), `keys[l]` the key of base
-/// OT `l` for the direction not taken.
+/// Bit `l` of `path` is the direction of level `l` (the first is the most significant bit of delta), `keys[l]` the key
+/// of base OT `l` for the direction not taken.
 #[must_use]
 pub fn punctured_tree(path: &BitVec, keys: &[Block], corrections: &[Block]) -> Zeroizing<Vec<Block>> {
     // Position 0 stands for the missing node. Its children are garbage, replaced or ignored.

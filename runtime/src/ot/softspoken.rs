@@ -1,8 +1,8 @@
 //! OT extension from small-field VOLE: SoftSpokenOT (Roy, CRYPTO 2022, ePrint 2022/192), sections 3.1 to 3.3 for the
 //! subspace VOLE, section 4 without the consistency check for the extension.
 //!
-//! Adversary: semi-honest. Parameters: the field has `2^k` elements, `k` in {1, 2, 4, 8}; the width w, 1 to 5, of the OTs
-//! that an extension makes ([`super::code`]). `k = 1` is IKNP. Larger `k` sends less and computes more: for each OT
+//! Adversary: semi-honest. Parameters: the field has `2^k` elements, `k` in {1, 2, 4, 8}; the width w, 1 to 5, of the
+//! OTs that an extension makes ([`super::code`]). `k = 1` is IKNP. Larger `k` sends less and computes more: for each OT
 //! `columns / k - w` bits and `2^k columns / 128 k` AES calls. Rounds: one message, from the receiver of the OTs.
 //! Leakage: none.
 //!
@@ -18,8 +18,8 @@
 //! ```
 //!
 //! `x r_x` with `r_x` a string of bits has, in column `b` of the coordinate, `r_x` where bit `b` of `x` is set. Every
-//! stream is read from a counter that only advances, so no two extensions share output, whatever their widths. Work goes
-//! in tiles of 8192 OTs, which also order the message: all `d_j` of the first tile, then all of the second.
+//! stream is read from a counter that only advances, so no two extensions share output, whatever their widths. Work
+//! goes in tiles of 8192 OTs, which also order the message: all `d_j` of the first tile, then all of the second.
 
 use super::base::KeyPair;
 use super::code::{self, DIRECT, MAX_KEYS, POINT_COLUMNS};

@@ -11,8 +11,8 @@ use crate::session::Session;
 use picc_ir::{Party, mpc::cost::TreeNode};
 use rayon::prelude::*;
 
-/// `items` has `gt` in the first half of its planes and `eq` in the second, and so has the result. A single AND uses number
-/// `number` of `singles`.
+/// `items` has `gt` in the first half of its planes and `eq` in the second, and so has the result. A single AND uses
+/// number `number` of `singles`.
 pub(super) fn level(
     session: &mut Session,
     items: &Planes,

@@ -25,8 +25,8 @@ pub fn greater(session: &mut Session, mine: &[u64], bits: u8, radix: u8, sender:
     Ok(run(session, mine, &plan, sender, None)?.0.plane(0))
 }
 
-/// Leaves and tree of a plan: the items that its tree ends in, gt planes first. In the flights of the leaves also shares of
-/// the product of a bit of the sender and one of the receiver, of so many bits, if both parties pass theirs.
+/// Leaves and tree of a plan: the items that its tree ends in, gt planes first. In the flights of the leaves also
+/// shares of the product of a bit of the sender and one of the receiver, of so many bits, if both parties pass theirs.
 pub(super) fn run(
     session: &mut Session,
     mine: &[u64],

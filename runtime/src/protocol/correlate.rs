@@ -2,8 +2,8 @@
 //!
 //! Paper: Asharov, Lindell, Schneider, Zohner (CCS 2013), correlated OT, with a choice correction because the session's
 //! choices are random. Adversary: semi-honest. Two messages: `y xor c` (1 bit), then the width of v. With
-//! `q' = q + (y xor c) delta` the receiver knows `q' + y delta`, so the sender sends `u = H(q') + v - H(q' + delta)` and
-//! holds `-H(q')`; the receiver computes `H(q' + y delta) + y u = H(q') + y v`. Leakage: none: to a receiver with
+//! `q' = q + (y xor c) delta` the receiver knows `q' + y delta`, so the sender sends `u = H(q') + v - H(q' + delta)`
+//! and holds `-H(q')`; the receiver computes `H(q' + y delta) + y u = H(q') + y v`. Leakage: none: to a receiver with
 //! `y = 0`, `H(q' + delta)` is uniform, and so is u; with `y = 1`, `H(q')` is.
 //!
 //! The hash has 128 bits, so up to two values of at most 64 bits go under one choice.

@@ -1,10 +1,11 @@
 //! Leaves of a comparison: 1-of-2^w OT of the two bits (greater, equal) of w-bit digits.
 //!
 //! Paper: CrypTFlow2 (Rathee et al., CCS 2020), algorithm 1, steps 1 to 8. Adversary: semi-honest. Two messages for all
-//! digits of all elements: choices `ceil(n bits / 8)` bytes, then masked bits `ceil(n leaf_bits / 8)` bytes. Leakage: none.
+//! digits of all elements: choices `ceil(n bits / 8)` bytes, then masked bits `ceil(n leaf_bits / 8)` bytes. Leakage:
+//! none.
 //!
-//! **1-of-2^w OT from a correlated OT of width w** ([`crate::ot::code`]). The receiver has a uniform choice c of w bits and
-//! `t = q + offset(c)`. It sends `d = y xor c`, uniform to the sender. With `q' = q + offset(d)` it holds that
+//! **1-of-2^w OT from a correlated OT of width w** ([`crate::ot::code`]). The receiver has a uniform choice c of w bits
+//! and `t = q + offset(c)`. It sends `d = y xor c`, uniform to the sender. With `q' = q + offset(d)` it holds that
 //! `t = q' + offset(y)`: pad `v` is `H(q' + offset(v))`, and the receiver knows pad `y`. For `v != y` the point is
 //! `t + offset(v xor y)`, as unpredictable as 128 bits of delta: the pad is uniform to the receiver by the correlation
 //! robustness of H (see [`crate::crypto::hash`]).
@@ -19,9 +20,10 @@
 //! | 4 | 56 (26) | 90 (60) | 22.5 (15) | 16 |
 //! | 5 | 57 (26) | 124 (93) | 25 (19) | 32 |
 //!
-//! where the lowest leaf, which has no second bit, saves 15 bits at width 4 and 31 at width 5. Every leaf but one costs a
-//! node of the tree on top, 51 to 68 bits (27 to 36) and 5 or 6 hashes, and fewer leaves can save a level and its flight.
-//! For integers of 17 bits (the CIFAR ResNets), in bits at k = 4 (k = 8), hashes, columns of extension and levels:
+//! where the lowest leaf, which has no second bit, saves 15 bits at width 4 and 31 at width 5. Every leaf but one costs
+//! a node of the tree on top, 51 to 68 bits (27 to 36) and 5 or 6 hashes, and fewer leaves can save a level and its
+//! flight. For integers of 17 bits (the CIFAR ResNets), in bits at k = 4 (k = 8), hashes, columns of extension and
+//! levels:
 //!
 //! | radix | leaves | bits | hashes | columns | levels |
 //! |---|---|---|---|---|---|
@@ -29,13 +31,14 @@
 //! | 4 | 4 4 3 3 3 | 596 (348) | 82 | 1984 | 3 |
 //! | 5 | 5 4 4 4 | 533 (332) | 100 | 1608 | 2 |
 //!
-//! At k = 4 radix 5 never sends more for 11 to 36 bits (0 to 18% less than 4), and what it hashes more (an AES call each) it
-//! extends less (32 columns are one, at each party); at k = 8 it sends up to 8% more for some lengths and less for others.
-//! A width of its own for every leaf, instead of padding all to the widest, is worth up to 26 bits a leaf and takes no
-//! further seeds: narrow words are the wide ones cut short.
+//! At k = 4 radix 5 never sends more for 11 to 36 bits (0 to 18% less than 4), and what it hashes more (an AES call
+//! each) it extends less (32 columns are one, at each party); at k = 8 it sends up to 8% more for some lengths and less
+//! for others. A width of its own for every leaf, instead of padding all to the widest, is worth up to 26 bits a leaf
+//! and takes no further seeds: narrow words are the wide ones cut short.
 //!
-//! **One message fewer.** The sender's share of a bit `f(v)` is `r = pad_0 + f(0)`, so that message 0 is zero and is not
-//! sent. To a receiver with `y != 0`, pad 0 is uniform and so is r; one with `y = 0` learns `f(0) + r`, its own share.
+//! **One message fewer.** The sender's share of a bit `f(v)` is `r = pad_0 + f(0)`, so that message 0 is zero and is
+//! not sent. To a receiver with `y != 0`, pad 0 is uniform and so is r; one with `y = 0` learns `f(0) + r`, its own
+//! share.
 //!
 //! ```text
 //!   a group of 64 elements: for each digit, for each element: [gt(1) .. gt(2^w - 1) | eq(1) .. eq(2^w - 1)]

@@ -1,5 +1,5 @@
-//! Convolution and matrix product of plain ring elements: the meaning of the linear layers (`plain_*`), and what a party
-//! computes on its own share (`local_*`, the same, fast).
+//! Convolution and matrix product of plain ring elements: the meaning of the linear layers (`plain_*`), and what a
+//! party computes on its own share (`local_*`, the same, fast).
 
 use super::low_mask;
 use crate::error::{Error, Result};

@@ -1,10 +1,10 @@
 //! Convolution and matrix product of a shared value with the server's weights, by OT products.
 //!
-//! `x w = x_s w + x_c w`: the server computes the first term alone, the second is one [`super::product`]. Its scalars are
-//! the weights (`receiver` is the server, `weight_bits` choices each) or the client's share (`receiver` is the client,
-//! `ring` choices each); the optimizer takes the cheaper. Each scalar is used once, with all values that it meets in one
-//! row, and products with padding are left out. Adversary: semi-honest. Leakage: none; exact modulo `2^ring` for
-//! weights that fit `weight_bits` bits in two's complement. Bytes: [`picc_ir::mpc::cost::conv_ot`],
+//! `x w = x_s w + x_c w`: the server computes the first term alone, the second is one [`super::product`]. Its scalars
+//! are the weights (`receiver` is the server, `weight_bits` choices each) or the client's share (`receiver` is the
+//! client, `ring` choices each); the optimizer takes the cheaper. Each scalar is used once, with all values that it
+//! meets in one row, and products with padding are left out. Adversary: semi-honest. Leakage: none; exact modulo
+//! `2^ring` for weights that fit `weight_bits` bits in two's complement. Bytes: [`picc_ir::mpc::cost::conv_ot`],
 //! [`picc_ir::mpc::cost::matmul_ot`].
 
 use super::linear::{hits, local_conv, local_matmul};

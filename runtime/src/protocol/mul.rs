@@ -1,10 +1,10 @@
 //! Elementwise products.
 //!
-//! Gilboa's product ([`super::product`]) of each cross term: `x y = x0 y0 + x1 y1 + x0 y1 + x1 y0`. Shared times shared has
-//! two cross terms, in the same two rounds: `2 (l + l (l + 1) / 2)` bits. Shared times the server's has one, whose
+//! Gilboa's product ([`super::product`]) of each cross term: `x y = x0 y0 + x1 y1 + x0 y1 + x1 y0`. Shared times shared
+//! has two cross terms, in the same two rounds: `2 (l + l (l + 1) / 2)` bits. Shared times the server's has one, whose
 //! scalars are either the server's (few bits) or the client's share. A square, `x^2 = x0^2 + x1^2 + 2 x0 x1`, has one
-//! cross term, and its factor 2 leaves the top bit of the ring out: `l - 1 + l (l - 1) / 2` bits. Adversary: semi-honest.
-//! Leakage: none; exact. Bytes: [`picc_ir::mpc::cost::mul`], [`picc_ir::mpc::cost::mul_server`],
+//! cross term, and its factor 2 leaves the top bit of the ring out: `l - 1 + l (l - 1) / 2` bits. Adversary:
+//! semi-honest. Leakage: none; exact. Bytes: [`picc_ir::mpc::cost::mul`], [`picc_ir::mpc::cost::mul_server`],
 //! [`picc_ir::mpc::cost::square`].
 
 use super::{low_mask, product};

@@ -6,8 +6,8 @@
 //! Bytes: [`picc_ir::mpc::cost::product`].
 //!
 //! With scalar `a = sum a_k 2^k - a_(m-1) 2^(m-1)` in two's complement, `a v = sum a_k (+-v 2^k)`, where bit k needs v
-//! modulo `2^(l-k)` only. The correlated OT is that of [`super::correlate`]. A row of one or two values is masked by the
-//! two halves of the hash, a longer one by a generator that the hash seeds.
+//! modulo `2^(l-k)` only. The correlated OT is that of [`super::correlate`]. A row of one or two values is masked by
+//! the two halves of the hash, a longer one by a generator that the hash seeds.
 
 use super::leaf::masked_choices;
 use super::low_mask;

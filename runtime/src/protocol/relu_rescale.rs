@@ -1,8 +1,9 @@
 //! ReLU of a truncated value in a larger ring: `extend(relu(trunc_faithful x))` in the flights of one comparison.
 //!
-//! Papers: the comparison of CrypTFlow2 (Rathee et al., CCS 2020), truncation and extension of SIRNN (Rathee et al., S&P 2021);
-//! their fusion is ours. Adversary: semi-honest. Rounds and bytes: [`picc_ir::mpc::cost::relu_rescale`]. Leakage: none: it
-//! is a composition of leaves, ANDs, correlated OTs and multiplexers, of which nothing is opened but masked choices.
+//! Papers: the comparison of CrypTFlow2 (Rathee et al., CCS 2020), truncation and extension of SIRNN (Rathee et al.,
+//! S&P 2021); their fusion is ours. Adversary: semi-honest. Rounds and bytes: [`picc_ir::mpc::cost::relu_rescale`].
+//! Leakage: none: it is a composition of leaves, ANDs, correlated OTs and multiplexers, of which nothing is opened but
+//! masked choices.
 //!
 //! With `x0 + x1 = x + 2^(s-1)` modulo `2^l`, cut s bits: `low` and `high`, of s and m = l - s bits. Then
 //! `t = high0 + high1 + c` modulo `2^m`, where c is the carry out of the low part, and the carry into the sign of t
@@ -13,9 +14,9 @@
 //!   and       b c = c + (msb0 + msb1 + gt + eq) c                              the same factor c: a pair of ANDs
 //!   result    b (high0 + high1 - w 2^m) + b c    in the ring of L bits         multiplexer beside a B2A
 //! ```
-//! The wrap `w` of the high shares is that of [`super::extend`]: `high0 + high1 - w 2^m = t - c` lies in a quarter of the
-//! ring either way, since t lies strictly inside. Its correlated OT depends on the shares alone and shares the leaves'
-//! flights. Without a truncation c is 0 and the pair and the B2A vanish; with L = m the wrap does.
+//! The wrap `w` of the high shares is that of [`super::extend`]: `high0 + high1 - w 2^m = t - c` lies in a quarter of
+//! the ring either way, since t lies strictly inside. Its correlated OT depends on the shares alone and shares the
+//! leaves' flights. Without a truncation c is 0 and the pair and the B2A vanish; with L = m the wrap does.
 
 use super::extend::{Range, Wrap};
 use super::planes::Planes;

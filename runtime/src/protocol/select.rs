@@ -31,8 +31,8 @@ pub fn mux(session: &mut Session, b: &BitVec, xs: &[(&[u64], u8)]) -> Result<Vec
     Ok(shares)
 }
 
-/// [`mux`] with unreduced shares, and in the same flights shares of the product of the server's and the client's bit, of
-/// so many bits, if both pass theirs.
+/// [`mux`] with unreduced shares, and in the same flights shares of the product of the server's and the client's bit,
+/// of so many bits, if both pass theirs.
 pub(super) fn mux_beside(
     session: &mut Session,
     b: &BitVec,

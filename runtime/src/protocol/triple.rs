@@ -1,7 +1,7 @@
 //! Bit triples, `[a b]` for uniform shared a and b: made from correlated OTs, with little or no message.
 //!
-//! Paper: Beaver's triples; 1-of-4 OT for them as in CrypTFlow2 (Rathee et al., CCS 2020), appendix A, here on random OTs.
-//! Adversary: semi-honest. Leakage: none.
+//! Paper: Beaver's triples; 1-of-4 OT for them as in CrypTFlow2 (Rathee et al., CCS 2020), appendix A, here on random
+//! OTs. Adversary: semi-honest. Leakage: none.
 //!
 //! | | correlated OTs | bits of extension at k = 4 (8) | bits of message | hashes at both parties |
 //! |---|---|---|---|---|
@@ -12,17 +12,18 @@
 //! width 4 56 (26) and 26 bits: 41 (26) for each, and 8.5 hashes. Neither is worth its hashes.
 //!
 //! **Pairs.** In one direction the OT sender has `q` and the receiver `t = q + c delta`, c random. With `u = H(q)` and
-//! `b = H(q) + H(q + delta)` (bits of the hashes, added mod 2) the receiver's `H(t)` is `u + c b`: the parties share the
-//! product of the receiver's random `a = c` and the sender's random `b`. With one COT in each direction each party has an
-//! `a` and a `b`, and `(a0 + a1)(b0 + b1) = a0 b0 + a1 b1 + (u + H(t)) + (u' + H(t'))`. Every bit of the hash gives another
-//! `b` for the same `a`: two of them make the pair. To its receiver, an opened `x + a`, `y + b` or `z + b'` is uniform: the
-//! sender's `a` is the choice bit of a random OT, its `b`s are pads that the receiver cannot compute.
+//! `b = H(q) + H(q + delta)` (bits of the hashes, added mod 2) the receiver's `H(t)` is `u + c b`: the parties share
+//! the product of the receiver's random `a = c` and the sender's random `b`. With one COT in each direction each party
+//! has an `a` and a `b`, and `(a0 + a1)(b0 + b1) = a0 b0 + a1 b1 + (u + H(t)) + (u' + H(t'))`. Every bit of the hash
+//! gives another `b` for the same `a`: two of them make the pair. To its receiver, an opened `x + a`, `y + b` or `z +
+//! b'` is uniform: the sender's `a` is the choice bit of a random OT, its `b`s are pads that the receiver cannot
+//! compute.
 //!
 //! **Singles.** The receiver's choice is `(a0, b0)`. Let `P_v` be a bit of the hash of key v, as a polynomial
 //! `P = f0 + f1 v0 + f2 v1 + f3 v0 v1`: `f1 = P_0 + P_1`, `f2 = P_0 + P_2`, `f3` the sum of all four. The sender takes
 //! `a1 = f2`, `b1 = f1`, the share `f0 + a1 b1`, and sends `f3`; the receiver's share is
-//! `P(a0, b0) + f3 a0 b0 + a0 b0 = f0 + f1 a0 + f2 b0 + a0 b0`. To the receiver, which knows one `P_v` and the sum of all,
-//! two of the three other pads are uniform and so are `(f1, f2)`: what the sender opens with them is uniform. The
+//! `P(a0, b0) + f3 a0 b0 + a0 b0 = f0 + f1 a0 + f2 b0 + a0 b0`. To the receiver, which knows one `P_v` and the sum of
+//! all, two of the three other pads are uniform and so are `(f1, f2)`: what the sender opens with them is uniform. The
 //! receiver's `a0`, `b0` are the uniform choice of a random OT.
 
 use super::planes::{Group, Planes, bits_at};

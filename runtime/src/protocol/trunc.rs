@@ -2,9 +2,10 @@
 //!
 //! Paper: SIRNN (Rathee et al., S&P 2021), truncate-and-reduce. Adversary: semi-honest. Leakage: none.
 //!
-//! Shifting both shares divides up to the carry out of the low s bits: with integers `x0 + x1 = 2^s (..) + low0 + low1`,
-//! `floor((x0 + x1) / 2^s) = floor(x0 / 2^s) + floor(x1 / 2^s) + [low0 + low1 >= 2^s]`. The wrap of the ring is a multiple
-//! of `2^(l-s)` and vanishes in the shorter ring, so neither form needs to know the sign or has a large error.
+//! Shifting both shares divides up to the carry out of the low s bits: with integers `x0 + x1 = 2^s (..) + low0 +
+//! low1`, `floor((x0 + x1) / 2^s) = floor(x0 / 2^s) + floor(x1 / 2^s) + [low0 + low1 >= 2^s]`. The wrap of the ring is
+//! a multiple of `2^(l-s)` and vanishes in the shorter ring, so neither form needs to know the sign or has a large
+//! error.
 //!
 //! * **faithful**: `floor((x + 2^(s-1)) / 2^s)`, bit-exact. The carry is a comparison of s bits and a B2A.
 //!   [`picc_ir::mpc::cost::trunc_faithful`].
@@ -118,7 +119,8 @@ mod tests {
         }
     }
 
-    /// The functionality of SECURITY.md: with r the low bits of the client's share, the result is `ceil((x - r) / 2^s)`.
+    /// The functionality of SECURITY.md: with r the low bits of the client's share, the result is `ceil((x - r) /
+    /// 2^s)`.
     #[test]
     fn the_client_knows_the_coin_of_a_local_truncation() {
         let ring = 7;

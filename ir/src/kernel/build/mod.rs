@@ -1,4 +1,5 @@
-//! Builds the kernel of a segment: what one party computes between two messages, for a list of nodes of a verified graph.
+//! Builds the kernel of a segment: what one party computes between two messages, for a list of nodes of a verified
+//! graph.
 //!
 //! ```text
 //! nodes of the segment --outputs--> jobs: one value each, stored in row-major order
@@ -16,8 +17,8 @@
 //!
 //! Security: a program carries lists of nodes and never code. Both parties build the kernels themselves from the graph
 //! that they verified, so that a program cannot make a kernel compute anything but its nodes, and the verifier of
-//! kernels checks the result like any other. Shares meet operands as they do in the executor: what the other party knows
-//! is zero here, and a public summand is the server's.
+//! kernels checks the result like any other. Shares meet operands as they do in the executor: what the other party
+//! knows is zero here, and a public summand is the server's.
 
 use super::{Access, Buffer, Kernel, KernelError, Lane, Step, Verified, verify::verify};
 use crate::op::Op;

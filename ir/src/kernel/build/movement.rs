@@ -175,8 +175,8 @@ impl Attempt<'_, '_> {
         if lo >= end {
             return Ok(false);
         }
-        // The outer loop with the largest step tells most. Where the others do not matter it is cut at the border; along
-        // the border, point by point.
+        // The outer loop with the largest step tells most. Where the others do not matter it is cut at the border;
+        // along the border, point by point.
         let active = form.active(&self.extents);
         let k = active
             .iter()
@@ -186,7 +186,8 @@ impl Attempt<'_, '_> {
         let (c, n) = (form.coef(k), i64::from(self.extents[k]));
         let others = form.clone().with(k, 0);
         let (least, most) = others.range(&self.extents);
-        // Points of loop k, in the order in which the index grows, that are surely below, and that are not surely above.
+        // Points of loop k, in the order in which the index grows, that are surely below, and that are not surely
+        // above.
         let below = (end - most + c.abs() - 1).div_euclid(c.abs());
         let within = (end - least + c.abs() - 1).div_euclid(c.abs());
         let (below, within) = if c > 0 {

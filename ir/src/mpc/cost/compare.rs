@@ -66,8 +66,8 @@ impl Comparison {
         Comparison { bits, leaves, levels }
     }
 
-    /// The layout for integers of `low + high` bits whose tree stops at two items: gt of the `low` low bits, gt and eq of
-    /// the `high` high bits. With no low bits it is the whole comparison of the high ones.
+    /// The layout for integers of `low + high` bits whose tree stops at two items: gt of the `low` low bits, gt and eq
+    /// of the `high` high bits. With no low bits it is the whole comparison of the high ones.
     #[must_use]
     pub fn split(low: u32, high: u32, radix: u8) -> Comparison {
         if low == 0 {

@@ -1,8 +1,8 @@
 //! ReLU fused with the truncation before it and the extension after it.
 //!
 //! **What fusing saves and what it costs** against `trunc_reduce.faithful`, `relu.ot`, `extend.ot` one after the other,
-//! in flights and in bits an element at k = 4. Let s bits be cut, m be left, the result have L bits, and a comparison of
-//! b bits have levels(b) levels.
+//! in flights and in bits an element at k = 4. Let s bits be cut, m be left, the result have L bits, and a comparison
+//! of b bits have levels(b) levels.
 //!
 //! | | flights one after the other | fused | bits more |
 //! |---|---|---|---|
@@ -10,10 +10,10 @@
 //! | trunc, relu | 2 + levels(s) + 2, 2 + levels(m-1) + 2 | 2 + max levels + 1 + 2 | 68 + 31 + 17 levels(m-1) at most |
 //! | trunc, relu, extend | all of these, 2 | 2 + max levels + 1 + 2 | 2 (L - m) in the multiplexer, L - m in the B2A, and those |
 //!
-//! The multiplexer works in the larger ring; the high part of a split comparison has an eq (a leaf's masked bits, and pairs
-//! of ANDs where there were single ones), and a pair of ANDs joins the parts. Extension inside needs the truncated value
-//! below a quarter of its ring, where the extension alone, behind the ReLU, needs half: one bit more to compare. So
-//! fusing never saves bytes and always saves flights; the profile decides.
+//! The multiplexer works in the larger ring; the high part of a split comparison has an eq (a leaf's masked bits, and
+//! pairs of ANDs where there were single ones), and a pair of ANDs joins the parts. Extension inside needs the
+//! truncated value below a quarter of its ring, where the extension alone, behind the ReLU, needs half: one bit more to
+//! compare. So fusing never saves bytes and always saves flights; the profile decides.
 
 use super::compare::Comparison;
 use super::{Transcript, packed, script};

@@ -1,8 +1,8 @@
 //! The table of rewrites. One row: a name, what it says, how exact it is, and a function that matches and builds.
 //!
 //! A rule looks at one node of a class ([`Site`]) and states what else the class equals. Whatever it states is typed
-//! before it is believed: an expression without a type, or with another shape, ring, fraction or owner, is refused, so a
-//! condition that cannot be shown is a condition that is false.
+//! before it is believed: an expression without a type, or with another shape, ring, fraction or owner, is refused, so
+//! a condition that cannot be shown is a condition that is false.
 
 mod expr;
 mod hygiene;

@@ -1,7 +1,7 @@
 //! Fewer truncations, and truncations of less.
 //!
-//! Truncation depends on its argument modulo the ring alone and never decreases, so where nothing wraps it commutes with
-//! maxima exactly; with sums it commutes up to the rounding of the summands.
+//! Truncation depends on its argument modulo the ring alone and never decreases, so where nothing wraps it commutes
+//! with maxima exactly; with sums it commutes up to the rounding of the summands.
 
 use super::ErrorClass::{Exact, Ulp};
 use super::expr::{apply, bits_of};

@@ -1,8 +1,8 @@
 //! Winograd's minimal filtering in exact integers.
 //!
-//! `Y = A' [(G g G') * (B' d B)] A` for each tile of `m x m` outputs, `a = m + r - 1` taps a side. The transforms of the
-//! input and of the output are public and linear, hence local; that of the weights is computed once, in the clear. What
-//! costs is `a^2` matrix products over the tiles instead of `r^2` over the pixels.
+//! `Y = A' [(G g G') * (B' d B)] A` for each tile of `m x m` outputs, `a = m + r - 1` taps a side. The transforms of
+//! the input and of the output are public and linear, hence local; that of the weights is computed once, in the clear.
+//! What costs is `a^2` matrix products over the tiles instead of `r^2` over the pixels.
 //!
 //! ```text
 //!   x [n, c, h, w]   -> conv with B (x) B, stride m  -> [n c, a a, tiles]  -> [a a, c, n tiles]   = V
@@ -15,10 +15,10 @@
 //! output transform; the power of two costs that many more ring bits and leaves through a truncation, which is exact
 //! because its argument is a multiple, and which joins the truncation that follows a convolution anyway.
 //!
-//! A convolution with stride 2 is a sum of convolutions with stride 1 over the phases of its input, each with the taps of
-//! one parity. Two taps of one phase are filtered by `F(2, 2)`, three products for two outputs instead of four, without
-//! a denominator; a tap that is left over takes its two products. So 3 taps take 5 products for 2 outputs instead of
-//! 6, and in two dimensions 25 instead of 36; 7 taps take 11 instead of 14, 121 instead of 196.
+//! A convolution with stride 2 is a sum of convolutions with stride 1 over the phases of its input, each with the taps
+//! of one parity. Two taps of one phase are filtered by `F(2, 2)`, three products for two outputs instead of four,
+//! without a denominator; a tap that is left over takes its two products. So 3 taps take 5 products for 2 outputs
+//! instead of 6, and in two dimensions 25 instead of 36; 7 taps take 11 instead of 14, 121 instead of 196.
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, apply};

@@ -1,5 +1,6 @@
-//! The literature disagrees on what pays: operators, fewer ReLUs, or nothing. Each paper fixes a protocol first. Here one
-//! network is optimized for each of these protocols, and the same rules, the same prices and the same search decide.
+//! The literature disagrees on what pays: operators, fewer ReLUs, or nothing. Each paper fixes a protocol first. Here
+//! one network is optimized for each of these protocols, and the same rules, the same prices and the same search
+//! decide.
 //!
 //! | linear layers | ReLUs | wins |
 //! |---|---|---|

@@ -13,9 +13,9 @@
 //! the same authors.
 //!
 //! Filters are the best approximation of low rank of each channel's (or group's) weights in the metric of its patches
-//! over calibration data; the pointwise part and the bias are then the least-squares fit to the layer's own output. Both
-//! are exact where the convolution is of the factorised form. A member replaces a layer if it is cheaper, by picc's own
-//! cost functions for the options' protocols and deployment, and its output error is within the limit.
+//! over calibration data; the pointwise part and the bias are then the least-squares fit to the layer's own output.
+//! Both are exact where the convolution is of the factorised form. A member replaces a layer if it is cheaper, by
+//! picc's own cost functions for the options' protocols and deployment, and its output error is within the limit.
 
 mod fit;
 mod price;

@@ -162,8 +162,8 @@ fn the_cheapest_member_within_the_error_is_taken() {
     assert!(got.report.choices.is_empty() && got.report.notes[0].contains("stays"), "{}", got.report);
 }
 
-/// The study of the X-operator's authors: 64 -> 64, 3 x 3, on 80 x 80, products by OT. Their figures are 50.3 GiB dense,
-/// 12.7 with Winograd F(4,3), 6.37 depthwise + pointwise, 5.98 half-shuffle, 5.59 shuffle + pointwise.
+/// The study of the X-operator's authors: 64 -> 64, 3 x 3, on 80 x 80, products by OT. Their figures are 50.3 GiB
+/// dense, 12.7 with Winograd F(4,3), 6.37 depthwise + pointwise, 5.98 half-shuffle, 5.59 shuffle + pointwise.
 ///
 /// Winograd gains less here: picc's dense product pays for the bits that a weight has, and Winograd's exact weights are
 /// as wide as the ring.

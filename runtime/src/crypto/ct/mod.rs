@@ -1,12 +1,13 @@
 //! Secret bits, as words that the compiler cannot see through.
 //!
-//! A mask made of a `bool` does not stay a mask: the optimizer knows that a `bool` has two values, reads `x & mask` as a
-//! choice between `x` and zero, and the code generator is free to make a jump of that. So no secret is ever a `bool` here.
-//! A [`Bit`] is a word that went through an optimization barrier: to the compiler it may be any word, and what is
+//! A mask made of a `bool` does not stay a mask: the optimizer knows that a `bool` has two values, reads `x & mask` as
+//! a choice between `x` and zero, and the code generator is free to make a jump of that. So no secret is ever a `bool`
+//! here. A [`Bit`] is a word that went through an optimization barrier: to the compiler it may be any word, and what is
 //! computed with it stays arithmetic.
 //!
-//! [`secret`] and [`public`] say where a secret enters and where something is shown. They compile to nothing, except for
-//! the constant-time test (`tests/constant-time`), which follows every secret from where it enters through the machine code.
+//! [`secret`] and [`public`] say where a secret enters and where something is shown. They compile to nothing, except
+//! for the constant-time test (`tests/constant-time`), which follows every secret from where it enters through the
+//! machine code.
 
 #[cfg(feature = "taint")]
 pub mod taint;
@@ -23,8 +24,8 @@ impl Bit {
     #[inline(always)]
     #[must_use]
     pub fn lowest(word: u64) -> Bit {
-        // The inner barrier: a shift by a secret before it stays a shift. As a bit test it would take constant time too, but
-        // valgrind's is an address.
+        // The inner barrier: a shift by a secret before it stays a shift. As a bit test it would take constant time
+        // too, but valgrind's is an address.
         Bit(hide(hide(word) & 1))
     }
 

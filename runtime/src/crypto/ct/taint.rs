@@ -1,5 +1,5 @@
-//! For the constant-time test only: requests to valgrind's memcheck, which mark memory as undefined (a secret) or defined
-//! (public), and the choice of the portable code. Without valgrind every request does nothing.
+//! For the constant-time test only: requests to valgrind's memcheck, which mark memory as undefined (a secret) or
+//! defined (public), and the choice of the portable code. Without valgrind every request does nothing.
 //!
 //! The sequence of instructions and the numbers are those of `valgrind.h` and `memcheck.h`.
 

@@ -45,8 +45,8 @@ impl Modulus {
 
     /// Precomputes a constant `value < p`, in constant time: it may be a key's.
     ///
-    /// `value * ratio / 2^52` is below `value * 2^52 / p` by less than `value / 2^52 < 1/2`, so its floor is the quotient or
-    /// one less; the remainder, which is below 2p, tells.
+    /// `value * ratio / 2^52` is below `value * 2^52 / p` by less than `value / 2^52 < 1/2`, so its floor is the
+    /// quotient or one less; the remainder, which is below 2p, tells.
     #[must_use]
     pub fn factor(&self, value: u64) -> Factor {
         debug_assert!(value < self.p);

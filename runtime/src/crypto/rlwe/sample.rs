@@ -13,8 +13,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Words that are drawn from the generator at once.
 const DRAWN: usize = 64;
 
-/// ChaCha20 (RFC 8439, with a counter of 64 bits and nonce 0) under a seed as its key. No `Debug`, no `Clone`. Wiped when
-/// dropped: the words not used yet here, the key and its last output by the crate.
+/// ChaCha20 (RFC 8439, with a counter of 64 bits and nonce 0) under a seed as its key. No `Debug`, no `Clone`. Wiped
+/// when dropped: the words not used yet here, the key and its last output by the crate.
 pub struct Csprng {
     rng: ChaCha20Rng,
     words: [u64; DRAWN],

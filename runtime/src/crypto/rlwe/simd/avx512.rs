@@ -1,4 +1,5 @@
-//! AVX-512 IFMA: eight lanes of 52-bit multiply-add. Bounds as in [`super::super::ntt`]; lane for lane the portable code.
+//! AVX-512 IFMA: eight lanes of 52-bit multiply-add. Bounds as in [`super::super::ntt`]; lane for lane the portable
+//! code.
 
 use super::super::ntt::NttTable;
 use std::arch::x86_64::{
