@@ -58,7 +58,7 @@ impl<'a> Client<'a> {
     /// If there is no connection, if the server has another program or version, or if it is busy.
     pub fn connect(program: &'a Program, server: impl ToSocketAddrs) -> Result<Client<'a>> {
         let channel = tcp::connect(server, &Network::UNSHAPED, CONNECT_PATIENCE, PATIENCE);
-        Client::over(program, channel.map_err(picc_runtime::Error::from)?)
+        Client::over(program, channel.map_err(picc_runtime::Error::connection)?)
     }
 
     /// [`Client::connect`] over a channel of your own, such as one end of [`crate::channel::memory_pair`].

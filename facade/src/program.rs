@@ -91,7 +91,8 @@ impl Program {
     pub fn reference(&self, weights: &Weights, sample: &Sample) -> Result<Answer> {
         let inputs = quantize(&self.exe, sample)?;
         let outputs = run_ring(self.exe.graph(), &inputs, &weights.ring, &mut |_, _| {})
-            .map_err(|e| picc_runtime::Error::Program(e.to_string()))?;
+            .map_err(picc_runtime::error::BadProgram::Eval)
+            .map_err(picc_runtime::Error::from)?;
         Ok(Answer::of(&self.exe, outputs))
     }
 

@@ -62,7 +62,7 @@ impl Server {
     /// # Errors
     /// If the session fails, by the client's or the network's fault: the server can take the next.
     pub fn accept(&self, listener: &TcpListener) -> Result<Session> {
-        let (stream, _) = listener.accept().map_err(picc_runtime::Error::from)?;
+        let (stream, _) = listener.accept().map_err(picc_runtime::Error::connection)?;
         self.serve(stream)
     }
 
@@ -72,7 +72,7 @@ impl Server {
     /// As [`Server::accept`].
     pub fn serve(&self, stream: TcpStream) -> Result<Session> {
         let channel = tcp::channel_over(picc_ir::Party::Server, stream, &Network::UNSHAPED, PATIENCE);
-        self.over(channel.map_err(picc_runtime::Error::from)?)
+        self.over(channel.map_err(picc_runtime::Error::connection)?)
     }
 
     /// Runs a session over a channel of your own, such as one end of [`crate::channel::memory_pair`].

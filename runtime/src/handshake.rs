@@ -16,7 +16,7 @@
 
 use crate::channel::{Channel, Kind, frame};
 use crate::crypto::Rng;
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Mismatch, Refusal, Result};
 use crate::session::SessionId;
 use picc_ir::Party;
 
@@ -47,7 +47,7 @@ impl Agreement {
     fn encode(&self, version: u16, party: Party, nonce: &[u8; 32]) -> Result<[u8; SIZE]> {
         let text = self.parameters.as_bytes();
         if text.len() > Agreement::MAX_PARAMETERS {
-            return Err(Error::Program("the security parameters do not fit the handshake".into()));
+            return Err(BadProgram::LongParameters.into());
         }
         let mut hello = [0; SIZE];
         hello[..4].copy_from_slice(&MAGIC);
@@ -77,7 +77,7 @@ pub fn may_be_hello(bytes: &[u8]) -> bool {
 /// What [`handshake`] says of a peer's hello, before there is a channel.
 pub fn judge(ours: &Agreement, theirs: &[u8; FRAME_BYTES], party: Party) -> Result<()> {
     if !may_be_hello(theirs) {
-        return Err(Error::Handshake("the other side does not speak this protocol".into()));
+        return Err(Mismatch::Protocol.into());
     }
     check(ours, &theirs[FRAME_BYTES - SIZE..], party)
 }
@@ -89,8 +89,8 @@ pub fn answer(ours: &Agreement, party: Party) -> Result<Vec<u8>> {
     Ok([&frame::header(Kind::Handshake, SIZE, 1)[..], &hello].concat())
 }
 
-/// The server's answer to a client that it agrees with and does not serve now. Of `reason` as much as fits is sent.
-pub fn refusal(ours: &Agreement, reason: &str) -> Result<Vec<u8>> {
+/// The server's answer to a client that it agrees with and does not serve now. Of the reason as much as fits is sent.
+pub fn refusal(ours: &Agreement, reason: &Refusal) -> Result<Vec<u8>> {
     let mut parameters = format!("{REFUSED}{reason}");
     parameters.truncate(parameters.floor_char_boundary(Agreement::MAX_PARAMETERS));
     answer(&Agreement { parameters, ..ours.clone() }, Party::Server)
@@ -102,7 +102,7 @@ pub fn handshake(channel: &mut Channel, ours: &Agreement, rng: &mut Rng) -> Resu
     rng.fill_bytes(&mut nonce);
     let hello = ours.encode(PROTOCOL_VERSION, channel.party(), &nonce)?;
     let theirs = channel.exchange(Kind::Handshake, &hello, SIZE).map_err(|e| match e {
-        Error::Peer(_) => Error::Handshake("the other side does not speak this protocol".into()),
+        Error::Peer(_) => Mismatch::Protocol.into(),
         e => e,
     })?;
     check(ours, &theirs, channel.party())?;
@@ -113,44 +113,31 @@ pub fn handshake(channel: &mut Channel, ours: &Agreement, rng: &mut Rng) -> Resu
 }
 
 fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
-    let differ = |what: String| Err(Error::Handshake(what));
+    let differ = |mismatch: Mismatch| Err(mismatch.into());
     if theirs[..4] != MAGIC {
-        return differ("the other side does not speak this protocol".into());
+        return differ(Mismatch::Protocol);
     }
     let version = u16::from_le_bytes([theirs[4], theirs[5]]);
     if version != PROTOCOL_VERSION {
-        let older = if version > PROTOCOL_VERSION { "this side" } else { "the other side" };
-        return differ(format!(
-            "this is protocol version {PROTOCOL_VERSION}, the other side's is {version}: upgrade {older}'s pirun"
-        ));
+        return differ(Mismatch::Version { ours: PROTOCOL_VERSION, theirs: version });
     }
     if theirs[6] != party.other() as u8 {
-        return differ(format!("both sides are the {party}"));
+        return differ(Mismatch::Role { both: party });
     }
-    if theirs[8..NONCE_AT] != ours.program {
-        return differ(format!(
-            "the programs differ: this one is {}, the other side's is {} (both need the same model.pi)",
-            short(&ours.program),
-            short(&theirs[8..NONCE_AT])
-        ));
+    let program: [u8; 32] = std::array::from_fn(|i| theirs[8 + i]);
+    if program != ours.program {
+        return differ(Mismatch::Program { ours: Box::new(ours.program), theirs: Box::new(program) });
     }
     let text = &theirs[TEXT_AT..];
     let text = &text[..usize::from(theirs[7]).min(text.len())];
     if let (Party::Client, Some(reason)) = (party, text.strip_prefix(REFUSED.as_bytes())) {
-        return Err(Error::Refused(reason.escape_ascii().to_string()));
+        return Err(Refusal::Told(reason.escape_ascii().to_string()).into());
     }
     if text != ours.parameters.as_bytes() {
-        return differ(format!(
-            "the security parameters differ: this side's are `{}`, the other's `{}`",
-            ours.parameters,
-            text.escape_ascii()
-        ));
+        let theirs = text.escape_ascii().to_string();
+        return differ(Mismatch::Parameters { ours: ours.parameters.clone(), theirs });
     }
     Ok(())
-}
-
-fn short(digest: &[u8]) -> String {
-    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -202,7 +189,7 @@ mod tests {
         for (other, says) in [(program, "programs differ"), (parameters, "parameters differ")] {
             for result in both(&agreement(), &other) {
                 let error = result.unwrap_err();
-                assert!(matches!(&error, Error::Handshake(text) if text.contains(says)), "{error}");
+                assert!(matches!(&error, Error::Handshake(what) if what.to_string().contains(says)), "{error}");
             }
         }
     }
@@ -229,13 +216,16 @@ mod tests {
     #[test]
     fn a_busy_server_is_no_server_that_disagrees() {
         let ours = agreement();
-        let busy = refusal(&ours, "busy, all 16 sessions are in use").unwrap();
+        let busy = refusal(&ours, &Refusal::Told("busy, all 16 sessions are in use".into())).unwrap();
         let busy: &[u8; FRAME_BYTES] = busy[..].try_into().unwrap();
         let error = judge(&ours, busy, Party::Client).unwrap_err();
-        assert!(matches!(&error, Error::Refused(text) if text == "busy, all 16 sessions are in use"), "{error}");
+        assert!(
+            matches!(&error, Error::Refused(Refusal::Told(text)) if text == "busy, all 16 sessions are in use"),
+            "{error}"
+        );
         // A server does not take that from a client, and a long reason is cut.
         assert!(matches!(judge(&ours, busy, Party::Server), Err(Error::Handshake(_))));
-        assert_eq!(refusal(&ours, &"\u{20ac}".repeat(200)).unwrap().len(), FRAME_BYTES);
+        assert_eq!(refusal(&ours, &Refusal::Told("\u{20ac}".repeat(200))).unwrap().len(), FRAME_BYTES);
     }
 
     #[test]

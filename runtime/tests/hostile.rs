@@ -3,11 +3,12 @@
 mod common;
 
 use common::wire::{Fault, Log, Saboteur, Tap};
-use common::{Both, Linear, Truncation, cause, cnn, run_both, sample};
+use common::{Both, Linear, Truncation, cnn, run_both, sample};
 use picc_ir::Party;
 use picc_runtime::Error;
 use picc_runtime::channel::{Channel, Network, memory_pair, memory_transports};
 use picc_runtime::crypto::Rng;
+use picc_runtime::error::Mismatch;
 use picc_runtime::exec::{Executable, ServerModel};
 use picc_runtime::report::peak_memory;
 use std::time::{Duration, Instant};
@@ -53,8 +54,8 @@ fn sabotaged(exe: &Executable, model: &ServerModel, party: Party, at: usize, fau
 
 /// Errors say where they happened, and are the peer's or the connection's.
 fn is_located(error: &Error) -> bool {
-    let located = matches!(error, Error::AtNode { .. } | Error::Handshake(_));
-    located && matches!(cause(error), Error::Peer(_) | Error::Io(_) | Error::Handshake(_))
+    let located = matches!(error, Error::At { .. } | Error::Handshake(_));
+    located && matches!(error.cause(), Error::Peer(_) | Error::Connection(_) | Error::Handshake(_))
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn a_peer_that_falls_silent_is_a_timeout() {
         let (client, server) = sabotaged(&exe, &model, party, at, Fault::Late);
         assert!(start.elapsed() < 3 * PATIENCE);
         for error in [client.err().unwrap(), server.err().unwrap()] {
-            assert!(is_located(&error) && matches!(cause(&error), Error::Io(_)), "{error}");
+            assert!(is_located(&error) && matches!(error.cause(), Error::Connection(_)), "{error}");
         }
     }
 }
@@ -118,7 +119,7 @@ fn parties_with_different_programs_learn_so_and_nothing_else() {
         let samples = [sample(other.program(), 1)];
         let client = picc_runtime::exec::run_client(&other, &samples, client).map(|_| ()).unwrap_err();
         for error in [client, server.join().unwrap()] {
-            assert!(matches!(&error, Error::Handshake(text) if text.contains("programs differ")), "{error}");
+            assert!(matches!(&error, Error::Handshake(Mismatch::Program { .. })), "{error}");
         }
     });
 }

@@ -6,7 +6,7 @@ use super::show::Seconds;
 use super::{load_program, load_weights};
 use picc_ir::Tensor;
 use picc_runtime::channel::Network;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadInput, Error, Result};
 use picc_runtime::exec::Executable;
 use picc_runtime::inputs::{ImageOptions, Sample, read_samples};
 use picc_runtime::report::{Record, Times, peak_memory};
@@ -22,7 +22,7 @@ pub fn bench(args: &Bench) -> Result<()> {
     let sample = match &args.input {
         Some(path) => {
             let samples = read_samples(path, &exe.program().inputs, &ImageOptions::default())?;
-            samples.into_iter().next().ok_or_else(|| Error::Input(format!("{}: no sample", path.display())))?
+            samples.into_iter().next().ok_or_else(|| BadInput::NoSample { path: path.clone() })?
         }
         None => zeros(&exe),
     };

@@ -1,10 +1,11 @@
 //! `calibrate`: this machine's unit costs, and the network to another one, as a profile for `picc`.
 
 use super::args::Calibrate;
+use super::outputs::refused;
 use picc_files::{Kind, Outputs, Readers};
 use picc_ir::cost::profile::Profile;
 use picc_runtime::calibrate::{Link, Measured, answer, measure_link, measure_units};
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadInput, Error, Result};
 use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -16,7 +17,6 @@ pub fn calibrate(args: &Calibrate) -> Result<()> {
     }
     let mut profile = base(args)?;
     let mut outputs = Outputs::reading([Path::new(&args.profile)]);
-    let refused = |e: picc_files::Refused| Error::Input(e.to_string());
     let output = args.output.as_ref().map(|path| outputs.open(path, Kind::Profile, Readers::Everybody));
     let output = output.transpose().map_err(refused)?;
     let mut lines = Vec::new();
@@ -50,7 +50,8 @@ fn base(args: &Calibrate) -> Result<Profile> {
         None => {
             let bad = |e: &dyn std::fmt::Display| {
                 let known = Profile::BUILT_IN.join(", ");
-                Error::Input(format!("{}: {e} (built-in profiles: {known})", args.profile))
+                let why = format!("{e} (built-in profiles: {known})");
+                BadInput::Content { path: args.profile.clone().into(), why }
             };
             let text = std::fs::read_to_string(&args.profile).map_err(|e| bad(&e))?;
             Profile::from_toml(&text).map_err(|e| bad(&e))?
@@ -97,18 +98,18 @@ fn text(profile: &Profile, lines: &[String]) -> Result<String> {
 }
 
 fn peer_link(peer: &str, time: Duration) -> Result<Link> {
-    let named = |e: std::io::Error| Error::Io(std::io::Error::new(e.kind(), format!("{peer}: {e}")));
-    let mut stream = TcpStream::connect(peer).map_err(named)?;
-    measure_link(&mut stream, time).map_err(named)
+    let named = Error::connecting(peer);
+    let mut stream = TcpStream::connect(peer).map_err(&named)?;
+    measure_link(&mut stream, time).map_err(&named)
 }
 
 /// Answers one `pirun calibrate --peer`.
 fn listen(address: &str) -> Result<()> {
-    let named = |e: std::io::Error| Error::Io(std::io::Error::new(e.kind(), format!("{address}: {e}")));
-    let listener = TcpListener::bind(address).map_err(named)?;
-    eprintln!("pirun: listening on {}", listener.local_addr().map_err(named)?);
-    let (mut stream, _) = listener.accept().map_err(named)?;
-    answer(&mut stream).map_err(named)
+    let named = Error::connecting(address);
+    let listener = TcpListener::bind(address).map_err(&named)?;
+    eprintln!("pirun: listening on {}", listener.local_addr().map_err(&named)?);
+    let (mut stream, _) = listener.accept().map_err(&named)?;
+    answer(&mut stream).map_err(&named)
 }
 
 #[cfg(test)]

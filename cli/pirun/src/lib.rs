@@ -15,7 +15,7 @@ mod show;
 
 use args::{Cli, Command, Input};
 use clap::Parser;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{Local, Result};
 use picc_runtime::exec::{Executable, ServerModel, clip, quantize};
 use picc_runtime::inputs::{Sample, read, read_samples};
 use std::path::Path;
@@ -53,20 +53,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("pirun: {e}");
-            ExitCode::from(exit_code(&e))
+            ExitCode::from(e.fault().exit_code())
         }
-    }
-}
-
-/// 1 the run failed, 2 usage, 3 connection or peer, 4 handshake, 5 the server refuses for now.
-fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::AtNode { source, .. } => exit_code(source),
-        Error::Input(_) => 2,
-        Error::Peer(_) | Error::Io(_) => 3,
-        Error::Handshake(_) => 4,
-        Error::Refused(_) => 5,
-        Error::Program(_) | Error::Bug(_) => 1,
     }
 }
 
@@ -83,28 +71,19 @@ fn fitting(exe: &Executable, input: &Input) -> Result<Vec<Sample>> {
         }
     }
     for (i, sample) in samples.iter().enumerate() {
-        quantize(exe, sample).map_err(|e| match e {
-            Error::Input(text) => Error::Input(format!("{}: sample {i}: {text}", input.input.display())),
-            e => e,
-        })?;
+        quantize(exe, sample).map_err(|e| e.in_sample(i).in_file(&input.input))?;
     }
     Ok(samples)
 }
 
 fn load_program(path: &Path) -> Result<Executable> {
-    Executable::load(&read(path)?).map_err(|e| match e {
-        Error::Program(text) => Error::Program(format!("{}: {text}", path.display())),
-        e => e,
-    })
+    Executable::load(&read(path)?).map_err(|e| e.in_file(path))
 }
 
 /// `prepared_mib`: memory for transformed weights.
 fn load_weights(exe: &Executable, path: &Path, prepared_mib: u64) -> Result<ServerModel> {
     warn_if_readable(path);
-    ServerModel::load(exe, &read(path)?, prepared_mib << 20).map_err(|e| match e {
-        Error::Program(text) => Error::Program(format!("{}: {text}", path.display())),
-        e => e,
-    })
+    ServerModel::load(exe, &read(path)?, prepared_mib << 20).map_err(|e| e.in_file(path))
 }
 
 /// The weights are the server's secret.
@@ -127,25 +106,5 @@ fn warn_if_readable(_path: &Path) {}
 
 /// A pool of a party's own: a party that waits for the other never holds the other's threads.
 fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build()
-        .map_err(|e| Error::Bug(format!("no threads: {e}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use picc_ir::Party;
-
-    #[test]
-    fn exit_codes_look_behind_the_node() {
-        let at = |e: Error| exit_code(&e.at_node("conv", Party::Client));
-        assert_eq!(at(Error::Peer(String::new())), 3);
-        assert_eq!(at(Error::Bug(String::new())), 1);
-        assert_eq!(exit_code(&Error::Handshake(String::new())), 4);
-        let refused = Error::Refused("busy".into()).at_node("conv", Party::Client);
-        assert_eq!((exit_code(&refused), refused.to_string()), (5, "the server refuses: busy".into()));
-        assert_eq!(exit_code(&Error::Input(String::new())), 2);
-    }
+    rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().map_err(Local::threads)
 }

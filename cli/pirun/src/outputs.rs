@@ -5,7 +5,7 @@ use picc_files::{Kind, Outputs, Readers};
 use picc_ir::eval::Value as Known;
 use picc_ir::npy::{write_f32, write_i64};
 use picc_ir::{Elem, Tensor};
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadInput, Result};
 use picc_runtime::exec::Executable;
 use picc_runtime::inputs::write_npz;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ impl OutputFiles {
         let paths = if archive { vec![path.to_owned()] } else { paths(path, exe) };
         let open = |path: &PathBuf| outputs.open(path, kind, Readers::Everybody);
         let files = paths.iter().map(open).collect::<std::result::Result<_, _>>();
-        Ok(OutputFiles { archive, files: files.map_err(|e| Error::Input(e.to_string()))? })
+        Ok(OutputFiles { archive, files: files.map_err(refused)? })
     }
 
     /// Whether what is written stays written.
@@ -41,10 +41,14 @@ impl OutputFiles {
         let contents =
             if self.archive { vec![write_npz(&arrays)?] } else { arrays.into_iter().map(|(_, a)| a).collect() };
         for (file, content) in self.files.iter_mut().zip(contents) {
-            file.write(&content).map_err(|e| Error::Input(e.to_string()))?;
+            file.write(&content).map_err(refused)?;
         }
         Ok(())
     }
+}
+
+pub(super) fn refused(e: picc_files::Refused) -> BadInput {
+    BadInput::Output { why: e.to_string() }
 }
 
 /// One for each output. Names that differ in other signs than letters and digits still get files of their own.

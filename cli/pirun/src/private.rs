@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use picc_ir::eval::run_ring;
 use picc_runtime::channel::{Channel, memory_pair_over, tcp};
 use picc_runtime::crypto::Rng;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadProgram, Broken, Error, Fault, Result};
 use picc_runtime::exec::{ClientSession, Executable, Inference, ServerModel, quantize, serve_session};
 use picc_runtime::inputs::Sample;
 use picc_runtime::report::{Progress, Record};
@@ -48,15 +48,8 @@ fn kept(agreement: Agreement, claims: &Claims) -> Result<()> {
     if agreement.max_ulps <= agreement.bound {
         return Ok(());
     }
-    let why = if claims.outside() == 0 {
-        ""
-    } else {
-        ": values leave the ranges that the promise rests on (see the warnings)"
-    };
-    Err(Error::Program(format!(
-        "private answers differ from the reference by {} ulps, and {} are promised{why}",
-        agreement.max_ulps, agreement.bound
-    )))
+    let (found, promised) = (agreement.max_ulps, agreement.bound);
+    Err(Broken::Answers { found, promised, outside: claims.outside() > 0 }.into())
 }
 
 /// A session of two parties in this process.
@@ -102,7 +95,7 @@ pub fn infer(args: &Infer) -> Result<()> {
         match session {
             Ok(record) => break record,
             // A new session: new randomness, new keys, new correlations.
-            Err(e) if is_io(&e) && sessions <= args.retry && results.done().len() < samples.len() => {
+            Err(e) if is_connection(&e) && sessions <= args.retry && results.done().len() < samples.len() => {
                 let done = results.done().len();
                 eprintln!(
                     "pirun: {e}; {done} of {} samples done, new session {sessions} of {}",
@@ -128,7 +121,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 fn connect(args: &Infer) -> Result<Channel> {
     let patience = args.link.patience();
     tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
-        .map_err(|e| Error::Io(std::io::Error::new(e.kind(), format!("{}: {e}", args.server))))
+        .map_err(Error::connecting(&args.server))
 }
 
 fn run_client(exe: &Executable, samples: &[Sample], channel: Channel, link: &Link, take: Take) -> Result<Record> {
@@ -169,18 +162,15 @@ fn progress_bar(steps: u64) -> ProgressBar {
 fn first_cause<T>(client: Result<T>, server: Result<Record>) -> Result<(T, Record)> {
     match (client, server) {
         (Ok(value), Ok(record)) => Ok((value, record)),
-        (Err(client), Err(server)) => Err(if is_io(&client) && !is_io(&server) { server } else { client }),
+        (Err(client), Err(server)) => {
+            Err(if is_connection(&client) && !is_connection(&server) { server } else { client })
+        }
         (Err(e), Ok(_)) | (Ok(_), Err(e)) => Err(e),
     }
 }
 
-fn is_io(error: &Error) -> bool {
-    match error {
-        Error::AtNode { source, .. } => is_io(source),
-        Error::Io(_) => true,
-        Error::Peer(_) | Error::Handshake(_) | Error::Refused(_) => false,
-        Error::Program(_) | Error::Input(_) | Error::Bug(_) => false,
-    }
+fn is_connection(error: &Error) -> bool {
+    error.fault() == Fault::Connection
 }
 
 /// Largest difference of a revealed integer from the reference, over all samples; and where the reference leaves
@@ -202,7 +192,7 @@ fn compare<'a>(
                 revealed.insert(id, value.clone());
             }
         })
-        .map_err(|e| Error::Program(e.to_string()))?;
+        .map_err(BadProgram::Eval)?;
         for (id, got) in &inference.revealed {
             let want = revealed.get(id).and_then(picc_ir::eval::Value::as_ring);
             let want = want.ok_or_else(|| Error::Bug("the reference reveals something else".into()))?;

@@ -5,10 +5,10 @@ use super::claims::Claims;
 use super::outputs::OutputFiles;
 use super::show::{real, say};
 use super::{fitting, load_program, load_weights, pool};
-use picc_ir::eval::{EvalError, Value};
+use picc_ir::eval::Value;
 use picc_ir::labels::{classes, scores};
 use picc_kernels::fast::{Evaluation, Inputs, Runner, SharesRunner};
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadInput, BadProgram, Broken, Result};
 use picc_runtime::exec::quantize;
 use picc_runtime::inputs::read;
 use std::path::{Path, PathBuf};
@@ -25,14 +25,13 @@ pub fn reference(args: &Reference) -> Result<()> {
         Some(path) => {
             let known = scores(exe.graph()).map(|(_, classes)| classes);
             let found = classes(&read(path)?, samples.len(), known);
-            Some(found.map_err(|e| Error::Input(format!("{}: {e}", path.display())))?)
+            Some(found.map_err(|e| BadInput::Content { path: path.clone(), why: e.to_string() })?)
         }
         None => None,
     };
     samples.truncate(args.first.unwrap_or(usize::MAX));
     let model = load_weights(&exe, &args.weights, 0)?;
     let start = Instant::now();
-    let failed = |e: EvalError| Error::Program(e.to_string());
     let inputs = samples.iter().map(|sample| quantize(&exe, sample)).collect::<Result<Vec<_>>>()?;
     let (graph, weights) = (exe.graph(), model.weights());
     let runs: Vec<Evaluation> = pool(args.threads)?
@@ -44,7 +43,7 @@ pub fn reference(args: &Reference) -> Result<()> {
                 SharesRunner::new(graph, weights)?.run_many(&seeded)
             }
         })
-        .map_err(failed)?;
+        .map_err(BadProgram::Eval)?;
     let seconds = start.elapsed().as_secs_f64();
     let outputs: Vec<&[(String, Value)]> = runs.iter().map(|run| &run.outputs[..]).collect();
     if let Some(files) = &mut files {
@@ -74,9 +73,7 @@ pub fn reference(args: &Reference) -> Result<()> {
     claims.warn();
     if args.strict && claims.outside() > 0 {
         let outside = claims.outside();
-        return Err(Error::Program(format!(
-            "{outside} of {total} inputs leave ranges that the program was compiled for"
-        )));
+        return Err(Broken::Ranges { outside, inputs: total as u64 }.into());
     }
     Ok(())
 }

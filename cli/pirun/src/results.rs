@@ -5,7 +5,7 @@ use super::outputs::OutputFiles;
 use super::show::{Class, classes, say, summary};
 use picc_ir::eval::Value as Known;
 use picc_ir::labels::{class_names, names_fit};
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{BadInput, Result};
 use picc_runtime::exec::{Executable, Inference};
 use picc_runtime::inputs::read;
 use std::path::Path;
@@ -33,8 +33,10 @@ impl<'a> Results<'a> {
     /// Before the work starts: names of classes must fit, and files must be writable. `inputs` are what the command
     /// reads.
     pub fn open(options: &'a Output, exe: &'a Executable, inputs: &[&Path]) -> Result<Results<'a>> {
-        let named =
-            |path: &Path, problem: &dyn std::fmt::Display| Error::Input(format!("{}: {problem}", path.display()));
+        let named = |path: &Path, problem: &dyn std::fmt::Display| BadInput::Content {
+            path: path.to_owned(),
+            why: problem.to_string(),
+        };
         let labels = match &options.labels {
             Some(path) => {
                 let text = String::from_utf8(read(path)?).map_err(|_| named(path, &"not text: one name a line"))?;
@@ -99,6 +101,7 @@ impl<'a> Results<'a> {
         if self.options.json {
             say(&serde_json::json!({
                 "error": error.to_string(),
+                "fault": error.fault().name(),
                 "samples": self.samples,
                 "inferences": self.done.len(),
                 "top": self.best(),

@@ -186,7 +186,8 @@ fn a_server_answers_several_clients_and_survives_bad_ones() {
         server.child.stdout.take().unwrap().read_to_string(&mut lines).unwrap();
         let sessions: Vec<serde_json::Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(sessions.iter().filter(|s| s["inferences"] == 3).count(), 2, "{lines}");
-        assert!(sessions.iter().any(|s| s["error"].as_str().is_some_and(|e| e.contains("programs differ"))));
+        let differs = |s: &&serde_json::Value| s["error"].as_str().is_some_and(|e| e.contains("programs differ"));
+        assert_eq!(sessions.iter().find(differs).map(|s| &s["fault"]), Some(&"handshake".into()), "{lines}");
     }
 }
 

@@ -4,7 +4,7 @@ use super::Measured;
 use crate::channel::{Channel, memory_pair};
 use crate::crypto::Rng;
 use crate::crypto::rlwe::Csprng;
-use crate::error::{Error, Result};
+use crate::error::{Error, Local, Result};
 use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
 use crate::protocol::relu;
 use crate::session::{Session, SessionId, SetupParams};
@@ -35,7 +35,7 @@ fn busier(
     let (c, s) = memory_pair(PATIENCE);
     let pool = || {
         let built = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        built.map_err(|e| Error::Bug(format!("no threads: {e}")))
+        built.map_err(Local::threads)
     };
     let (client_pool, server_pool) = (pool()?, pool()?);
     let (client, server) = std::thread::scope(|scope| {

@@ -22,7 +22,7 @@ pub use memory::{memory_pair, memory_pair_over, memory_transports};
 pub use meter::Meter;
 pub use shaper::Network;
 
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Length, Misbehaviour, Refusal, Result};
 use picc_ir::Party;
 use std::io;
 use std::time::{Duration, Instant};
@@ -117,7 +117,7 @@ impl Channel {
     /// Sends one message; it leaves at the next [`Channel::flush`] or [`Channel::recv`].
     pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
         if payload.len() > MAX_PAYLOAD {
-            return Err(Error::Program(format!("message of {} bytes exceeds the frame limit", payload.len())));
+            return Err(BadProgram::MessageTooLarge { bytes: payload.len() }.into());
         }
         let flight = (self.clock + 1).min(FLIGHT_MAX);
         let mut frame = Vec::with_capacity(payload.len() + 8);
@@ -136,12 +136,13 @@ impl Channel {
         let (header_kind, header_len) = self.recv_header()?;
         if self.party == Party::Client && header_kind == Kind::Refusal as u8 && header_len <= MAX_REFUSAL {
             let why = self.payload(header_len)?;
-            return Err(Error::Refused(String::from_utf8_lossy(&why).escape_default().to_string()));
+            return Err(Refusal::Told(String::from_utf8_lossy(&why).escape_default().to_string()).into());
         }
         if header_kind != kind as u8 || header_len != len {
-            return Err(Error::Peer(format!(
-                "expected {kind:?} of {len} bytes, got kind {header_kind} of {header_len} bytes"
-            )));
+            let length = Length::Exactly(len);
+            return Err(
+                Misbehaviour::Message { expected: kind, length, kind: header_kind, bytes: header_len }.into()
+            );
         }
         self.payload(len)
     }
@@ -150,9 +151,8 @@ impl Channel {
     pub fn recv_bounded(&mut self, kind: Kind, max: usize) -> Result<Vec<u8>> {
         let (header_kind, len) = self.recv_header()?;
         if header_kind != kind as u8 || len > max {
-            return Err(Error::Peer(format!(
-                "expected {kind:?} of at most {max} bytes, got kind {header_kind} of {len} bytes"
-            )));
+            let length = Length::AtMost(max);
+            return Err(Misbehaviour::Message { expected: kind, length, kind: header_kind, bytes: len }.into());
         }
         self.payload(len)
     }
@@ -179,7 +179,7 @@ impl Channel {
         let start = Instant::now();
         let result = work(self.transport.as_mut());
         self.waited += start.elapsed();
-        Ok(result?)
+        result.map_err(Error::connection)
     }
 
     fn recv_header(&mut self) -> Result<(u8, usize)> {

@@ -175,7 +175,7 @@ impl Drop for Tcp {
 mod tests {
     use super::*;
     use crate::channel::Kind;
-    use crate::error::Error;
+    use crate::error::{Error, Refusal};
 
     const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -218,7 +218,7 @@ mod tests {
         server.refuse("this was the last").unwrap();
         client.refuse("no").unwrap();
         let refused = client.recv(Kind::Open, 4).unwrap_err();
-        assert!(matches!(&refused, Error::Refused(why) if why == "this was the last"), "{refused}");
+        assert!(matches!(&refused, Error::Refused(Refusal::Told(why)) if why == "this was the last"), "{refused}");
         assert!(matches!(server.recv(Kind::Open, 4), Err(Error::Peer(_))));
     }
 

@@ -3,7 +3,7 @@
 use super::block::Block;
 use super::ct;
 use super::streams::StreamKey;
-use crate::error::{Error, Result};
+use crate::error::{Local, Result};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Expands a 128-bit seed into a stream of `AES_seed(0), AES_seed(1), ...`.
@@ -111,7 +111,7 @@ impl Rng {
         let mut seed = [0u8; 16];
         rand::rngs::SysRng
             .try_fill_bytes(&mut seed)
-            .map_err(|e| Error::Io(std::io::Error::other(format!("operating system randomness: {e}"))))?;
+            .map_err(|e| Local::Randomness(std::io::Error::other(e.to_string())))?;
         ct::secret(&mut seed);
         let rng = Rng(Prg::new(Block::from_bytes(seed)));
         seed.zeroize();

@@ -1,8 +1,9 @@
 //! A verified program, ready to be run by either party: the schedule, the lifetimes and the exact cost.
 
 use super::kernels::Kernels;
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use crate::handshake::Agreement;
+use picc_ir::kernel::build::BuildError;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
 use picc_ir::segment::{self, Placed};
@@ -18,7 +19,7 @@ pub struct Executable {
     /// For each node how many protocols, segments and local steps read it; an output counts once more.
     uses: Vec<u32>,
     /// Of the client and of the server, made when first asked for.
-    kernels: [OnceLock<std::result::Result<Kernels, String>>; 2],
+    kernels: [OnceLock<std::result::Result<Kernels, BuildError>>; 2],
     /// Weights that only layers under ring LWE read: those read the transformed ones.
     only_prepared: Vec<bool>,
     cost: ProgramCost,
@@ -27,25 +28,19 @@ pub struct Executable {
 impl Executable {
     /// Reads and verifies `model.pi`. Anything that the verifier refuses is refused here.
     pub fn load(model: &[u8]) -> Result<Executable> {
-        Executable::new(Program::from_bytes(model).map_err(|e| Error::Program(e.to_string()))?)
+        Executable::new(Program::from_bytes(model).map_err(BadProgram::Artefact)?)
     }
 
     /// Verifies and schedules a program.
     pub fn new(program: Program) -> Result<Executable> {
-        let wrong = |e: &dyn std::fmt::Display| Error::Program(format!("program refused: {e}"));
-        program.check().map_err(|e| wrong(&e))?;
+        program.check().map_err(BadProgram::Refused)?;
         if let Some(id) = program.priced_only() {
             let node = program.graph.node(id);
-            return Err(Error::Program(format!(
-                "node `{}` is {}, which has a price and no implementation yet: the program is for study and cannot be \
-                 run; compile it without `--linear preprocessed`",
-                node.name,
-                node.op.name()
-            )));
+            return Err(BadProgram::ForStudy { node: node.name.clone(), op: node.op.name() }.into());
         }
-        let schedule = schedule(&program.graph).map_err(|e| wrong(&e))?;
-        let cost = scheduled_cost(&program, &schedule).map_err(|e| wrong(&e))?;
-        let placed = segment::check(&program.graph, &program.segments).map_err(|e| wrong(&e))?;
+        let schedule = schedule(&program.graph).map_err(BadProgram::Unpriced)?;
+        let cost = scheduled_cost(&program, &schedule).map_err(BadProgram::Unpriced)?;
+        let placed = segment::check(&program.graph, &program.segments).map_err(BadProgram::Segments)?;
         let uses = uses(&program, &placed);
         let only_prepared = only_prepared(&program.graph);
         Ok(Executable {
@@ -108,8 +103,8 @@ impl Executable {
             Party::Client => 0,
             Party::Server => 1,
         }];
-        let made = slot.get_or_init(|| Kernels::new(&self.program, party).map_err(|e| e.to_string()));
-        made.as_ref().map_err(|e| Error::Program(e.clone()))
+        let made = slot.get_or_init(|| Kernels::new(&self.program, party));
+        made.as_ref().map_err(|e| BadProgram::Kernel(e.clone()).into())
     }
 
     /// Compiles `party`'s kernels, so that no inference waits for it.

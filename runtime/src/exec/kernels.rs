@@ -9,7 +9,7 @@ use super::value::Value;
 use crate::error::{Error, Result};
 use picc_ir::eval::Value as Known;
 use picc_ir::kernel::Verified;
-use picc_ir::kernel::build::{Built, Lanes, Role, build};
+use picc_ir::kernel::build::{BuildError, Built, Lanes, Role, build};
 use picc_ir::kernel::interp;
 use picc_ir::{Graph, Id, Party, Program};
 use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch, Spare};
@@ -43,13 +43,12 @@ pub(super) struct Memory {
 
 impl Kernels {
     /// Builds and compiles all kernels of a checked program.
-    pub(super) fn new(program: &Program, party: Party) -> Result<Kernels> {
+    pub(super) fn new(program: &Program, party: Party) -> std::result::Result<Kernels, BuildError> {
         let built: Vec<Built> = program
             .segments
             .par_iter()
             .map(|s| build(&program.graph, &s.nodes, party, Lanes::Wide))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|e| Error::Program(format!("no kernel: {e}")))?;
+            .collect::<std::result::Result<_, _>>()?;
         let verified: Vec<&Verified> = built.iter().map(|b| &b.kernel).collect();
         let native = match std::env::var_os("PICC_KERNELS") {
             Some(how) if how == "interpret" => None,

@@ -1,6 +1,6 @@
 //! How far a server lets a session go, and how another thread ends it.
 
-use crate::error::{Error, Result};
+use crate::error::{Refusal, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub struct Leash {
 struct State {
     /// Since when the session waits for a request of its client.
     resting: Option<Instant>,
-    ended: Option<String>,
+    ended: Option<Refusal>,
 }
 
 impl Leash {
@@ -32,9 +32,9 @@ impl Leash {
 
     /// Ends the session, if nobody did before. Whether it waits for a request: then it needs to be woken and can say
     /// farewell, and otherwise it goes on until it waits or its connection closes.
-    pub fn end(&self, why: &str) -> bool {
+    pub fn end(&self, why: Refusal) -> bool {
         let mut state = self.state();
-        state.ended.get_or_insert_with(|| why.to_owned());
+        state.ended.get_or_insert(why);
         state.resting.is_some()
     }
 
@@ -46,7 +46,7 @@ impl Leash {
 
     /// Why it was ended.
     #[must_use]
-    pub fn ended(&self) -> Option<String> {
+    pub fn ended(&self) -> Option<Refusal> {
         self.state().ended.clone()
     }
 
@@ -55,20 +55,18 @@ impl Leash {
         let mut state = self.state();
         state.resting = Some(Instant::now());
         match &state.ended {
-            Some(why) => Err(Error::Refused(why.clone())),
+            Some(why) => Err(why.clone().into()),
             None => Ok(()),
         }
     }
 
     /// The session waits no longer. Whether it may begin another inference after `done` of them.
-    pub(super) fn work(&self, done: u64) -> std::result::Result<(), String> {
+    pub(super) fn work(&self, done: u64) -> std::result::Result<(), Refusal> {
         let mut state = self.state();
         state.resting = None;
         match &state.ended {
             Some(why) => Err(why.clone()),
-            None if done >= self.inferences => {
-                Err(format!("a session takes {} inferences at most; open another one", self.inferences))
-            }
+            None if done >= self.inferences => Err(Refusal::Inferences { most: self.inferences }),
             None => Ok(()),
         }
     }
@@ -85,17 +83,17 @@ mod tests {
         leash.rest().unwrap();
         assert!(leash.resting().is_some());
         leash.work(0).unwrap();
-        assert!(!leash.end("too long"), "it works");
+        assert!(!leash.end(Refusal::Stopped), "it works");
         assert!(leash.rest().is_err());
-        assert!(leash.end("another reason"), "it rests");
-        assert_eq!(leash.work(1).unwrap_err(), "too long");
-        assert_eq!(leash.ended().unwrap(), "too long");
+        assert!(leash.end(Refusal::ShuttingDown), "it rests");
+        assert_eq!(leash.work(1), Err(Refusal::Stopped));
+        assert_eq!(leash.ended(), Some(Refusal::Stopped));
     }
 
     #[test]
     fn inferences_are_counted() {
         let leash = Leash::new(2);
         leash.work(1).unwrap();
-        assert!(leash.work(2).unwrap_err().contains("2 inferences at most"));
+        assert_eq!(leash.work(2), Err(Refusal::Inferences { most: 2 }));
     }
 }

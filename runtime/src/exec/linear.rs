@@ -3,7 +3,7 @@
 use super::executable::Executable;
 use crate::channel::Channel;
 use crate::crypto::rlwe::Csprng;
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
 use picc_ir::weights::RingWeights;
 use picc_ir::{Id, Node, Op, Party, Tensor};
@@ -25,7 +25,7 @@ pub(super) fn prepare(exe: &Executable, weights: &RingWeights, max_bytes: u64) -
         };
         let Op::Weight(source) = &exe.graph().node(w).op else { continue };
         let tensor =
-            weights.get(&source.name).ok_or_else(|| Error::Program(format!("no weights `{}`", source.name)))?;
+            weights.get(&source.name).ok_or_else(|| BadProgram::NoWeights { name: source.name.clone() })?;
         let layer = PreparedLinear::new(exe.plan(id)?.clone(), &tensor.data, left)?;
         left = left.saturating_sub(layer.memory_bytes());
         prepared.insert(id, layer);

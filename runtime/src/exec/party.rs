@@ -6,7 +6,7 @@ use super::linear::{Prepared, Rlwe, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
 use crate::crypto::{Rng, ct};
-use crate::error::{Error, Result};
+use crate::error::{BadInput, BadProgram, Connection, Error, Link, Misbehaviour, Place, Result};
 use crate::handshake::handshake;
 use crate::inputs::Sample;
 use crate::report::{Progress, Record, Stopwatch};
@@ -15,7 +15,6 @@ use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
 use picc_ir::{Fixed, Id, Op, Party, Tensor};
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 /// What the client says before each inference and at the end.
@@ -49,13 +48,13 @@ impl ServerModel {
     /// Reads `model.piw`, which must belong to the program. Weights are transformed now as far as `prepared_bytes`
     /// of memory reach, and in each inference beyond that.
     pub fn load(exe: &Executable, file: &[u8], prepared_bytes: u64) -> Result<ServerModel> {
-        let weights = open_weights(file, exe.program()).map_err(|e| Error::Program(e.to_string()))?;
+        let weights = open_weights(file, exe.program()).map_err(BadProgram::Weights)?;
         ServerModel::prepare(exe, weights, prepared_bytes)
     }
 
     /// Takes weights that are in memory.
     pub fn new(exe: &Executable, weights: RingWeights) -> Result<ServerModel> {
-        check_weights(exe.program(), &weights).map_err(|e| Error::Program(e.to_string()))?;
+        check_weights(exe.program(), &weights).map_err(BadProgram::Weights)?;
         ServerModel::prepare(exe, weights, PREPARED_BYTES)
     }
 
@@ -84,10 +83,10 @@ fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Recor
         channel.set_patience(shorter);
     }
     let id = handshake(&mut channel, &exe.agreement(), &mut rng).map_err(|e| match e {
-        Error::Io(e) if usual.is_some() => {
-            Error::Io(io::Error::new(e.kind(), format!("{e} before the handshake: is it a `pirun serve`?")))
+        Error::Connection(Connection { source, .. }) if usual.is_some() => {
+            Connection { link: Link::Unknown, source }.into()
         }
-        Error::Io(_) | Error::Peer(_) => e.at_node("handshake", party),
+        Error::Connection(_) | Error::Peer(_) => e.at(Place::Handshake, party),
         e => e,
     })?;
     if let Some(usual) = usual {
@@ -96,10 +95,10 @@ fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Recor
     record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
     let watch = Stopwatch::start(&channel);
     let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
-    let mut session = Session::setup(channel, &id, &params, rng).map_err(|e| e.at_node("setup", party))?;
+    let mut session = Session::setup(channel, &id, &params, rng).map_err(|e| e.at(Place::Setup, party))?;
     record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
     let watch = Stopwatch::start(&session.channel);
-    let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at_node("setup", party))?;
+    let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at(Place::Setup, party))?;
     record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
     Ok((session, rlwe))
 }
@@ -153,8 +152,8 @@ impl<'a> ClientSession<'a> {
         let watch = Stopwatch::start(channel);
         channel.start_node();
         let party = channel.party();
-        channel.send(Kind::Control, &what).map_err(|e| e.at_node("request", party))?;
-        channel.flush().map_err(|e| e.at_node("request", party))?;
+        channel.send(Kind::Control, &what).map_err(|e| e.at(Place::Request, party))?;
+        channel.flush().map_err(|e| e.at(Place::Request, party))?;
         self.record.control(channel.meter().node(), watch.read(channel, Duration::ZERO));
         Ok(())
     }
@@ -169,16 +168,12 @@ pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Te
     let mut inputs = BTreeMap::new();
     for node in &exe.graph().nodes {
         if let Op::Input(input) = &node.op {
-            let x = sample
-                .get(&input.name)
-                .ok_or_else(|| Error::Input(format!("input `{}` is missing", input.name)))?;
+            let x = sample.get(&input.name).ok_or_else(|| BadInput::Missing { input: input.name.clone() })?;
             if x.shape != input.ty.shape {
-                return Err(Error::Input(format!(
-                    "input `{}` has shape {:?}, the program needs {:?}",
-                    input.name, x.shape, input.ty.shape
-                )));
+                let (got, needs) = (x.shape.as_slice().into(), input.ty.shape.as_slice().into());
+                return Err(BadInput::Shape { input: input.name.clone(), got, needs }.into());
             }
-            let f = input.ty.as_fixed().ok_or_else(|| Error::Program("an input that is not quantized".into()))?;
+            let f = input.ty.as_fixed().ok_or_else(|| BadProgram::RealInput { input: input.name.clone() })?;
             in_range(&input.name, x, f)?;
             inputs.insert(input.name.clone(), quantize_to(x, f));
         }
@@ -203,26 +198,22 @@ pub fn short(v: f64) -> f64 {
 }
 
 fn in_range(name: &str, x: &Tensor<f32>, f: Fixed) -> Result<()> {
-    if let Some(v) = x.data.iter().find(|v| !v.is_finite()) {
-        return Err(Error::Input(format!("input `{name}` holds {v}")));
+    let input = name.to_owned();
+    if let Some((index, &value)) = x.data.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+        return Err(BadInput::NotFinite { input, index, value }.into());
     }
     let [lo, hi] = ends(f);
     // One unit for rounding to integers, and what an f32 cannot tell apart.
     let slack = f64::from(f.frac_bits).exp2().recip().max(lo.abs().max(hi) * f64::from(f32::EPSILON));
-    let outside: Vec<f32> =
-        x.data.iter().copied().filter(|&v| !(lo - slack..=hi + slack).contains(&f64::from(v))).collect();
-    if outside.is_empty() {
-        return Ok(());
+    let is_outside = |v: f32| !(lo - slack..=hi + slack).contains(&f64::from(v));
+    let Some(index) = x.data.iter().position(|&v| is_outside(v)) else { return Ok(()) };
+    let (mut outside, mut worst) = (0, [f32::MAX, f32::MIN]);
+    for &v in x.data.iter().filter(|v| is_outside(**v)) {
+        outside += 1;
+        worst = [worst[0].min(v), worst[1].max(v)];
     }
-    let (least, most) = outside.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
-    let span = if least == most { format!("{least}") } else { format!("{least} to {most}") };
-    let [lo, hi] = [lo, hi].map(short);
-    Err(Error::Input(format!(
-        "input `{name}`: {} of {} values lie outside the program's range {lo} to {hi} ({span}): prepare inputs as those of \
-         the calibration, or calibrate with inputs like these; --clip moves them to the ends of the range",
-        outside.len(),
-        x.data.len()
-    )))
+    let range = [lo, hi].map(short);
+    Err(BadInput::OutOfRange { input, index, outside, values: x.data.len(), worst, range }.into())
 }
 
 /// Moves values outside the program's ranges to their ends; how many there were. What is no number stays.
@@ -283,18 +274,18 @@ pub fn serve_on_leash(
             (_, Ok(said)) if said == END => said,
             // The session was ended while it waited: then the client's silence is no failure of its own.
             (Err(why), _) => {
-                session.channel.refuse(&why)?;
-                return Err(Error::Refused(why));
+                session.channel.refuse(&why.to_string())?;
+                return Err(why.into());
             }
-            (Ok(()), said) => said.map_err(|e| e.at_node("request", party))?,
+            (Ok(()), said) => said.map_err(|e| e.at(Place::Request, party))?,
         };
         record.control(session.channel.meter().node(), watch.read(&session.channel, Duration::ZERO));
         if said == END {
             return Ok(record);
         }
         if said != INFER {
-            let unknown = Error::Peer(format!("unknown request {}", said[0]));
-            return Err(unknown.at_node("request", party));
+            let unknown = Error::from(Misbehaviour::Request { code: said[0] });
+            return Err(unknown.at(Place::Request, party));
         }
         let secrets = Secrets::Weights(&model.weights, &model.prepared);
         Run::new(exe, secrets).run(&mut session, &mut rlwe, &mut record)?;

@@ -1,7 +1,7 @@
 //! One part of a protocol node: from the program's types to the protocol's arguments.
 
 use super::value::{Value, from_ring, to_ring};
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use crate::protocol::{self, Range};
 use crate::session::Session;
 use picc_ir::mpc::node_cost::{Part, value_bits, windows};
@@ -63,7 +63,7 @@ fn axes_last(elements: Arc<Vec<u64>>, ty: &Ty, axes: &[usize]) -> Result<Arc<Vec
     }
     let ring = fixed(ty)?.ring_bits;
     let t = Tensor::new(&ty.shape, from_ring(elements.to_vec(), ring));
-    let moved = Op::from(Transpose { perm }).eval_ring(&[&t], &[ty]).map_err(|e| Error::Program(e.to_string()))?;
+    let moved = Op::from(Transpose { perm }).eval_ring(&[&t], &[ty]).map_err(BadProgram::Type)?;
     Ok(Arc::new(to_ring(&moved.data, ring)))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn run_part(
             protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
         }
         Op::MaxPoolOt(op) => {
-            let [vertical, horizontal] = windows(op, tys[0]).map_err(|e| Error::Program(e.to_string()))?;
+            let [vertical, horizontal] = windows(op, tys[0]).map_err(BadProgram::Type)?;
             let x = operands.part(0, part, vertical.len * horizontal.len)?;
             let windows = [&vertical, &horizontal];
             protocol::max_pool_window(session, x, part.units as usize, windows, ring, op.skip_low, op.radix)

@@ -5,7 +5,7 @@ use super::kernels::Memory;
 use super::linear::{Prepared, Rlwe};
 use super::protocols::{Operands, run_part};
 use super::value::{Value, evaluate, from_ring};
-use crate::error::{Error, Result};
+use crate::error::{BadInput, BadProgram, Error, Result};
 use crate::protocol;
 use crate::report::{Record, Stopwatch, Times};
 use crate::session::Session;
@@ -275,9 +275,15 @@ impl Secrets<'_> {
                 return Ok(Value::Absent);
             }
         };
-        tensor
-            .map(|t| Value::Own(Known::Ring(t.clone())))
-            .ok_or_else(|| Error::Input(format!("`{name}` is missing")))
+        tensor.map(|t| Value::Own(Known::Ring(t.clone()))).ok_or_else(|| missing(owner, name))
+    }
+}
+
+/// What a party was to bring.
+fn missing(owner: Party, name: &str) -> Error {
+    match owner {
+        Party::Client => BadInput::Missing { input: name.to_owned() }.into(),
+        Party::Server => BadProgram::NoWeights { name: name.to_owned() }.into(),
     }
 }
 

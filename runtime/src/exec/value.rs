@@ -1,6 +1,6 @@
 //! What one party holds of a node's value, and the steps on what it knows.
 
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use picc_ir::eval::{Value as Known, eval_op};
 use picc_ir::ty::wrap;
 use picc_ir::{Node, Owner, Party, Ty};
@@ -55,7 +55,7 @@ fn own(node: &Node, args: &[&Value], tys: &[&Ty]) -> Result<Known> {
             Value::Share(_) | Value::Absent => Err(Error::Bug("a known value was expected".into())),
         })
         .collect::<Result<_>>()?;
-    eval_op(&node.op, &args, tys, &node.ty).map_err(|e| Error::Program(e.to_string()))
+    Ok(eval_op(&node.op, &args, tys, &node.ty).map_err(BadProgram::Type)?)
 }
 
 /// Ring elements as the protocols take them: below `2^ring_bits`.

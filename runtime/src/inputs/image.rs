@@ -1,7 +1,7 @@
 //! Images: decoding, size, channels. What becomes of the pixels is [`Preprocess`]'s.
 
 use super::no_image;
-use crate::error::{Error, Result};
+use crate::error::{BadInput, Result};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use picc_ir::Tensor;
@@ -21,24 +21,22 @@ pub struct Pixels(Vec<f32>);
 impl Pixels {
     /// The image in the size and with the channels of the input.
     pub fn decode(bytes: &[u8], spec: &InputSpec, preprocess: &Preprocess, resize: bool) -> Result<Pixels> {
-        let [height, width, channels] = preprocess.extents(&spec.shape).map_err(|e| no_image(spec, &e))?;
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+        let [height, width, channels] = preprocess.extents(&spec.shape).map_err(|e| no_image(spec, e))?;
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(unreadable)?;
         let mut limits = Limits::default();
         limits.max_image_width = Some(MAX_EXTENT);
         limits.max_image_height = Some(MAX_EXTENT);
         reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|e| Error::Input(e.to_string()))?;
+        let decoder = reader.into_decoder().map_err(unreadable)?;
         let (w, h) = (decoder.dimensions().0 as usize, decoder.dimensions().1 as usize);
         // A few bytes can claim any size: it is looked at before there is memory for the pixels.
         if (h, w) != (height, width) && !resize {
-            return Err(Error::Input(format!(
-                "the image is {w} x {h}, the program needs {width} x {height} (--resize scales it)"
-            )));
+            return Err(BadInput::ImageExtent { got: [w, h], needs: [width, height] }.into());
         }
         if decoder.total_bytes() > MAX_DECODED {
-            return Err(Error::Input(format!("an image of {w} x {h} is too large to be scaled here")));
+            return Err(BadInput::ImageSize { extent: [w, h] }.into());
         }
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| Error::Input(e.to_string()))?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
         if (h, w) != (height, width) {
             image = image.resize_exact(width as u32, height as u32, FilterType::Triangle);
         }
@@ -47,8 +45,12 @@ impl Pixels {
 
     /// `(pixel / divisor - mean) / std` in the input's layout.
     pub fn to_input(&self, spec: &InputSpec, preprocess: &Preprocess) -> Result<Tensor<f32>> {
-        preprocess.input(&self.0, &spec.shape).map_err(|e| no_image(spec, &e))
+        preprocess.input(&self.0, &spec.shape).map_err(|e| no_image(spec, e))
     }
+}
+
+fn unreadable(e: impl std::fmt::Display) -> BadInput {
+    BadInput::Image { why: e.to_string() }
 }
 
 fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {
@@ -59,6 +61,7 @@ fn samples(image: &DynamicImage, channels: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use image::{ImageFormat, RgbImage};
     use picc_ir::Shape;
     use picc_ir::program::Layout;

@@ -17,7 +17,7 @@ mod npz;
 pub use image::Pixels;
 pub use npz::{read_npz, write_npz};
 
-use crate::error::{Error, Result};
+use crate::error::{BadInput, Error, Result};
 use picc_ir::Tensor;
 use picc_ir::npy::{Dtype, NpyArray};
 use picc_ir::preprocess::{Given, PixelsError};
@@ -51,7 +51,7 @@ impl ImageOptions {
             layout: self.layout,
             bgr: self.bgr.unwrap_or(false),
         };
-        given.over(spec.preprocess.as_ref(), &spec.shape).map_err(|e| Error::Input(e.to_string()))
+        Ok(given.over(spec.preprocess.as_ref(), &spec.shape).map_err(BadInput::Preprocess)?)
     }
 
     /// Whether the user says anything about how pixels become an input.
@@ -64,37 +64,28 @@ impl ImageOptions {
 /// The samples in `path`, which is .npy, .npz, .png or .jpg.
 pub fn read_samples(path: &Path, specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
     let extension = path.extension().map(|e| e.to_ascii_lowercase().to_string_lossy().into_owned());
-    let in_file = |e: Error| match e {
-        Error::Input(text) => Error::Input(format!("{}: {text}", path.display())),
-        e => e,
-    };
     match extension.as_deref() {
         Some("npy") => from_npy(&read(path)?, specs, options),
         Some("npz") => from_npz(&read(path)?, specs, options),
         Some("png" | "jpg" | "jpeg") => from_image(&read(path)?, specs, options),
-        _ => Err(Error::Input("inputs are .npy, .npz, .png or .jpg files".into())),
+        _ => Err(BadInput::Extension.into()),
     }
-    .map_err(in_file)
+    .map_err(|e| e.in_file(path))
 }
 
 /// The bytes of a file that the user named.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+    Ok(std::fs::read(path).map_err(|source| BadInput::Unreadable { path: path.to_owned(), source })?)
 }
 
 fn only(specs: &[InputSpec]) -> Result<&InputSpec> {
     match specs {
         [one] => Ok(one),
-        several => Err(Error::Input(format!(
-            "the program has {} inputs ({}): give an .npz with an array for each",
-            several.len(),
-            names(several)
-        ))),
+        several => {
+            let inputs = several.iter().map(|s| s.name.clone()).collect();
+            Err(BadInput::SeveralInputs { inputs }.into())
+        }
     }
-}
-
-fn names(specs: &[InputSpec]) -> String {
-    specs.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn from_npy(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
@@ -111,25 +102,16 @@ fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result
     }
     let mut samples: Vec<Sample> = Vec::new();
     for (i, spec) in specs.iter().enumerate() {
-        let array = arrays.get(&spec.name).ok_or_else(|| {
-            let held: Vec<&str> = arrays.keys().map(String::as_str).collect();
-            let held = if held.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("there are: {}", held.join(", "))
-            };
-            Error::Input(format!("no array called `{}` ({held})", spec.name))
+        let array = arrays.get(&spec.name).ok_or_else(|| BadInput::NoArray {
+            input: spec.name.clone(),
+            arrays: arrays.keys().cloned().collect(),
         })?;
         let tensors = array_samples(array, spec, options)?;
         if i == 0 {
             samples.resize_with(tensors.len(), Sample::new);
         } else if tensors.len() != samples.len() {
-            return Err(Error::Input(format!(
-                "`{}` holds {} samples, the inputs before it {}",
-                spec.name,
-                tensors.len(),
-                samples.len()
-            )));
+            let (input, before) = (spec.name.clone(), samples.len());
+            return Err(BadInput::SampleCount { input, samples: tensors.len(), before }.into());
         }
         for (sample, tensor) in samples.iter_mut().zip(tensors) {
             sample.insert(spec.name.clone(), tensor);
@@ -140,50 +122,39 @@ fn from_npz(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result
 
 #[cfg(not(feature = "images"))]
 fn from_image(_: &[u8], _: &[InputSpec], _: &ImageOptions) -> Result<Vec<Sample>> {
-    Err(Error::Input(
-        "this program was built without the feature `images`: give an .npy of the image's pixels".into(),
-    ))
+    Err(BadInput::NoImages.into())
 }
 
 #[cfg(feature = "images")]
 fn from_image(bytes: &[u8], specs: &[InputSpec], options: &ImageOptions) -> Result<Vec<Sample>> {
     let spec = only(specs)?;
-    let preprocess = options.preprocess(spec)?.ok_or_else(|| {
-        Error::Input(
-            "the program does not say how pixels become its input: give --divisor, --mean, --std, --layout".into(),
-        )
-    })?;
+    let preprocess = options.preprocess(spec)?.ok_or(BadInput::NoPreprocess)?;
     let pixels = Pixels::decode(bytes, spec, &preprocess, options.resize)?;
     Ok(vec![Sample::from([(spec.name.clone(), pixels.to_input(spec, &preprocess)?)])])
 }
 
 /// Names the input that images do not fit.
-fn no_image(spec: &InputSpec, error: &PixelsError) -> Error {
-    Error::Input(format!("input `{}`: {error}", spec.name))
+fn no_image(spec: &InputSpec, source: PixelsError) -> Error {
+    BadInput::Pixels { input: spec.name.clone(), source }.into()
 }
 
 /// The samples of one array. Bytes are pixels if it is known how pixels become the input, and values otherwise.
 fn array_samples(bytes: &[u8], spec: &InputSpec, options: &ImageOptions) -> Result<Vec<Tensor<f32>>> {
-    let array = NpyArray::parse(bytes).map_err(|e| Error::Input(e.to_string()))?;
+    let array = NpyArray::parse(bytes).map_err(BadInput::Array)?;
     if array.dtype != Dtype::U8 && options.says() {
-        return Err(Error::Input(format!(
-            "options for images, and the array for input `{}` holds values that are ready for the model (pixels are \
-             uint8): leave the options away, or give pixels",
-            spec.name
-        )));
+        return Err(BadInput::ImageOptions { input: spec.name.clone() }.into());
     }
     if let (Dtype::U8, Some(preprocess)) = (array.dtype, options.preprocess(spec)?) {
-        return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| no_image(spec, &e));
+        return preprocess.inputs(&array.to_f32(), &spec.shape).map_err(|e| no_image(spec, e));
     }
     match samples(&array.to_f32(), &spec.name, &spec.shape) {
         Ok((samples, 0)) => Ok(samples),
-        Ok((_, rest)) => Err(Error::Input(format!(
-            "an array of shape {:?} for input `{}`, which takes {} rows at a time: {rest} are left over",
-            &array.shape[..],
-            spec.name,
-            spec.shape.first().copied().unwrap_or(1)
-        ))),
-        Err(e) => Err(Error::Input(e.to_string())),
+        Ok((_, left)) => {
+            let (input, shape) = (spec.name.clone(), array.shape.as_slice().into());
+            let rows = spec.shape.first().copied().unwrap_or(1);
+            Err(BadInput::RowsLeft { input, shape, rows, left }.into())
+        }
+        Err(e) => Err(BadInput::Samples(e).into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! NumPy's `.npz`: a zip archive of `.npy` files.
 
-use crate::error::{Error, Result};
+use crate::error::{BadInput, Error, Result};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
@@ -12,17 +12,18 @@ const MAX_BYTES: u64 = 4 << 30;
 
 /// The `.npy` bytes of each array, by name.
 pub fn read_npz(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
-    let bad = |e: zip::result::ZipError| Error::Input(format!("not a readable .npz: {e}"));
+    let bad = |e: zip::result::ZipError| BadInput::Archive { why: e.to_string() };
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(bad)?;
     if archive.len() > MAX_ARRAYS {
-        return Err(Error::Input(format!("an .npz of {} arrays", archive.len())));
+        return Err(BadInput::ArchiveSize { arrays: archive.len() }.into());
     }
     let mut arrays = BTreeMap::new();
     for i in 0..archive.len() {
         let file = archive.by_index(i).map_err(bad)?;
         let name = file.name().map_err(bad)?.trim_end_matches(".npy").to_owned();
         let mut array = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut array).map_err(|e| Error::Input(format!("`{name}`: {e}")))?;
+        let read = file.take(MAX_BYTES).read_to_end(&mut array);
+        read.map_err(|source| BadInput::ArchiveMember { array: name.clone(), source })?;
         arrays.insert(name, array);
     }
     Ok(arrays)
@@ -35,7 +36,7 @@ pub fn write_npz(arrays: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, array) in arrays {
         archive.start_file(format!("{name}.npy"), options).map_err(failed)?;
-        archive.write_all(array)?;
+        archive.write_all(array).map_err(|e| failed(e.into()))?;
     }
     Ok(archive.finish().map_err(failed)?.into_inner())
 }

@@ -18,7 +18,7 @@
 
 use crate::bits::BitVec;
 use crate::crypto::{Block, Rng};
-use crate::error::{Error, Result};
+use crate::error::{Misbehaviour, Result};
 use curve25519_dalek::{RistrettoPoint, Scalar, ristretto::CompressedRistretto, traits::IsIdentity};
 use rayon::prelude::*;
 use subtle::{Choice, ConditionallySelectable};
@@ -151,7 +151,7 @@ fn decode(bytes: &[u8]) -> Result<RistrettoPoint> {
         .ok()
         .and_then(|p| p.decompress())
         .filter(|p| !p.is_identity())
-        .ok_or_else(|| Error::Peer("base OT: not a point of the group".into()))
+        .ok_or_else(|| Misbehaviour::Point.into())
 }
 
 /// A hasher for one use in one slot of one OT of one batch.
@@ -180,6 +180,7 @@ fn derive_key(label: &[u8], i: usize, slot: usize, sender: &[u8], shared: &Ristr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn run(choices: &BitVec, seed: u64) -> (Vec<KeyPair>, Zeroizing<Vec<Block>>) {
         let sender = Sender::new(&mut Rng::from_seed(seed));

@@ -30,7 +30,7 @@ use crate::crypto::block::{blocks_from_bytes, blocks_to_bytes};
 use crate::crypto::ct::Bit;
 use crate::crypto::streams::StreamBank;
 use crate::crypto::transpose::transpose;
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Misbehaviour, Result};
 use picc_ir::mpc::cot;
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -106,7 +106,8 @@ pub fn check_field_bits(k: u32) -> Result<()> {
     if cot::FIELD_BITS.contains(&k) {
         Ok(())
     } else {
-        Err(Error::Program(format!("SoftSpokenOT with k = {k}: k must be one of {:?}", cot::FIELD_BITS)))
+        let why = format!("SoftSpokenOT with k = {k}: k must be one of {:?}", cot::FIELD_BITS);
+        Err(BadProgram::Source { why }.into())
     }
 }
 
@@ -150,8 +151,9 @@ impl ExtensionSender {
     /// receiver's, of [`cot::puncture_payload`] bytes.
     pub fn grow(&mut self, keys: &[Block], corrections: &[u8]) -> Result<()> {
         let (k, old) = (self.k, self.banks.len());
-        if corrections.len() != keys.len() / k * (k - 1) * 32 {
-            return Err(Error::Peer(format!("puncturing: {} bytes of corrections", corrections.len())));
+        let (expected, got) = (keys.len() / k * (k - 1) * 32, corrections.len());
+        if got != expected {
+            return Err(Misbehaviour::Part { part: "corrections of punctured trees", expected, got }.into());
         }
         let corrections = blocks_from_bytes(corrections);
         let path = self.delta.path(k);
@@ -172,8 +174,9 @@ impl ExtensionSender {
     pub fn extend(&mut self, width: u32, message: &[u8], q: &mut [Block]) -> Result<()> {
         let coordinates = Coordinates::new(self.k, width);
         let blocks = q.len().div_ceil(128);
-        if message.len() != coordinates.message_bytes(blocks) {
-            return Err(Error::Peer(format!("OT extension: {} bytes for {} COTs", message.len(), q.len())));
+        let (expected, got) = (coordinates.message_bytes(blocks), message.len());
+        if got != expected {
+            return Err(Misbehaviour::Part { part: "OT extension", expected, got }.into());
         }
         let start = self.counter;
         self.counter += blocks as u64;

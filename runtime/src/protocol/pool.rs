@@ -6,7 +6,7 @@
 //! bytes: [`picc_ir::mpc::cost::max_pool`], [`picc_ir::mpc::cost::reduce_max`].
 
 use super::{low_mask, relu, signed};
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Result};
 use crate::session::Session;
 use picc_ir::mpc::cost::{AxisWindows, LinePlan, PoolPlan};
 
@@ -39,8 +39,7 @@ pub fn max_pool_window(
     if x.len() != planes * h * w {
         return Err(Error::Bug(format!("max_pool: {} elements for {planes} planes of {h} x {w}", x.len())));
     }
-    let plan = PoolPlan::new(vertical, horizontal)
-        .ok_or_else(|| Error::Program("max_pool: a window consists of padding only".to_owned()))?;
+    let plan = PoolPlan::new(vertical, horizontal).ok_or(BadProgram::EmptyWindow)?;
     let (out_h, out_w) = (plan.rows.outputs.len(), plan.cols.outputs.len());
     let mut out = vec![0; planes * out_h * out_w];
     if plan.width_first {

@@ -12,12 +12,12 @@ use picc_ir::ops::*;
 use picc_ir::program::InputSpec;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Owner, Party, Program, Shape, Tensor, Ty};
+use picc_runtime::Result;
 use picc_runtime::channel::Channel;
 use picc_runtime::crypto::Rng;
 use picc_runtime::exec::{ClientSession, Executable, Inference, ServerModel, serve_session};
 use picc_runtime::inputs::Sample;
 use picc_runtime::report::Record;
-use picc_runtime::{Error, Result};
 
 /// Which protocol the linear layers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,12 +287,4 @@ pub fn run_both(exe: &Executable, model: &ServerModel, samples: &[Sample], chann
         })();
         (client, server.join().expect("the server does not panic"))
     })
-}
-
-/// The error behind the node's name.
-pub fn cause(error: &Error) -> &Error {
-    match error {
-        Error::AtNode { source, .. } => cause(source),
-        other => other,
-    }
 }

@@ -4,6 +4,7 @@ use super::wire::{Script, is_bug};
 use picc_ir::Party;
 use picc_runtime::channel::Channel;
 use picc_runtime::crypto::Rng;
+use picc_runtime::error::Refusal;
 use picc_runtime::handshake::{Agreement, FRAME_BYTES, answer, handshake, judge, may_be_hello, refusal};
 
 fn agreement() -> Agreement {
@@ -38,6 +39,9 @@ pub fn hello_seeds() -> [Vec<Vec<u8>>; 2] {
     let said = |to: u8, frame: picc_runtime::Result<Vec<u8>>| [&[to][..], &frame.expect("a short text")].concat();
     let other = Agreement { program: [8; 32], ..agreement() };
     let accepted = vec![said(1, answer(&agreement(), Party::Client)), said(0, answer(&agreement(), Party::Server))];
-    let refused = vec![said(0, refusal(&agreement(), "later")), said(0, answer(&other, Party::Server))];
+    let refused = vec![
+        said(0, refusal(&agreement(), &Refusal::Told("later".into()))),
+        said(0, answer(&other, Party::Server)),
+    ];
     [accepted, refused]
 }

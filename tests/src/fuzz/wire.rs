@@ -12,6 +12,7 @@ use picc_ir::{Party, Tensor};
 use picc_passes::Linear;
 use picc_runtime::channel::{Channel, Network, Transport, memory_transports};
 use picc_runtime::crypto::Rng;
+use picc_runtime::error::Fault;
 use picc_runtime::exec::{ClientSession, Executable, ServerModel, serve_session};
 use picc_runtime::inputs::Sample;
 use picc_runtime::{Error, Result};
@@ -102,12 +103,7 @@ pub fn wire(data: &[u8]) -> bool {
 }
 
 pub(super) fn is_bug(error: &Error) -> bool {
-    match error {
-        Error::AtNode { source, .. } => is_bug(source),
-        Error::Bug(_) => true,
-        Error::Peer(_) | Error::Io(_) | Error::Handshake(_) | Error::Refused(_) => false,
-        Error::Program(_) | Error::Input(_) => false,
-    }
+    error.fault() == Fault::Bug
 }
 
 fn recording(mode: u8) -> &'static Recording {

@@ -12,7 +12,7 @@
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use picc_ir::Party;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::handshake::{Agreement, FRAME_BYTES, answer, judge, may_be_hello};
 use std::collections::VecDeque;
 use std::fmt;
@@ -233,8 +233,8 @@ impl Lobby {
         }
         let mut stranger = self.strangers.remove(at)?;
         let guest = judge(&self.ours, &stranger.hello, Party::Server).and_then(|()| {
-            self.poll.registry().deregister(&mut stranger.stream)?;
-            Ok(())
+            let left = self.poll.registry().deregister(&mut stranger.stream);
+            left.map_err(Local::system("waiting for clients"))
         });
         match guest {
             Ok(()) => Some(Arrival::Guest(Guest {
@@ -261,9 +261,9 @@ fn say_goodbye(stream: &mut impl Write, message: &[u8]) {
 
 impl Guest {
     /// Tells a guest that there is no session for it, and why.
-    pub fn turn_away(mut self, ours: &Agreement, why: &str) -> Result<()> {
+    pub fn turn_away(mut self, ours: &Agreement, why: &Refusal) -> Result<()> {
         say_goodbye(&mut self.stream, &picc_runtime::handshake::refusal(ours, why)?);
-        Ok(self.stream.shutdown(Shutdown::Write)?)
+        self.stream.shutdown(Shutdown::Write).map_err(Error::connection)
     }
 }
 
@@ -374,8 +374,9 @@ mod tests {
         let Arrival::Guest(guest) = until(&mut lobby, |_, arrivals| arrivals.into_iter().next()) else {
             panic!("it agrees")
         };
-        guest.turn_away(&ours, "busy").unwrap();
-        assert!(matches!(heard(late), Err(Error::Refused(why)) if why == "busy"));
+        guest.turn_away(&ours, &Refusal::ShuttingDown).unwrap();
+        let told = Refusal::Told(Refusal::ShuttingDown.to_string());
+        assert!(matches!(heard(late), Err(Error::Refused(why)) if why == told));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::args::{Link, Serve};
 use super::{load_program, load_weights};
 use lobby::{Arrival, Lobby};
 use mio::Waker;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::exec::{Executable, ServerModel};
 use picc_runtime::report::Record;
 use running::Running;
@@ -61,12 +61,13 @@ pub fn serve(args: Serve) -> Result<()> {
         idle: seconds(args.idle_seconds),
         drain: seconds(args.drain_seconds),
     };
-    let in_use = |e: io::Error| Error::Io(io::Error::new(e.kind(), format!("{}: {e}", args.listen)));
-    let listener = TcpListener::bind(&args.listen).map_err(in_use)?;
-    let address = listener.local_addr()?;
-    let lobby = Lobby::new(listener, exe.agreement(), seconds(args.handshake_seconds))?;
-    let waker = lobby.waker()?;
-    let signals = signals(&waker)?;
+    let in_use = Error::connecting(&args.listen);
+    let listener = TcpListener::bind(&args.listen).map_err(&in_use)?;
+    let address = listener.local_addr().map_err(&in_use)?;
+    let polling = Local::system("waiting for clients");
+    let lobby = Lobby::new(listener, exe.agreement(), seconds(args.handshake_seconds)).map_err(&polling)?;
+    let waker = lobby.waker().map_err(&polling)?;
+    let signals = signals(&waker).map_err(Local::system("signals"))?;
     let shared = Arc::new(Shared { exe, model, limits, link: args.link, json: args.json });
     eprintln!("pirun: serving `{}` on {address}", shared.exe.program().model);
     Server { shared, lobby, waker, running: Vec::new(), sessions: 0, once: args.once, notices: Notices::new() }
@@ -75,7 +76,7 @@ pub fn serve(args: Serve) -> Result<()> {
 
 /// Counts signals that ask for the end (Ctrl-C, SIGTERM) and wakes the loop.
 #[cfg(unix)]
-fn signals(waker: &Arc<Waker>) -> Result<Arc<AtomicUsize>> {
+fn signals(waker: &Arc<Waker>) -> io::Result<Arc<AtomicUsize>> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let count = Arc::new(AtomicUsize::new(0));
     let (counted, waker) = (Arc::clone(&count), Arc::clone(waker));
@@ -92,7 +93,7 @@ fn signals(waker: &Arc<Waker>) -> Result<Arc<AtomicUsize>> {
 
 /// Elsewhere Ctrl-C ends the process as usual.
 #[cfg(not(unix))]
-fn signals(_waker: &Arc<Waker>) -> Result<Arc<AtomicUsize>> {
+fn signals(_waker: &Arc<Waker>) -> io::Result<Arc<AtomicUsize>> {
     Ok(Arc::default())
 }
 
@@ -110,7 +111,8 @@ impl Server {
     fn run(mut self, signals: &AtomicUsize) -> Result<()> {
         let mut closing: Option<Instant> = None;
         loop {
-            let arrivals = self.lobby.wait(if self.running.is_empty() { QUIET } else { TICK })?;
+            let arrivals = self.lobby.wait(if self.running.is_empty() { QUIET } else { TICK });
+            let arrivals = arrivals.map_err(Local::system("waiting for clients"))?;
             let mut over = self.reap();
             for arrival in arrivals {
                 if let Some(result) = self.receive(arrival, closing.is_some()) {
@@ -158,14 +160,10 @@ impl Server {
                 Some(Err(e))
             }
             Arrival::Guest(guest) if closing || self.running.len() >= limits.sessions => {
-                let why = if closing {
-                    "the server is shutting down".to_owned()
-                } else {
-                    format!("busy, all {} sessions are in use; try again later", limits.sessions)
-                };
+                let why = if closing { Refusal::ShuttingDown } else { Refusal::Busy { sessions: limits.sessions } };
                 let address = guest.address;
                 let told = guest.turn_away(&self.shared.exe.agreement(), &why);
-                self.notices.turned_away(&self.shared, address, &told.err().unwrap_or(Error::Refused(why)));
+                self.notices.turned_away(&self.shared, address, &told.err().unwrap_or(why.into()));
                 None
             }
             Arrival::Guest(guest) => {
@@ -189,7 +187,7 @@ impl Server {
     /// Ends what still runs, and waits a moment for its reports.
     fn stop(mut self) {
         let unfinished = self.running.len();
-        self.running.iter().for_each(|r| r.end("the server stopped"));
+        self.running.iter().for_each(|r| r.end(Refusal::Stopped));
         let end = Instant::now() + FAREWELL;
         while !self.running.is_empty() && Instant::now() < end {
             std::thread::sleep(TICK / 10);
@@ -220,7 +218,12 @@ impl Notices {
         self.named += 1;
         eprintln!("pirun: client {address} was turned away: {why}");
         if shared.json {
-            println!("{}", serde_json::json!({ "client": address.to_string(), "error": why.to_string() }));
+            println!(
+                "{}",
+                serde_json::json!({
+                    "client": address.to_string(), "error": why.to_string(), "fault": why.fault().name(),
+                })
+            );
         }
     }
 
@@ -252,6 +255,6 @@ fn object(number: u64, result: &Result<Record>) -> serde_json::Value {
                 "seconds": spent.time.total.as_secs_f64(),
             })
         }
-        Err(e) => serde_json::json!({ "session": number, "error": e.to_string() }),
+        Err(e) => serde_json::json!({ "session": number, "error": e.to_string(), "fault": e.fault().name() }),
     }
 }

@@ -7,7 +7,7 @@ use mio::Waker;
 use picc_ir::Party;
 use picc_runtime::channel::tcp;
 use picc_runtime::crypto::Rng;
-use picc_runtime::error::{Error, Result};
+use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::exec::{Leash, serve_on_leash};
 use picc_runtime::report::Record;
 use std::io::Read;
@@ -42,13 +42,16 @@ impl Drop for Farewell {
 impl Running {
     pub fn start(shared: &Arc<Shared>, number: u64, guest: Guest, waker: &Arc<Waker>) -> Result<Running> {
         let leash = Arc::new(Leash::new(shared.limits.inferences));
-        let (stream, linger) = (guest.stream.try_clone()?, guest.stream.try_clone()?);
+        let failed = Local::system("a session's socket");
+        let linger = guest.stream.try_clone().map_err(&failed)?;
+        let stream = guest.stream.try_clone().map_err(&failed)?;
         let (shared, theirs, farewell) = (Arc::clone(shared), Arc::clone(&leash), Farewell(Arc::clone(waker)));
         let session = move || {
             let _farewell = farewell;
             let link = &shared.link;
             let (party, patience) = (Party::Server, link.patience());
-            let channel = tcp::channel_after(party, guest.hello, guest.stream, &link.network, patience)?;
+            let channel = tcp::channel_after(party, guest.hello, guest.stream, &link.network, patience);
+            let channel = channel.map_err(Error::connection)?;
             let result = pool(link.threads)?
                 .install(|| serve_on_leash(&shared.exe, &shared.model, channel, Rng::from_os()?, None, &theirs));
             if let Err(Error::Refused(_)) = &result {
@@ -56,7 +59,8 @@ impl Running {
             }
             result
         };
-        let thread = std::thread::Builder::new().name(format!("session {number}")).spawn(session)?;
+        let thread = std::thread::Builder::new().name(format!("session {number}")).spawn(session);
+        let thread = thread.map_err(Local::threads)?;
         Ok(Running { number, start: Instant::now(), stream, leash, thread })
     }
 
@@ -68,16 +72,16 @@ impl Running {
     pub fn watch(&self, limits: &Limits, closing: bool) {
         let idle = self.leash.resting().map(|since| since.elapsed());
         if self.start.elapsed() >= limits.session {
-            self.end(&format!("a session takes {} s at most; open another one", limits.session.as_secs()));
+            self.end(Refusal::Time { seconds: limits.session.as_secs() });
         } else if idle.is_some_and(|idle| idle >= limits.idle) {
-            self.end(&format!("no request for {} s; open another session", limits.idle.as_secs()));
+            self.end(Refusal::Idle { seconds: limits.idle.as_secs() });
         } else if closing && idle.is_some() {
-            self.end("the server is shutting down");
+            self.end(Refusal::ShuttingDown);
         }
     }
 
     /// Ends the session: with a word to the client where it waits for a request, at once elsewhere.
-    pub fn end(&self, why: &str) {
+    pub fn end(&self, why: Refusal) {
         if self.leash.ended().is_some() {
             return;
         }
@@ -92,7 +96,7 @@ impl Running {
         let joined = self.thread.join();
         let result = joined.unwrap_or_else(|_| Err(Error::Bug("the session's thread panicked".into())));
         // Whoever was cut off by the server did not fail by itself.
-        let result = result.map_err(|e| self.leash.ended().map_or(e, Error::Refused));
+        let result = result.map_err(|e| self.leash.ended().map_or(e, Error::from));
         match &result {
             Ok(record) => {
                 let spent = record.total();

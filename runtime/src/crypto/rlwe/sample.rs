@@ -4,6 +4,7 @@
 use super::ring::{Ntt, Poly, Ring};
 use crate::crypto::ct;
 use crate::crypto::xof::{CHUNK, Xof};
+use crate::error::{Local, Result};
 use chacha20::ChaCha20Rng;
 use picc_ir::mpc::rlwe::params::CBD_K;
 use rand::{Rng, SeedableRng, TryRng, rngs::SysRng};
@@ -31,9 +32,9 @@ impl ZeroizeOnDrop for Csprng where ChaCha20Rng: ZeroizeOnDrop {}
 
 impl Csprng {
     /// Seeded by the operating system.
-    pub fn from_os() -> std::io::Result<Csprng> {
+    pub fn from_os() -> Result<Csprng> {
         let mut seed = [0u8; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(|e| std::io::Error::other(e.to_string()))?;
+        SysRng.try_fill_bytes(&mut seed).map_err(|e| Local::Randomness(std::io::Error::other(e.to_string())))?;
         ct::secret(&mut seed);
         let rng = Csprng::from_seed(seed);
         seed.zeroize();

@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Kind};
 use crate::crypto::ct;
 use crate::crypto::rlwe::{BitReader, BitWriter, Csprng, Encoder, Ring, SecretKey, add_error};
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Misbehaviour, Result};
 use picc_ir::mpc::rlwe::{
     ConvPlan, Hiding, LinearPlan, MatMulPlan, ParamSet, RequestPolynomial, ResponsePolynomial,
 };
@@ -35,7 +35,7 @@ impl RlweClient {
 
     pub(super) fn key(&self, set: &ParamSet) -> Result<&SecretKey> {
         let found = self.keys.iter().find(|k| k.ring().set() == set);
-        found.ok_or_else(|| Error::Program(format!("no ring LWE key was set up for {}", set.name)))
+        Ok(found.ok_or(BadProgram::NoKey { set: set.name })?)
     }
 }
 
@@ -71,7 +71,7 @@ pub fn linear_client(
 ) -> Result<Vec<u64>> {
     let [inputs, _, outputs] = plan.layer.lens();
     if share.len() != inputs {
-        return Err(Error::Program(format!("share of {} elements for a layer of {inputs}", share.len())));
+        return Err(BadProgram::ShareLength { expected: inputs, got: share.len() }.into());
     }
     let key = client.key(plan.budget.set)?;
     let encoder = Encoder::new(key.ring(), plan.budget.ring_bits);
@@ -167,7 +167,7 @@ fn decrypt(plan: &LinearPlan, key: &SecretKey, p: &ResponsePolynomial, bytes: &[
         .collect();
     masks.zeroize();
     if !bits.padding_is_zero() {
-        return Err(Error::Peer("padding of a ciphertext is not zero".to_owned()));
+        return Err(Misbehaviour::Padding { of: "ciphertext" }.into());
     }
     Ok(shares)
 }

@@ -2,7 +2,7 @@
 
 use crate::channel::{Channel, Kind};
 use crate::crypto::rlwe::PublicKey;
-use crate::error::{Error, Result};
+use crate::error::{Misbehaviour, Result};
 use picc_ir::mpc::rlwe::{LinearPlan, RequestPolynomial, SEED_BYTES};
 
 /// Cuts incoming messages into polynomials.
@@ -38,7 +38,7 @@ impl<'a> Requests<'a> {
         let (seed, _) = split_seed(&self.payload)?;
         // Its first polynomial would be the key's: two samples of one secret under one `a` show the client's noise.
         if seed == *self.key.seed() {
-            return Err(Error::Peer("a request repeats the seed of its public key".to_owned()));
+            return Err(Misbehaviour::RepeatedSeed.into());
         }
         let index = self.index;
         self.at += len;
@@ -77,6 +77,6 @@ impl<'a> Responses<'a> {
 pub(super) fn split_seed(payload: &[u8]) -> Result<([u8; 32], &[u8])> {
     match payload.split_first_chunk::<32>() {
         Some((seed, rest)) => Ok((*seed, rest)),
-        None => Err(Error::Peer("a message is shorter than its seed".to_owned())),
+        None => Err(Misbehaviour::Part { part: "seed", expected: 32, got: payload.len() }.into()),
     }
 }

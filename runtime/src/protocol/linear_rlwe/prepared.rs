@@ -2,7 +2,7 @@
 
 use crate::crypto::ct;
 use crate::crypto::rlwe::Ring;
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Result};
 use picc_ir::mpc::rlwe::{ConvPlan, LinearPlan, MatMulPlan};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ impl PreparedLinear {
     pub fn new(plan: LinearPlan, weights: &[i64], max_bytes: u64) -> Result<PreparedLinear> {
         let [_, len, _] = plan.layer.lens();
         if weights.len() != len {
-            return Err(Error::Program(format!("{} weights for a layer of {len}", weights.len())));
+            return Err(BadProgram::WeightCount { expected: len, got: weights.len() }.into());
         }
         let least = -1i64 << (plan.budget.weight_bits - 1);
         let most = least.abs().min(i32::MAX.into());
@@ -48,7 +48,7 @@ impl PreparedLinear {
         let any = weights.iter().fold(0, |any, &w| any | outside(w));
         // That all fit is known: a server with others does not start.
         if ct::public(any < 0) {
-            return Err(Error::Program(format!("a weight does not fit {} bits", plan.budget.weight_bits)));
+            return Err(BadProgram::WeightRange { bits: u32::from(plan.budget.weight_bits) }.into());
         }
         let weights: Vec<i32> = weights.iter().map(|&w| w as i32).collect();
         let (layer, tiling) = (&plan.layer, &plan.tiling);

@@ -7,7 +7,7 @@ use crate::crypto::rlwe::{
     Accumulator, BitReader, BitWriter, Coeff, Csprng, Encoder, Multiplier, Ntt, Poly, Protection, PublicKey, Ring,
     Term, add_error, uniform,
 };
-use crate::error::{Error, Result};
+use crate::error::{BadProgram, Error, Misbehaviour, Result};
 use picc_ir::mpc::rlwe::{Hiding, LinearPlan, ParamSet, RequestPolynomial, ResponsePolynomial, setup_traffic};
 use rayon::prelude::*;
 
@@ -31,15 +31,15 @@ impl RlweServer {
                 for w in words {
                     *w = bits.pull(set.prime_bits) as u64;
                     if *w >= t.modulus().p() {
-                        return Err(Error::Peer("a public key's residue is not below its prime".to_owned()));
+                        return Err(Misbehaviour::Residue { of: "public key's residue" }.into());
                     }
                 }
             }
             if !bits.padding_is_zero() {
-                return Err(Error::Peer("padding of a public key is not zero".to_owned()));
+                return Err(Misbehaviour::Padding { of: "public key" }.into());
             }
             if b.words().iter().all(|&w| w == 0) {
-                return Err(Error::Peer("a public key is zero".to_owned()));
+                return Err(Misbehaviour::ZeroKey.into());
             }
             keys.push(PublicKey::new(ring, &seed, &b));
         }
@@ -48,7 +48,7 @@ impl RlweServer {
 
     pub(super) fn key(&self, set: &ParamSet) -> Result<&PublicKey> {
         let found = self.keys.iter().find(|k| k.ring().set() == set);
-        found.ok_or_else(|| Error::Program(format!("no ring LWE key was set up for {}", set.name)))
+        Ok(found.ok_or(BadProgram::NoKey { set: set.name })?)
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn serve(
     let plan = weights.plan();
     let [inputs, _, outputs] = plan.layer.lens();
     if share.len() != inputs {
-        return Err(Error::Program(format!("share of {} elements for a layer of {inputs}", share.len())));
+        return Err(BadProgram::ShareLength { expected: inputs, got: share.len() }.into());
     }
     let key = server.key(plan.budget.set)?;
     let job = Job { plan, key, encoder: Encoder::new(key.ring(), plan.budget.ring_bits), share, protection };
@@ -218,7 +218,7 @@ impl Job<'_> {
         let n = ring.degree();
         let mut b = ring.zero::<Coeff>();
         let mut bits = BitReader::new(bytes);
-        let out_of_range = || Error::Peer("a ciphertext's coefficient is not below its modulus".to_owned());
+        let out_of_range = || Error::from(Misbehaviour::Residue { of: "ciphertext's coefficient" });
         // Rounding may reach the next multiple of what was dropped.
         let most: u128 = if budget.set.composite() {
             let q: u128 = budget.set.primes.iter().map(|&p| u128::from(p)).product();
@@ -247,7 +247,7 @@ impl Job<'_> {
             }
         }
         if !bits.padding_is_zero() {
-            return Err(Error::Peer("padding of a ciphertext is not zero".to_owned()));
+            return Err(Misbehaviour::Padding { of: "ciphertext" }.into());
         }
         add_message(self.plan, ring, &self.encoder, p, self.share, &mut b, rng);
         Ok(Ciphertext { a: uniform(ring, seed, index), b: ring.ntt(b) })
