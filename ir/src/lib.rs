@@ -3,6 +3,7 @@
 //! This crate is pure: no I/O beyond byte slices, no unsafe code, no cryptography.
 #![forbid(unsafe_code)]
 
+pub mod correlation;
 pub mod cost;
 pub mod eval;
 pub mod geom;

@@ -4,6 +4,7 @@
 //! PICC | version (u32, little endian) | body (postcard) | BLAKE3 of everything before
 //! ```
 
+use crate::correlation::Source;
 use crate::graph::{Graph, Id};
 use crate::op::Op;
 use crate::ops::Input;
@@ -89,8 +90,8 @@ pub struct Program {
     /// Bound on the difference from the reference interpreter, in units of the last place of each output
     /// (rounded up to a power of two); 0 for a program compiled with `--exact`.
     pub error_ulps: Vec<u64>,
-    /// Field size `2^k` of the SoftSpoken OT extension.
-    pub softspoken_k: u8,
+    /// Where correlated OTs come from.
+    pub source: Source,
     /// Remarks for both parties: approximations, what the client computes itself, public constants.
     pub notes: Vec<String>,
 }
@@ -199,9 +200,6 @@ impl Program {
         }
         if self.error_ulps.len() != self.graph.outputs.len() {
             wrong.push(format!("{} error bounds for {} outputs", self.error_ulps.len(), self.graph.outputs.len()));
-        }
-        if !(1..=8).contains(&self.softspoken_k) {
-            wrong.push(format!("a SoftSpoken field of 2^{}", self.softspoken_k));
         }
         if wrong.is_empty() { Ok(()) } else { Err(ProgramError::Interface(wrong)) }
     }

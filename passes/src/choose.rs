@@ -1,11 +1,12 @@
-//! What a deployment decides: rewrites and protocols of a ring graph, and the field of the OT extension.
+//! What a deployment decides: rewrites and protocols of a ring graph, and the source of correlated OTs.
 
 use crate::compile::{Linear, Options};
 use crate::egraph::{Explanation, Family, Inference, Optimized, RuleOptions, Totals, optimize};
 use crate::error::{CompileError, Result};
 use crate::lower::{Protocols, attach_tail, lower};
-use crate::predict::{cheapest_field, predict};
+use crate::predict::{cheapest_source, predict};
 use crate::reveal::{rounded, rounding};
+use picc_ir::correlation::Source;
 use picc_ir::cost::profile::{Picos, Profile};
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::Program;
@@ -20,11 +21,11 @@ pub(crate) struct Chosen {
     pub program: Program,
     pub weights: RingWeights,
     pub explanation: Option<Explanation>,
-    /// The deployment, with the field of the OT extension decided.
+    /// The deployment, with its source of correlated OTs decided.
     pub profile: Option<Profile>,
 }
 
-/// Lowers a ring graph, or optimizes it for a deployment; decides the field of the OT extension.
+/// Lowers a ring graph, or optimizes it for a deployment; decides the source of correlated OTs.
 pub(crate) fn choose(
     draft: Program,
     ring_graph: &Graph,
@@ -38,29 +39,29 @@ pub(crate) fn choose(
     let lower = |protocols: Protocols| attach(&lower(ring_graph, protocols)?);
     let rewrites = rule_options(options)?;
     let Some(profile) = &options.profile else {
-        let graph = lower(protocols(options, options.softspoken_k))?;
+        let graph = lower(protocols(options, options.source))?;
         return Ok(Chosen { program: Program { graph, ..draft }, weights, explanation: None, profile: None });
     };
-    // Which field is best depends on the program, but hardly: start from the best for a single OT.
-    let first = profile.field_bits() as u8;
+    // Which source is best depends on the program, but hardly: start from the best for a single OT.
+    let first = profile.priced_source();
     let Some(rewrites) = rewrites else {
         let graph = lower(protocols(options, first))?;
         let program = Program { graph, ..draft };
-        let (softspoken_k, _) = cheapest_field(&program, profile)?;
-        let program = Program { softspoken_k, ..program };
-        return Ok(Chosen { program, weights, explanation: None, profile: Some(profile.over_field(softspoken_k)) });
+        let (source, _) = cheapest_source(&program, profile)?;
+        let program = Program { source, ..program };
+        return Ok(Chosen { program, weights, explanation: None, profile: Some(profile.with_source(source)) });
     };
-    let optimized = |k: u8| -> Result<(Candidate, Picos)> {
-        let profile = profile.over_field(k);
+    let optimized = |source: Source| -> Result<(Candidate, Picos)> {
+        let profile = profile.with_source(source);
         let o = optimize(ring_graph, &weights, &profile, &rewrites)?;
-        let program = Program { graph: attach(&o.graph)?, softspoken_k: k, ..draft.clone() };
-        let (_, price) = cheapest_field(&program, &profile)?;
+        let program = Program { graph: attach(&o.graph)?, source, ..draft.clone() };
+        let (_, price) = cheapest_source(&program, &profile)?;
         Ok((Candidate { program, optimized: o, profile }, price))
     };
     let (best, price) = optimized(first)?;
-    let (k, _) = cheapest_field(&best.program, profile)?;
-    if k != first {
-        let (again, other) = optimized(k)?;
+    let (source, _) = cheapest_source(&best.program, profile)?;
+    if source != first {
+        let (again, other) = optimized(source)?;
         if other < price {
             return again.chosen(attach);
         }
@@ -68,7 +69,7 @@ pub(crate) fn choose(
     best.chosen(attach)
 }
 
-/// The best program over one field of the OT extension.
+/// The best program from one source of correlated OTs.
 struct Candidate {
     program: Program,
     optimized: Optimized,
@@ -96,9 +97,9 @@ fn inference(program: &Program, profile: &Profile) -> Result<Totals> {
     Ok(Totals::whole(&cost, &predict(program, profile)?))
 }
 
-fn protocols(options: &Options, softspoken_k: u8) -> Protocols {
+fn protocols(options: &Options, source: Source) -> Protocols {
     let Options { linear, exact, radix, .. } = *options;
-    Protocols { linear, exact, radix, softspoken_k }
+    Protocols { linear, exact, radix, source }
 }
 
 /// Which rewrites the options allow; `None`: the plain lowering.

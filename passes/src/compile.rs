@@ -6,6 +6,7 @@ use crate::error::{CompileError, Result};
 use crate::prepared::Prepared;
 use crate::report::Report;
 use crate::reveal::Reveal;
+use picc_ir::correlation::Source;
 use picc_ir::cost::profile::Profile;
 use picc_ir::program::{Preprocess, Program};
 use picc_ir::weights::{RealWeights, RingWeights};
@@ -41,10 +42,10 @@ pub struct Options {
     pub linear: Linear,
     /// Bits of a comparison's leaf, 1 to 5.
     pub radix: u8,
-    /// Field size `2^k` of the SoftSpoken OT extension where no profile decides it.
-    pub softspoken_k: u8,
-    /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the field of
-    /// the OT extension, unless the profile fixes it; `None`: the same plain lowering for every deployment. By default
+    /// Where correlated OTs come from where no profile decides it.
+    pub source: Source,
+    /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the source of
+    /// correlated OTs, unless the profile fixes it; `None`: the same plain lowering for every deployment. By default
     /// [`Profile::lan`].
     pub profile: Option<Profile>,
     /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
@@ -92,7 +93,7 @@ impl Default for Options {
             exact: false,
             linear: Linear::Auto,
             radix: picc_ir::mpc::MAX_RADIX,
-            softspoken_k: 4,
+            source: Source::default(),
             profile: Some(Profile::lan()),
             families: None,
             extract: Extract::default(),
@@ -150,6 +151,5 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
     domain("weight_frac", (1..=24).contains(&options.weight_frac), "1 to 24 fraction bits")?;
     domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
-    domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")?;
-    domain("softspoken_k", [1, 2, 4, 8].contains(&options.softspoken_k), "1, 2, 4 or 8")
+    domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")
 }

@@ -1,9 +1,10 @@
 //! Which protocols can compute a linear layer, and which is cheaper.
 
+use picc_ir::correlation::Source;
 use picc_ir::cost::Cost;
 use picc_ir::mpc::node_cost::{linear_plan, node_cost};
 use picc_ir::mpc::rlwe::Hiding;
-use picc_ir::mpc::{ConvOt, ConvPre, ConvRlwe, MatMulOt, MatMulPre, MatMulRlwe, cot};
+use picc_ir::mpc::{ConvOt, ConvPre, ConvRlwe, MatMulOt, MatMulPre, MatMulRlwe};
 use picc_ir::op::Op;
 use picc_ir::ops::{Conv, MatMul};
 use picc_ir::{Fixed, Owner, Party, Ty, TypeError};
@@ -43,7 +44,7 @@ impl Layer<'_> {
     }
 
     /// By OT, with the receiver that makes it cheaper.
-    pub fn ot(&self, args: [&Ty; 2], ty: &Ty, weight_bits: u8, softspoken_k: u8) -> Result<Op, TypeError> {
+    pub fn ot(&self, args: [&Ty; 2], ty: &Ty, weight_bits: u8, source: Source) -> Result<Op, TypeError> {
         let mut best: Option<(u64, Op)> = None;
         for receiver in [Party::Server, Party::Client] {
             let op: Op = match *self {
@@ -55,7 +56,7 @@ impl Layer<'_> {
                     MatMulOt { geom, weight_bits, weights_left, receiver }.into()
                 }
             };
-            let bytes = bytes(&node_cost(&op, &args, ty)?, softspoken_k);
+            let bytes = bytes(&node_cost(&op, &args, ty)?, source);
             if best.as_ref().is_none_or(|(least, _)| bytes < *least) {
                 best = Some((bytes, op));
             }
@@ -65,8 +66,8 @@ impl Layer<'_> {
 }
 
 /// All bytes of a node, the extension of its correlated OTs included.
-pub(crate) fn bytes(cost: &Cost, softspoken_k: u8) -> u64 {
-    cost.online.total() + cot::reserve_traffic(cost.cots, u32::from(softspoken_k)).total()
+pub(crate) fn bytes(cost: &Cost, source: Source) -> u64 {
+    cost.online.total() + source.reserve_traffic(cost.cots).total()
 }
 
 /// A shared value and the server's weights of `weight_bits` bits in one ring, in the order of a product's arguments.

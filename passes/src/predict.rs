@@ -2,9 +2,9 @@
 
 use crate::egraph::work;
 use crate::error::{CompileError, Result};
+use picc_ir::correlation::Source;
 use picc_ir::cost::profile::{Picos, Profile, Work, seconds};
 use picc_ir::cost::{Cost, CotDemand, Traffic};
-use picc_ir::mpc::cot;
 use picc_ir::mpc::memory::{PeakMemory, peak_memory};
 use picc_ir::mpc::schedule::{Schedule, schedule, scheduled_cost};
 use picc_ir::program::Program;
@@ -57,7 +57,7 @@ impl Prediction {
 /// If the program has no price, which a verified program has.
 pub fn predict(program: &Program, profile: &Profile) -> Result<Prediction> {
     let fail = |e: TypeError| CompileError::Internal(format!("the program has no price: {e}"));
-    let profile = profile.over_field(program.softspoken_k);
+    let profile = profile.with_source(program.source);
     let schedule = schedule(&program.graph).map_err(fail)?;
     let cost = scheduled_cost(program, &schedule).map_err(fail)?;
     let spent = Spent::of(&program.graph, &schedule);
@@ -80,25 +80,25 @@ pub fn predict(program: &Program, profile: &Profile) -> Result<Prediction> {
     })
 }
 
-/// The field `2^k` of the OT extension for which a session of one inference is cheapest, and its price.
-pub(crate) fn cheapest_field(program: &Program, profile: &Profile) -> Result<(u8, Picos)> {
+/// The source of correlated OTs with which a session of one inference is cheapest, and its price.
+pub(crate) fn cheapest_source(program: &Program, profile: &Profile) -> Result<(Source, Picos)> {
     let fail = |e: TypeError| CompileError::Internal(format!("the program has no price: {e}"));
     let schedule = schedule(&program.graph).map_err(fail)?;
     let (cots, work) = Spent::of(&program.graph, &schedule).total();
-    let mut best: Option<(u8, Picos)> = None;
-    let fields = match profile.softspoken_k {
-        Some(k) => vec![k],
-        None => cot::FIELD_BITS.iter().map(|&k| k as u8).collect(),
+    let mut best: Option<(Source, Picos)> = None;
+    let sources = match profile.source {
+        Some(source) => vec![source],
+        None => Source::all().collect(),
     };
-    for k in fields {
+    for source in sources {
         let session: Traffic =
-            scheduled_cost(&Program { softspoken_k: k, ..program.clone() }, &schedule).map_err(fail)?.session(1);
-        let price = profile.over_field(k).price_exact(session, cots, &work);
+            scheduled_cost(&Program { source, ..program.clone() }, &schedule).map_err(fail)?.session(1);
+        let price = profile.with_source(source).price_exact(session, cots, &work);
         if best.is_none_or(|(_, least)| price < least) {
-            best = Some((k, price));
+            best = Some((source, price));
         }
     }
-    best.ok_or_else(|| CompileError::Internal("no field for the OT extension".to_owned()))
+    best.ok_or_else(|| CompileError::Internal("no source of correlated OTs".to_owned()))
 }
 
 /// Cost and work of each node.

@@ -235,7 +235,7 @@ impl Prepared {
             graph: Graph::default(),
             labels: options.labels.clone(),
             error_ulps: Vec::new(),
-            softspoken_k: options.softspoken_k,
+            source: options.source,
             notes: self.notes.iter().cloned().chain(plan.notes).chain(priced_only).collect(),
         };
         let chosen = choose(draft, &ring_graph, ring_weights, &self.tail, options)?;

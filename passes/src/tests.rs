@@ -91,7 +91,7 @@ fn a_program_without_its_protocols_is_a_ring_graph() {
     }
 }
 
-/// The field of the OT extension is the profile's if it fixes one, and else whatever is cheapest.
+/// The source of correlated OTs is the profile's if it fixes one, and else whatever is cheapest.
 #[test]
 fn the_deployment_decides_the_field_of_the_extension() {
     let mut net = mnist_like(5);
@@ -101,14 +101,17 @@ fn the_deployment_decides_the_field_of_the_extension() {
         let compiled = net.compile(&Options { profile: Some(profile), families, ..Options::plain() }, &calibration);
         let prediction = compiled.report.prediction.unwrap();
         assert!(prediction.seconds > 0.0 && prediction.memory.server > prediction.memory.client);
-        compiled.program.softspoken_k
+        compiled.program.source.code()
     };
     let mut cheap = Profile { up_bits_per_s: 1 << 50, down_bits_per_s: 1 << 50, ..Profile::lan() };
     cheap.unit.cot_ps = CotCosts { k1: 1, k2: 1_000_000, k4: 1_000_000, k8: 1_000_000 };
     for families in [None, Some("none"), Some("ring")] {
         assert_eq!(field(Profile::mobile(), families), 8);
         assert_eq!(field(cheap.clone(), families), 1);
-        assert_eq!(field(Profile::mobile().over_field(2), families), 2);
+        assert_eq!(
+            field(Profile::mobile().with_source(picc_ir::correlation::Source::of_code(2).unwrap()), families),
+            2
+        );
     }
 }
 

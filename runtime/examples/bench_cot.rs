@@ -2,15 +2,13 @@
 //!
 //! `cargo run --release -p picc-runtime --example bench_cot [COTs] [threads per party] [k]`
 
-use picc_ir::{
-    Party,
-    cost::{CotCounts, CotDemand},
-    mpc::cot,
-};
+use picc_ir::Party;
+use picc_ir::correlation::Source;
+use picc_ir::cost::{CotCounts, CotDemand};
 use picc_runtime::Result;
 use picc_runtime::crypto::hash::Tiles;
 use picc_runtime::crypto::{Block, CrHash};
-use picc_runtime::session::{Session, SetupParams};
+use picc_runtime::session::Session;
 use picc_runtime::testing::{run_both, test_pair_with};
 use std::time::Instant;
 
@@ -22,16 +20,16 @@ fn main() {
     let n = args.next().unwrap_or(1 << 20);
     let threads = args.next().unwrap_or(1) as usize;
     println!("one direction, {n} COTs, {threads} thread(s) a party, memory channel");
-    let only = args.next().map(|k| k as u32);
-    for k in cot::FIELD_BITS.into_iter().filter(|k| only.is_none_or(|o| o == *k)) {
+    let only = args.next().map(|k| k as u8);
+    for source in Source::all().filter(|s| only.is_none_or(|k| k == s.code())) {
         let start = Instant::now();
-        let (mut client, mut server) = test_pair_with(0, SetupParams { softspoken_k: k });
+        let (mut client, mut server) = test_pair_with(0, source);
         let setup = start.elapsed();
         println!(
-            "k = {k}: setup {:5.1} ms, {} B, {} rounds",
+            "{source}: setup {:5.1} ms, {} B, {} rounds",
             setup.as_secs_f64() * 1e3,
-            cot::setup_traffic(k).total(),
-            cot::setup_traffic(k).rounds,
+            source.setup_traffic().total(),
+            source.setup_traffic().rounds,
         );
         for width in 1..=CotCounts::WIDEST {
             let demand = CotDemand { client_sends: CotCounts::of(width, n), ..CotDemand::default() };
@@ -41,13 +39,13 @@ fn main() {
             let outcome = run_both(&mut client, &mut server, run, run);
             let seconds = start.elapsed().as_secs_f64();
             if let (Err(e), _) | (_, Err(e)) = outcome {
-                eprintln!("k = {k}: {e}");
+                eprintln!("{source}: {e}");
             }
             println!(
                 "  width {width}: {:6.1} M COT/s, {:5.2} B/COT, {} round",
                 (ROUNDS * n) as f64 / seconds / 1e6,
-                cot::reserve_traffic(demand, k).total() as f64 / n as f64,
-                cot::reserve_traffic(demand, k).rounds,
+                source.reserve_traffic(demand).total() as f64 / n as f64,
+                source.reserve_traffic(demand).rounds,
             );
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p picc-runtime --example bench_relu [elements] [threads per party] [radix]`
 
+use picc_ir::correlation::Source;
 use picc_ir::cost::Cost;
-use picc_ir::mpc::{MAX_RADIX, cost, cot};
+use picc_ir::mpc::{MAX_RADIX, cost};
 use picc_runtime::protocol::{self, Range};
 use picc_runtime::session::Session;
 use picc_runtime::testing::{run_both, test_pair};
@@ -83,7 +84,7 @@ impl Bench {
         }
         let per = |seconds: f64| seconds * 1e6 / f64::from(REPEAT) / results as f64;
         let cots = (price.cots.client_sends + price.cots.server_sends).total();
-        let extension = cot::reserve_traffic(price.cots, self.pair.0.params().softspoken_k);
+        let extension = Source::default().reserve_traffic(price.cots);
         println!(
             "{name:<24} {:8.2} us {:8.2} us CPU {:8.1} B {:2} rounds | {:6.1} COTs: {:6.2} us {:6.2} us CPU {:7.1} B",
             per(protocol.wall),

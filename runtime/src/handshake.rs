@@ -37,7 +37,7 @@ pub const FRAME_BYTES: usize = SIZE + picc_ir::cost::HEADER_BYTES as usize;
 pub struct Agreement {
     /// BLAKE3 of `model.pi`.
     pub program: [u8; 32],
-    /// Field size of the OT extension, parameter sets of RLWE; at most [`Agreement::MAX_PARAMETERS`] bytes.
+    /// Source of correlated OTs, parameter sets of RLWE; at most [`Agreement::MAX_PARAMETERS`] bytes.
     pub parameters: String,
 }
 
@@ -147,7 +147,7 @@ mod tests {
     use std::time::Duration;
 
     fn agreement() -> Agreement {
-        Agreement { program: [7; 32], parameters: "softspoken k=4".into() }
+        Agreement { program: [7; 32], parameters: "a source".into() }
     }
 
     fn both(client: &Agreement, server: &Agreement) -> [Result<SessionId>; 2] {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn another_program_or_parameter_is_named_on_both_sides() {
         let program = Agreement { program: [8; 32], ..agreement() };
-        let parameters = Agreement { parameters: "softspoken k=8".into(), ..agreement() };
+        let parameters = Agreement { parameters: "another source".into(), ..agreement() };
         for (other, says) in [(program, "programs differ"), (parameters, "parameters differ")] {
             for result in both(&agreement(), &other) {
                 let error = result.unwrap_err();

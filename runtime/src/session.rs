@@ -1,45 +1,12 @@
 //! What two parties share while they run a program: the channel, correlated OTs in both directions, the hash key,
-//! and each party's own randomness.
-//!
-//! ```text
-//!   client                                                  server
-//!     base OT points for its delta, base OT point  <-->  the same              one round
-//!     corrections of its punctured trees,
-//!       extension by 120 COTs, choices for delta   <-->  the same              one round
-//!     corrections of the trees made with them      <-->  the same              one round (none at k = 1)
-//!   reserve:
-//!     extension where the server sends COTs        <-->  where the client does  one round
-//! ```
-//!
-//! 128 base OTs are enough for COTs. The 120 columns more that wider OTs have come from COTs of the other direction,
-//! which are cheaper than points: the party that needs keys chosen by its delta is their receiver, corrects its random
-//! choices to delta, and both hash, as in any OT from a COT.
-//!
-//! Nothing comes from a third party. Bytes and rounds: [`picc_ir::mpc::cot`].
+//! and each party's own randomness. Nothing comes from a third party.
 
-use crate::bits::BitVec;
-use crate::channel::{Channel, Kind};
-use crate::crypto::hash::Tiles;
-use crate::crypto::{Block, CrHash, Rng};
+use crate::channel::Channel;
+use crate::crypto::{CrHash, Rng};
 use crate::error::Result;
-use crate::ot::base::KeyPair;
-use crate::ot::softspoken::{Delta, ExtensionReceiver, ExtensionSender, ROW, check_field_bits};
-use crate::ot::{CotReceiver, CotSender, base};
-use picc_ir::{Party, cost::CotDemand, mpc::cot};
-use zeroize::Zeroizing;
-
-/// Public parameters, equal on both sides (the handshake compares them).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetupParams {
-    /// log2 of the field size of the OT extension: 1, 2, 4 or 8.
-    pub softspoken_k: u32,
-}
-
-impl Default for SetupParams {
-    fn default() -> SetupParams {
-        SetupParams { softspoken_k: cot::DEFAULT_FIELD_BITS }
-    }
-}
+use crate::ot::{self, CotReceiver, CotSender, CotSource, SetUp};
+use picc_ir::correlation::Source;
+use picc_ir::{Party, cost::CotDemand};
 
 /// What both parties call the session: the hash of their first messages, which hold the program's digest, the parameters
 /// and a fresh nonce of each. It is public.
@@ -63,7 +30,7 @@ impl SessionId {
     }
 
     /// Of the base OTs in which `receiver` chooses.
-    fn base_label(&self, receiver: Party) -> Vec<u8> {
+    pub(crate) fn base_label(&self, receiver: Party) -> Vec<u8> {
         [&self.0, receiver.name().as_bytes()].concat()
     }
 }
@@ -76,65 +43,27 @@ pub struct Session {
     /// The hash of OT messages; both parties have the same key.
     pub hash: CrHash,
     pub rng: Rng,
-    params: SetupParams,
+    source: Box<dyn CotSource>,
 }
 
 impl Session {
-    /// Runs base OTs and puncturing in both directions. Traffic: [`cot::setup_traffic`].
-    pub fn setup(mut channel: Channel, id: &SessionId, params: &SetupParams, mut rng: Rng) -> Result<Session> {
-        let k = params.softspoken_k;
-        check_field_bits(k)?;
+    /// Sets up a source of correlated OTs in both directions. Traffic: [`Source::setup_traffic`].
+    pub fn setup(mut channel: Channel, id: &SessionId, source: Source, mut rng: Rng) -> Result<Session> {
+        let made = ot::set_up(source, &mut channel, id, &mut rng)?;
+        Ok(Session::new(channel, made, rng))
+    }
+
+    /// With a source that is set up.
+    pub(crate) fn new(channel: Channel, SetUp { source, hash }: SetUp, rng: Rng) -> Session {
         let me = channel.party();
-        // Base OTs run against the direction of the COTs that they bootstrap.
-        let (own_label, peer_label) = (id.base_label(me), id.base_label(me.other()));
-        let delta = Delta::new([rng.block(), rng.block()]);
-        let choices = delta.base_choices(k);
-        let first = Zeroizing::new(choices.slice(0, ROW));
-        let wide = Zeroizing::new(choices.slice(ROW, choices.len() - ROW));
-        let receiver = base::Receiver::new(&own_label, &first, &mut rng);
-        let sender = base::Sender::new(&mut rng);
-
-        let own = [receiver.message(), &sender.message()].concat();
-        let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
-        let (points, point) = peer.split_at(ROW * base::RECEIVER_BYTES);
-        let key_pairs = sender.finish(&peer_label, points)?;
-        let chosen = receiver.finish(&own_label, point)?;
-        let hash = CrHash::new(session_key(id, me, &own, &peer));
-
-        let (mut extension_sender, mut extension_receiver) =
-            (ExtensionSender::new(k, delta)?, ExtensionReceiver::new(k)?);
-        let corrections = extension_receiver.grow(&key_pairs);
-        let mut t = Zeroizing::new(vec![Block::ZERO; wide.len()]);
-        let (c, message) = extension_receiver.extend(1, &mut t);
-        let masked = c[0].xor(&wide);
-        let own = [&corrections[..], &message, &masked.to_bytes()].concat();
-        let peer = channel.exchange(Kind::BaseOt, &own, own.len())?;
-        let (their_corrections, rest) = peer.split_at(corrections.len());
-        let (their_message, their_choices) = rest.split_at(message.len());
-        extension_sender.grow(&chosen, their_corrections)?;
-        let mut q = Zeroizing::new(vec![Block::ZERO; wide.len()]);
-        extension_sender.extend(1, their_message, &mut q)?;
-        let masked = BitVec::from_bytes(their_choices, wide.len());
-        let delta = extension_sender.delta().block();
-        for (i, q) in q.iter_mut().enumerate() {
-            *q ^= delta & masked.bit(i).block();
-        }
-        let mut one = q.clone();
-        hash.hash_both(Tiles::of_setup(me), delta, &mut q, &mut one);
-        let key_pairs: Vec<KeyPair> = q.iter().zip(one.iter()).map(|(q, one)| KeyPair([*q, *one])).collect();
-        hash.hash_blocks(Tiles::of_setup(me.other()), &mut t);
-
-        let own = extension_receiver.grow(&key_pairs);
-        let peer = if own.is_empty() { Vec::new() } else { channel.exchange(Kind::BaseOt, &own, own.len())? };
-        extension_sender.grow(&t, &peer)?;
-        Ok(Session {
+        Session {
             channel,
-            cot_sender: CotSender::new(extension_sender, me),
-            cot_receiver: CotReceiver::new(extension_receiver, me.other()),
+            cot_sender: CotSender::new(source.offsets(), me),
+            cot_receiver: CotReceiver::new(me.other()),
             hash,
             rng,
-            params: *params,
-        })
+            source,
+        }
     }
 
     #[must_use]
@@ -142,12 +71,7 @@ impl Session {
         self.channel.party()
     }
 
-    #[must_use]
-    pub fn params(&self) -> SetupParams {
-        self.params
-    }
-
-    /// Makes the correlated OTs of `demand`, in addition to what is available. Traffic: [`cot::reserve_traffic`].
+    /// Makes the correlated OTs of `demand`, in addition to what is available. Traffic: [`Source::reserve_traffic`].
     pub fn reserve(&mut self, demand: CotDemand) -> Result<()> {
         let (send, receive) = match self.party() {
             Party::Client => (demand.client_sends, demand.server_sends),
@@ -155,40 +79,21 @@ impl Session {
         };
         self.cot_sender.make_room(send);
         self.cot_receiver.make_room(receive);
-        // All messages leave before the first is awaited: one flight.
-        for (width, n) in cot::extension_batches(receive) {
-            let message = self.cot_receiver.extend(width, n as usize);
-            self.channel.send(Kind::OtExtension, &message)?;
-        }
-        self.channel.flush()?;
-        for (width, n) in cot::extension_batches(send) {
-            let len = cot::extension_payload(n, width, self.params.softspoken_k) as usize;
-            let message = self.channel.recv(Kind::OtExtension, len)?;
-            self.cot_sender.extend(width, n as usize, &message)?;
-        }
-        Ok(())
+        self.source.make(&mut self.channel, [send, receive], &mut self.cot_sender, &mut self.cot_receiver)
     }
-}
-
-/// Both sides' first messages are fresh and uniform, so their hash is a key that nobody knew before the session.
-fn session_key(id: &SessionId, me: Party, own: &[u8], peer: &[u8]) -> Block {
-    let (client, server) = match me {
-        Party::Client => (own, peer),
-        Party::Server => (peer, own),
-    };
-    let mut key = [0; 16];
-    let mut h = blake3::Hasher::new_derive_key("picc 2026 session hash key");
-    h.update(&id.0).update(client).update(server).finalize_xof().fill(&mut key);
-    Block::from_bytes(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::memory_pair;
+    use crate::bits::BitVec;
+    use crate::channel::{Kind, memory_pair};
+    use crate::crypto::Block;
+    use crate::crypto::hash::Tiles;
     use crate::error::Error;
     use crate::ot::Taken;
     use crate::testing::{run_both, test_id, test_pair_with};
+    use picc_ir::correlation::softspoken as cot;
     use picc_ir::cost::CotCounts;
     use std::time::Duration;
 
@@ -213,10 +118,10 @@ mod tests {
 
     #[test]
     fn correlations_hold_and_traffic_is_exact() {
-        for k in cot::FIELD_BITS {
-            let (mut client, mut server) = test_pair_with(u64::from(k), SetupParams { softspoken_k: k });
+        for source in Source::all() {
+            let (mut client, mut server) = test_pair_with(u64::from(source.code()), source);
             for s in [&client, &server] {
-                assert_eq!(s.channel.meter().total(), cot::setup_traffic(k));
+                assert_eq!(s.channel.meter().total(), source.setup_traffic());
             }
             let sizes = [(1, 127), (128, 0), (0, 129), (100_000, 1), (0, 0), (8191, 8193), (5, 16_384)];
             for ((a, b), w) in sizes.into_iter().flat_map(|size| (1..=CotCounts::WIDEST).map(move |w| (size, w))) {
@@ -227,8 +132,12 @@ mod tests {
                 server.channel.start_node();
                 run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
                 for s in [&client, &server] {
-                    assert_eq!(s.channel.meter().node(), cot::reserve_traffic(demand, k), "k {k} {demand:?}");
+                    assert_eq!(s.channel.meter().node(), source.reserve_traffic(demand), "{source} {demand:?}");
                 }
+                let stored =
+                    [&client, &server].map(|s| s.cot_sender.stored_bytes() + s.cot_receiver.stored_bytes());
+                let expected = source.stored(demand);
+                assert_eq!(stored, [expected.client, expected.server], "{source} {demand:?}");
                 for (width, n) in [(w, a), (6 - w, 3)] {
                     check(&mut client, &mut server, width, n);
                 }
@@ -247,17 +156,17 @@ mod tests {
     fn a_large_demand_goes_in_several_messages_and_one_round() {
         let n = cot::COTS_PER_MESSAGE + 77;
         let demand = CotDemand { server_sends: CotCounts::of(1, n), ..CotDemand::default() };
-        let (mut client, mut server) = test_pair_with(1, SetupParams::default());
+        let (mut client, mut server) = test_pair_with(1, Source::default());
         client.channel.start_node();
         run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
-        assert_eq!(client.channel.meter().node(), cot::reserve_traffic(demand, 4));
+        assert_eq!(client.channel.meter().node(), Source::default().reserve_traffic(demand));
         check(&mut server, &mut client, 1, n);
     }
 
     #[test]
     fn extensions_are_independent_and_balanced() {
         let n = 100_000;
-        let (mut client, mut server) = test_pair_with(5, SetupParams::default());
+        let (mut client, mut server) = test_pair_with(5, Source::default());
         let mut seen = std::collections::HashSet::new();
         for width in [1, 1, 3, 5] {
             let counts = CotCounts::of(width, n);
@@ -287,7 +196,7 @@ mod tests {
 
     #[test]
     fn parts_taken_in_the_same_order_match() {
-        let (mut client, mut server) = test_pair_with(6, SetupParams { softspoken_k: 2 });
+        let (mut client, mut server) = test_pair_with(6, Source::of_code(2).unwrap());
         for n in [1000, 50] {
             let demand = client_sends(n);
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
@@ -303,7 +212,7 @@ mod tests {
     fn seeds_determine_everything() {
         let demand = client_sends(20_000);
         let runs = [3, 3, 4].map(|seed| {
-            let (mut client, mut server) = test_pair_with(seed, SetupParams::default());
+            let (mut client, mut server) = test_pair_with(seed, Source::default());
             run_both(&mut client, &mut server, |s| s.reserve(demand).unwrap(), |s| s.reserve(demand).unwrap());
             check(&mut client, &mut server, 1, 20_000)
         });
@@ -317,8 +226,8 @@ mod tests {
 
     #[test]
     fn both_parties_hash_alike_and_sessions_differ() {
-        let (a, b) = test_pair_with(7, SetupParams { softspoken_k: 1 });
-        let (c, _) = test_pair_with(8, SetupParams { softspoken_k: 1 });
+        let (a, b) = test_pair_with(7, Source::of_code(1).unwrap());
+        let (c, _) = test_pair_with(8, Source::of_code(1).unwrap());
         let [x, y, z] = [&a, &b, &c].map(|s| {
             let mut x = [Block(1)];
             s.hash.hash_blocks(Tiles::of_setup(Party::Client), &mut x);
@@ -332,9 +241,8 @@ mod tests {
     fn setup_as(client: SessionId, server: SessionId) -> (Session, Session) {
         let (c, s) = memory_pair(Duration::from_secs(60));
         std::thread::scope(|scope| {
-            let setup = |channel, id, seed| {
-                Session::setup(channel, &id, &SetupParams::default(), Rng::from_seed(seed)).unwrap()
-            };
+            let setup =
+                |channel, id, seed| Session::setup(channel, &id, Source::default(), Rng::from_seed(seed)).unwrap();
             let server = scope.spawn(move || setup(s, server, 1));
             (setup(c, client, 2), server.join().unwrap())
         })
@@ -360,25 +268,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_size_is_refused() {
-        let (client, _server) = memory_pair(Duration::from_secs(1));
-        let params = SetupParams { softspoken_k: 3 };
-        assert!(matches!(Session::setup(client, &test_id(), &params, Rng::from_seed(0)), Err(Error::Program(_))));
-    }
-
-    #[test]
     fn garbage_from_the_peer_is_the_peers_error() {
         for message in [vec![0xff; cot::BASE_OT_PAYLOAD as usize], vec![0; 5]] {
             let (client, mut server) = memory_pair(Duration::from_secs(1));
             server.send(Kind::BaseOt, &message).unwrap();
-            let result = Session::setup(client, &test_id(), &SetupParams::default(), Rng::from_seed(0));
+            let result = Session::setup(client, &test_id(), Source::default(), Rng::from_seed(0));
             assert!(matches!(result, Err(Error::Peer(_))));
         }
     }
 
     #[test]
     fn an_extension_of_the_wrong_length_is_the_peers_error() {
-        let (mut client, mut server) = test_pair_with(9, SetupParams::default());
+        let (mut client, mut server) = test_pair_with(9, Source::default());
         server.channel.send(Kind::OtExtension, &[1; 100]).unwrap();
         assert!(matches!(client.reserve(client_sends(1000)), Err(Error::Peer(_))));
         assert_eq!(client.cot_sender.available(), CotCounts::default());

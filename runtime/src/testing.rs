@@ -5,7 +5,8 @@
 
 use crate::channel::memory_pair;
 use crate::crypto::Rng;
-use crate::session::{Session, SessionId, SetupParams};
+use crate::session::{Session, SessionId};
+use picc_ir::correlation::Source;
 use std::time::Duration;
 
 /// How long a party waits for the other before the test fails.
@@ -17,23 +18,23 @@ pub fn test_id() -> SessionId {
     SessionId::of(&[], &[])
 }
 
-/// A connected client and server with the default parameters.
+/// A connected client and server with the default source of correlated OTs.
 #[must_use]
 pub fn test_pair(seed: u64) -> (Session, Session) {
-    test_pair_with(seed, SetupParams::default())
+    test_pair_with(seed, Source::default())
 }
 
 /// A connected client and server after the setup over memory channels. Panics if the setup fails.
 #[must_use]
 #[track_caller]
-pub fn test_pair_with(seed: u64, params: SetupParams) -> (Session, Session) {
+pub fn test_pair_with(seed: u64, source: Source) -> (Session, Session) {
     let (client, server) = memory_pair(PATIENCE);
     let mut seeds = Rng::from_seed(seed);
     let (client_rng, server_rng) = (seeds.fork(), seeds.fork());
     let id = test_id();
     let (client, server) = in_threads(
-        || Session::setup(client, &id, &params, client_rng),
-        || Session::setup(server, &id, &params, server_rng),
+        || Session::setup(client, &id, source, client_rng),
+        || Session::setup(server, &id, source, server_rng),
     );
     match (client, server) {
         (Ok(client), Ok(server)) => (client, server),
@@ -42,24 +43,36 @@ pub fn test_pair_with(seed: u64, params: SetupParams) -> (Session, Session) {
     }
 }
 
+/// A connected client and server whose correlated OTs come from a dealer.
+#[cfg(test)]
+pub(crate) fn ideal_pair(seed: u64) -> (Session, Session) {
+    let (client, server) = memory_pair(PATIENCE);
+    let mut seeds = Rng::from_seed(seed);
+    let mut session = |channel: crate::channel::Channel| {
+        let made = crate::ot::ideal::Ideal::set_up(channel.party(), seed);
+        Session::new(channel, made, seeds.fork())
+    };
+    (session(client), session(server))
+}
+
 /// Sets up a pair and runs both parties, each in its own thread; returns what both return.
 #[track_caller]
 pub fn run_pair<A: Send, B: Send>(
     client: impl FnOnce(&mut Session) -> A + Send,
     server: impl FnOnce(&mut Session) -> B + Send,
 ) -> (A, B) {
-    run_pair_with(0, SetupParams::default(), client, server)
+    run_pair_with(0, Source::default(), client, server)
 }
 
-/// [`run_pair`] with a seed and parameters.
+/// [`run_pair`] with a seed and a source of correlated OTs.
 #[track_caller]
 pub fn run_pair_with<A: Send, B: Send>(
     seed: u64,
-    params: SetupParams,
+    source: Source,
     client: impl FnOnce(&mut Session) -> A + Send,
     server: impl FnOnce(&mut Session) -> B + Send,
 ) -> (A, B) {
-    let (mut c, mut s) = test_pair_with(seed, params);
+    let (mut c, mut s) = test_pair_with(seed, source);
     run_both(&mut c, &mut s, client, server)
 }
 

@@ -7,9 +7,10 @@ use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash, Rng};
 use crate::handshake::{Agreement, handshake};
 use crate::protocol::{pack, relu};
-use crate::session::{Session, SetupParams};
+use crate::session::Session;
 use crate::testing::run_both;
 use picc_ir::Party;
+use picc_ir::correlation::Source;
 use picc_ir::mpc::cost;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -93,12 +94,14 @@ fn encodings_are_those_of_the_page() {
 #[test]
 fn a_session_sends_the_frames_of_the_page() {
     let [(client, client_log), (server, server_log)] = tapped();
-    let agreement =
-        Agreement { program: std::array::from_fn(|i| i as u8), parameters: "softspoken k=4; rlwe none".into() };
+    let agreement = Agreement {
+        program: std::array::from_fn(|i| i as u8),
+        parameters: format!("{}; rlwe none", Source::default()),
+    };
     let open = |mut channel: Channel, seed| {
         let mut rng = Rng::from_seed(seed);
         let id = handshake(&mut channel, &agreement, &mut rng).unwrap();
-        (Session::setup(channel, &id, &SetupParams::default(), rng).unwrap(), id)
+        (Session::setup(channel, &id, Source::default(), rng).unwrap(), id)
     };
     let ((mut client, id), (mut server, _)) = std::thread::scope(|scope| {
         let server = scope.spawn(|| open(server, 2));

@@ -3,6 +3,7 @@
 use super::retrain::Allow;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_compiler::onnx::InputShape;
+use picc_ir::correlation::Source;
 use picc_passes::egraph::{Family, RuleOptions};
 use picc_passes::{NO_PASSES, Reveal};
 use std::path::PathBuf;
@@ -95,8 +96,8 @@ pub struct Compile {
     pub linear: LinearArg,
     /// Size 2^K of the field of the OT extension, K = 1, 2, 4 or 8: larger sends less and computes more [default: what
     /// the profile says, or else the cheapest under it]
-    #[arg(long, value_name = "K")]
-    pub softspoken: Option<u8>,
+    #[arg(long = "softspoken", value_name = "K", value_parser = source)]
+    pub source: Option<Source>,
     /// The deployment for which rewrites and protocols are chosen together, by exact cost: lan (3 Gbit/s, 0.3 ms), wan
     /// (400 Mbit/s, 40 ms), mobile (10 up / 50 down Mbit/s, 60 ms) or a .toml file (see `pirun calibrate`)
     #[arg(long, value_name = "PROFILE", default_value = "lan")]
@@ -183,6 +184,10 @@ fn passes_help() -> String {
         "Only these families of rewrites, or single rules as `picc explain` names them, for study; `{NO_PASSES}`: the \
          plain lowering, one protocol for each kind of layer{lines}"
     )
+}
+
+fn source(k: &str) -> Result<Source, String> {
+    k.parse().ok().and_then(Source::of_code).ok_or_else(|| "1, 2, 4 or 8".to_owned())
 }
 
 fn pass_name(name: &str) -> Result<String, String> {

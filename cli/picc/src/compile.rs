@@ -149,8 +149,8 @@ pub fn refused(model: &Path, error: impl std::fmt::Display) -> Failure {
 pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<String>) -> Result<Options, Failure> {
     let stem = model.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mut profile = deployment(&args.profile)?;
-    if let Some(k) = args.softspoken {
-        profile = profile.over_field(k);
+    if let Some(source) = args.source {
+        profile = profile.with_source(source);
     }
     if let Some(phase) = args.phase {
         profile.offline_percent = if phase == PhaseArg::Online { 0 } else { 100 };
@@ -168,7 +168,7 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
             LinearArg::Ot => Linear::Ot,
             LinearArg::Preprocessed => Linear::Preprocessed,
         },
-        softspoken_k: args.softspoken.unwrap_or(Options::default().softspoken_k),
+        source: args.source.unwrap_or_default(),
         profile: Some(profile),
         families: args.passes.clone(),
         extract: match args.extract {

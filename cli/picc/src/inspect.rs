@@ -10,6 +10,7 @@ use picc_compiler::report::facts::{Calibration, range};
 use picc_compiler::report::sections;
 use picc_files::Outputs;
 use picc_ir::Party;
+use picc_ir::correlation::Source;
 use picc_ir::mpc::memory::PeakMemory;
 use picc_ir::mpc::schedule::program_cost;
 use picc_ir::program::{Preprocess, Program};
@@ -43,7 +44,7 @@ struct Report<'a> {
     calibration: Option<Calibration>,
     /// The deployment that seconds and memory are predicted for.
     profile: Option<&'a str>,
-    softspoken_k: u8,
+    source: Source,
     seconds: Option<f64>,
     peak_memory: Option<PeakMemory>,
     rows: Vec<costs::Row>,
@@ -97,7 +98,7 @@ pub fn run(args: &Inspect) -> Result<(), Failure> {
         likely_ulps: &known.likely_ulps,
         calibration: known.calibration,
         profile: prediction.map(|p| p.profile.as_str()),
-        softspoken_k: program.softspoken_k,
+        source: program.source,
         seconds: prediction.map(|p| p.seconds),
         peak_memory: prediction.map(|p| p.memory),
         rows: costs::rows(&program, &cost, prediction),

@@ -44,8 +44,8 @@ Examples:
   pirun calibrate -o phone.toml --profile mobile --threads 2 --up 5Mbit
       The network of a built-in profile, with another uplink.
 
-The file can be edited: what it leaves out of [unit] is the default; softspoken_k = 1, 2, 4 or 8 fixes the field of the
-OT extension. Both parties are taken to be like this machine; the slower one is what counts.";
+The file can be edited: what it leaves out of [unit] is the default; source = 'softspoken k=4' (or 1, 2, 8) fixes the
+field of the OT extension. Both parties are taken to be like this machine; the slower one is what counts.";
 
 /// Private inference: the client learns the answer, the server learns nothing of the input.
 #[derive(Parser)]

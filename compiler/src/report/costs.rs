@@ -87,7 +87,7 @@ pub fn summary(program: &Program, prediction: Option<&Prediction>) -> Result<Str
         let name = name.to_owned();
         vec![name, empty.clone(), empty.clone(), empty, up, down, t.rounds.to_string(), seconds(time)]
     };
-    lines.push(total(&format!("OT extension, k = {}", program.softspoken_k), cost.extension, None));
+    lines.push(total(&format!("OT extension, {}", program.source.parameters()), cost.extension, None));
     lines.push(total("one inference", cost.inference(), prediction.map(|p| p.seconds)));
     lines.push(total("setup, once a session", cost.setup, prediction.map(|p| p.setup_seconds)));
     let mut text = aligned(&lines);

@@ -8,11 +8,13 @@
 //! Prices are whole picoseconds, computed in integers: sums do not depend on their order, and the same program has the
 //! same price on every machine.
 //!
-//! The field of the OT extension trades bytes for computation: a profile may fix it, or leave it open; the compiler
-//! then takes the one that makes the final program cheapest.
+//! The source of correlated OTs trades bytes for computation: a profile may fix it, or leave it open; the compiler then
+//! takes the one that makes the final program cheapest.
 
+pub use crate::correlation::CotCosts;
+
+use crate::correlation::Source;
 use crate::cost::{Cost, CotCounts, CotDemand, Traffic};
-use crate::mpc::cot;
 use crate::mpc::node_cost::COT_BUDGET;
 use serde::{Deserialize, Serialize};
 
@@ -47,30 +49,6 @@ impl std::ops::Add for Work {
     }
 }
 
-/// Picoseconds of one thread for extending by one correlated OT of width 1, by the field `2^k` of the extension; a wider
-/// one costs by its columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CotCosts {
-    pub k1: u64,
-    pub k2: u64,
-    pub k4: u64,
-    pub k8: u64,
-}
-
-impl CotCosts {
-    /// The cost over the field of `2^k` elements.
-    #[must_use]
-    pub fn of(&self, k: u32) -> u64 {
-        match k {
-            0 | 1 => self.k1,
-            2 => self.k2,
-            3 | 4 => self.k4,
-            _ => self.k8,
-        }
-    }
-}
-
 /// Picoseconds of one thread for one unit of each kind of work, with all that goes with it: a hash stands for leaves,
 /// packing and messages of a comparison too, a transform for encoding, encryption, masks and flooding.
 /// `pirun calibrate` measures them; what a file leaves out is that of [`UnitCosts::default`].
@@ -81,7 +59,7 @@ pub struct UnitCosts {
     pub rlwe_product_ps: u64,
     pub ntt_ps: u64,
     pub ring_op_ps: u64,
-    /// Extending by one correlated OT, the busier of its two parties.
+    /// Making one correlated OT, the busier of its two parties.
     pub cot_ps: CotCosts,
 }
 
@@ -94,7 +72,7 @@ impl Default for UnitCosts {
             rlwe_product_ps: 7_200_000,
             ntt_ps: 85_000_000,
             ring_op_ps: 1_650,
-            cot_ps: CotCosts { k1: 6_100, k2: 4_450, k4: 5_400, k8: 29_000 },
+            cot_ps: CotCosts::default(),
         }
     }
 }
@@ -113,9 +91,10 @@ pub struct Profile {
     pub server_threads: u32,
     pub client_memory_bytes: u64,
     pub server_memory_bytes: u64,
-    /// Field size `2^k` of the SoftSpoken OT extension; left out: what makes a program cheapest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub softspoken_k: Option<u8>,
+    /// Where correlated OTs come from; left out: what makes a program cheapest. The other name is that of the field size
+    /// alone, from before there were sources.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "softspoken_k")]
+    pub source: Option<Source>,
     /// What a second before the input is known counts, in percent of one after it: see [`crate::cost::phases`].
     #[serde(default = "crate::cost::phases::whole")]
     pub offline_percent: u32,
@@ -146,7 +125,7 @@ impl Profile {
             server_threads: 4,
             client_memory_bytes: 8 << 30,
             server_memory_bytes: 32 << 30,
-            softspoken_k: None,
+            source: None,
             offline_percent: crate::cost::phases::whole(),
             unit: UnitCosts::default(),
         }
@@ -189,10 +168,6 @@ impl Profile {
         };
         domain(profile.up_bits_per_s > 0 && profile.down_bits_per_s > 0, "a bandwidth is 0")?;
         domain(profile.client_threads > 0 && profile.server_threads > 0, "a party has no thread")?;
-        domain(
-            profile.softspoken_k.is_none_or(|k| cot::FIELD_BITS.contains(&u32::from(k))),
-            "OT extension works over fields of 2^1, 2^2, 2^4 or 2^8 elements",
-        )?;
         Ok(profile)
     }
 
@@ -201,35 +176,35 @@ impl Profile {
         toml::to_string(self).map_err(|e| ProfileError::Syntax(e.to_string()))
     }
 
-    /// This profile with the field of the OT extension fixed at `2^k` elements.
+    /// This profile with the source of correlated OTs fixed.
     #[must_use]
-    pub fn over_field(&self, k: u8) -> Profile {
-        Profile { softspoken_k: Some(k), ..self.clone() }
+    pub fn with_source(&self, source: Source) -> Profile {
+        Profile { source: Some(source), ..self.clone() }
     }
 
-    /// log2 of the field of the OT extension that prices stand for: the fixed one, or else the one that makes a
-    /// correlated OT in each direction cheapest.
+    /// The source of correlated OTs that prices stand for: the fixed one, or else the one that makes a correlated OT in
+    /// each direction cheapest.
     #[must_use]
-    pub fn field_bits(&self) -> u32 {
+    pub fn priced_source(&self) -> Source {
         let one = CotCounts::of(1, 1 << 20);
         let pair = Cost { cots: CotDemand { client_sends: one, server_sends: one }, ..Cost::default() };
-        let open = || cot::FIELD_BITS.into_iter().min_by_key(|&k| self.price_over(k, &pair, &Work::default()));
-        self.softspoken_k.map(u32::from).or_else(open).unwrap_or(cot::DEFAULT_FIELD_BITS)
+        let open = || Source::all().min_by_key(|&s| self.price_from(s, &pair, &Work::default()));
+        self.source.or_else(open).unwrap_or_default()
     }
 
     /// Price of messages, of the OT extension behind them, and of `work`.
     #[must_use]
     pub fn price(&self, cost: &Cost, work: &Work) -> Picos {
-        self.price_over(self.field_bits(), cost, work)
+        self.price_from(self.priced_source(), cost, work)
     }
 
-    fn price_over(&self, k: u32, cost: &Cost, work: &Work) -> Picos {
-        let (up, down) = extension_bytes(cost.cots, k);
+    fn price_from(&self, source: Source, cost: &Cost, work: &Work) -> Picos {
+        let (up, down) = extension_bytes(cost.cots, source);
         let cots = cost.cots.client_sends + cost.cots.server_sends;
         // A reservation serves COT_BUDGET correlations with one flight.
         let flights = u128::from(cots.total()) * self.flight() / u128::from(COT_BUDGET);
         let traffic = self.traffic(cost.online, up, down) + flights;
-        picos(traffic + self.work(k, cots, work))
+        picos(traffic + self.work(source, cots, work))
     }
 
     /// Price of a program, or of a part of it, whose traffic is known to the byte and includes the extension by the
@@ -237,7 +212,7 @@ impl Profile {
     #[must_use]
     pub fn price_exact(&self, traffic: Traffic, cots: CotDemand, work: &Work) -> Picos {
         let cots = cots.client_sends + cots.server_sends;
-        picos(self.traffic(traffic, 0, 0) + self.work(self.field_bits(), cots, work))
+        picos(self.traffic(traffic, 0, 0) + self.work(self.priced_source(), cots, work))
     }
 
     /// One way.
@@ -252,11 +227,11 @@ impl Profile {
             + u128::from(traffic.rounds) * self.flight()
     }
 
-    fn work(&self, k: u32, cots: CotCounts, work: &Work) -> u128 {
+    fn work(&self, source: Source, cots: CotCounts, work: &Work) -> u128 {
         let unit = &self.unit;
         let product = |n: u64, ps: u64| u128::from(n) * u128::from(ps);
         let threads = u128::from(self.client_threads.min(self.server_threads).max(1));
-        (product(cot::columns(cots), unit.cot_ps.of(k)) / u128::from(cot::COT_COLUMNS)
+        (source.work(cots, &unit.cot_ps)
             + product(work.hashes, unit.hash_ps)
             + product(work.ring_ops, unit.ring_op_ps))
             / threads
@@ -273,15 +248,15 @@ impl Profile {
     /// Bytes of both directions that a cost stands for, the extension of its COTs included.
     #[must_use]
     pub fn bytes(&self, cost: &Cost) -> u64 {
-        let (up, down) = extension_bytes(cost.cots, self.field_bits());
+        let (up, down) = extension_bytes(cost.cots, self.priced_source());
         cost.online.total() + u64::try_from(up + down).unwrap_or(u64::MAX)
     }
 }
 
 /// Bytes up and down that make the correlated OTs, without headers and without what a batch rounds up.
-fn extension_bytes(cots: CotDemand, k: u32) -> (u128, u128) {
+fn extension_bytes(cots: CotDemand, source: Source) -> (u128, u128) {
     // The OT receiver sends.
-    let bytes = |counts| u128::from(cot::extension_bits(counts, k.max(1))) / 8;
+    let bytes = |counts| u128::from(source.extension_bits(counts)) / 8;
     (bytes(cots.server_sends), bytes(cots.client_sends))
 }
 
@@ -298,6 +273,7 @@ pub fn seconds(price: Picos) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::correlation::FieldBits;
 
     #[test]
     fn a_profile_is_what_its_text_says() {
@@ -305,7 +281,7 @@ mod tests {
             let profile = Profile::named(name).unwrap();
             assert_eq!(profile.name, name);
             assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()).as_ref(), Ok(&profile));
-            let fixed = profile.over_field(2);
+            let fixed = profile.with_source(Source::SoftSpoken { k: FieldBits::K2 });
             assert_eq!(Profile::from_toml(&fixed.to_toml().unwrap()), Ok(fixed));
         }
         assert_eq!(Profile::named("moon"), None);
@@ -323,11 +299,19 @@ mod tests {
 
     #[test]
     fn impossible_profiles_are_refused() {
-        let text = Profile::lan().over_field(4).to_toml().unwrap();
-        for (from, to) in [("softspoken_k = 4", "softspoken_k = 3"), ("client_threads = 4", "client_threads = 0")] {
-            assert!(matches!(Profile::from_toml(&text.replace(from, to)), Err(ProfileError::Domain { .. })));
+        let text = Profile::lan().with_source(Source::default()).to_toml().unwrap();
+        let no_threads = text.replace("client_threads = 4", "client_threads = 0");
+        assert!(matches!(Profile::from_toml(&no_threads), Err(ProfileError::Domain { .. })));
+        let source = "source = \"softspoken k=4\"";
+        assert!(text.contains(source), "{text}");
+        for wrong in ["source = \"softspoken k=3\"", "softspoken_k = 3", "source = \"silent\""] {
+            let refused = Profile::from_toml(&text.replace(source, wrong));
+            assert!(matches!(refused, Err(ProfileError::Syntax(_))), "{refused:?}");
         }
         assert!(matches!(Profile::from_toml(&format!("x = 1\n{text}")), Err(ProfileError::Syntax(_))));
+        // Files of earlier versions fix the field of the extension.
+        let field = Profile::from_toml(&text.replace(source, "softspoken_k = 8")).unwrap();
+        assert_eq!(field.source, Some(Source::SoftSpoken { k: FieldBits::K8 }));
     }
 
     #[test]
@@ -348,22 +332,22 @@ mod tests {
     fn the_field_trades_bytes_for_work() {
         let cots = CotDemand { client_sends: CotCounts::of(1, COT_BUDGET), ..CotDemand::default() };
         let cost = Cost { cots, ..Cost::default() };
-        for (k, bits) in [(1, 127), (2, 63), (4, 31), (8, 15)] {
-            let wan = Profile::wan().over_field(k);
+        for (k, bits) in FieldBits::ALL.into_iter().zip([127, 63, 31, 15]) {
+            let wan = Profile::wan().with_source(Source::SoftSpoken { k });
             assert_eq!(wan.bytes(&cost), COT_BUDGET * bits / 8);
             let wire = u128::from(COT_BUDGET * bits) * PICOS / 400_000_000;
-            let work = u128::from(COT_BUDGET * wan.unit.cot_ps.of(k.into())) / 4;
+            let work = u128::from(COT_BUDGET * wan.unit.cot_ps.one(Source::SoftSpoken { k })) / 4;
             assert_eq!(u128::from(wan.price(&cost, &Work::default())), wire + 20_000_000_000 + work);
         }
     }
 
     #[test]
-    fn an_open_field_follows_the_network_and_the_machine() {
+    fn an_open_source_follows_the_network_and_the_machine() {
         // Bytes are everything; then computation is.
-        assert_eq!(Profile::mobile().field_bits(), 8);
+        assert_eq!(Profile::mobile().priced_source().code(), 8);
         let mut fast = Profile { up_bits_per_s: 1 << 50, down_bits_per_s: 1 << 50, ..Profile::lan() };
         fast.unit.cot_ps = CotCosts { k1: 1_000, k2: 2_000, k4: 3_000, k8: 4_000 };
-        assert_eq!(fast.field_bits(), 1);
-        assert_eq!(fast.over_field(4).field_bits(), 4);
+        assert_eq!(fast.priced_source().code(), 1);
+        assert_eq!(fast.with_source(Source::default()).priced_source(), Source::default());
     }
 }

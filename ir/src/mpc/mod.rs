@@ -5,7 +5,6 @@ mod conv_ot;
 mod conv_pre;
 mod conv_rlwe;
 pub mod cost;
-pub mod cot;
 mod extend_ot;
 mod matmul_ot;
 mod matmul_pre;

@@ -14,7 +14,6 @@
 use crate::Party;
 use crate::cost::{CONTROL_BYTES, Cost, CotDemand, HELLO_BYTES, Stored, Traffic};
 use crate::graph::{Graph, Id};
-use crate::mpc::cot;
 use crate::mpc::node_cost::{COT_BUDGET, Part, linear_plan, part_cost, parts, planned_cost};
 use crate::mpc::rlwe::{self, LinearPlan, PARAM_SETS, ParamSet, figure};
 use crate::op::Op;
@@ -157,15 +156,11 @@ pub fn program_cost(program: &Program) -> Result<ProgramCost, TypeError> {
 
 /// [`program_cost`] of a program whose schedule is at hand.
 pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramCost, TypeError> {
-    let k = u32::from(program.softspoken_k);
-    if !cot::FIELD_BITS.contains(&k) {
-        return Err(TypeError::new(format!("no OT extension over fields of 2^{k} elements")));
-    }
     // All public keys are one flight.
     let keys = schedule.rlwe_sets().into_iter().map(rlwe::setup_traffic);
     let keys = keys.fold(Traffic::default(), Traffic::alongside);
     let mut cost = ProgramCost {
-        setup: Traffic::exchange(HELLO_BYTES, HELLO_BYTES) + cot::setup_traffic(k) + keys,
+        setup: Traffic::exchange(HELLO_BYTES, HELLO_BYTES) + program.source.setup_traffic() + keys,
         control: Traffic::message(Party::Client, CONTROL_BYTES),
         extension: Traffic::default(),
         nodes: vec![Traffic::default(); program.graph.nodes.len()],
@@ -174,7 +169,7 @@ pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramC
     };
     for step in &schedule.steps {
         if let Some(demand) = step.reserve {
-            cost.extension = cost.extension + cot::reserve_traffic(demand, k);
+            cost.extension = cost.extension + program.source.reserve_traffic(demand);
         }
         let node = &mut cost.nodes[step.node.index()];
         *node = *node + step.cost.online;
@@ -187,6 +182,7 @@ pub fn scheduled_cost(program: &Program, schedule: &Schedule) -> Result<ProgramC
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::correlation::Source;
     use crate::mpc::{ReluOt, Reveal, Share};
     use crate::ops::Input;
     use crate::segment;
@@ -229,13 +225,12 @@ mod tests {
             graph: relus(&[10]),
             labels: Vec::new(),
             error_ulps: vec![0],
-            softspoken_k: 4,
+            source: Source::default(),
             notes: Vec::new(),
         };
         let cost = program_cost(&program).unwrap();
         let nodes: Traffic = cost.nodes.iter().copied().sum();
         assert_eq!(cost.inference(), cost.control + cost.extension + nodes);
         assert_eq!(cost.session(0), cost.setup + cost.control);
-        assert!(program_cost(&Program { softspoken_k: 3, ..program }).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! `model.pi` and `model.piw`: round trips, every way to be refused, hostile bytes.
 
 use crate::support::{Seeded, secure_graph};
+use picc_ir::correlation::{FieldBits, Source};
 use picc_ir::ops::Weight;
 use picc_ir::program::{InputSpec, MAGIC, Preprocess, ProgramError, VERSION};
 use picc_ir::segment::one_each;
@@ -28,7 +29,7 @@ fn program() -> Program {
         segments: one_each(&secure_graph()),
         labels: vec!["cat".into(), "dog".into()],
         error_ulps: vec![0, 0],
-        softspoken_k: 2,
+        source: Source::SoftSpoken { k: FieldBits::K2 },
         notes: vec!["softmax is computed by the client".into()],
     }
 }
@@ -101,7 +102,6 @@ fn the_interface_describes_the_graph() {
     refused(|p| p.inputs[0].shape[0] = 5, "input `x` is not in the graph in this form");
     refused(|p| p.inputs.push(p.inputs[0].clone()), "input `x` is described twice");
     refused(|p| p.error_ulps.clear(), "0 error bounds for 2 outputs");
-    refused(|p| p.softspoken_k = 0, "a SoftSpoken field of 2^0");
     refused(|p| p.inputs[0].preprocess.as_mut().expect("some").mean.clear(), "one mean and one deviation");
 }
 

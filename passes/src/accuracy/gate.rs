@@ -122,7 +122,7 @@ impl<'a> Gate<'a> {
     /// The cheapest program that was shown to hold, or the `default` one without approximations.
     pub fn run(&self, default: &Compiled) -> Result<Compiled> {
         let bounds = self.model.bounds(&self.plain, MARGIN)?;
-        let any = Profile::lan().over_field(default.program.softspoken_k);
+        let any = Profile::lan().with_source(default.program.source);
         let seconds = self.options.profile.is_some();
         let profile = self.options.profile.as_ref().unwrap_or(&any);
         let mut objective = Objective { prices: Prices::new(profile), seconds };

@@ -116,7 +116,7 @@ struct Formats {
 
 /// What was changed at each node, in the order of the program.
 fn changes(default: &Compiled, chosen: &Compiled, tuning: &Tuning) -> Vec<Change> {
-    let profile = Profile::lan().over_field(chosen.program.softspoken_k);
+    let profile = Profile::lan().with_source(chosen.program.source);
     let by_node = |c: &Compiled| {
         let mut sums: BTreeMap<String, Formats> = BTreeMap::new();
         for (row, node) in c.report.rows.iter().zip(&c.program.graph.nodes) {

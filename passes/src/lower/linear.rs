@@ -67,7 +67,7 @@ impl Lowering {
             });
         }
         let ty = op.infer(&tys).map_err(fail)?;
-        layer.ot(tys, &ty, weight_bits, self.protocols.softspoken_k).map_err(fail)
+        layer.ot(tys, &ty, weight_bits, self.protocols.source).map_err(fail)
     }
 
     /// Protocols take no broadcast of batches, except that a right factor may have none.

@@ -7,6 +7,7 @@ mod products;
 
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, prune};
+use picc_ir::correlation::Source;
 use picc_ir::mpc::{
     ArgMaxOt, ExtendOt, MaxOt, MaxPoolOt, ReduceMaxOt, ReluOt, Reveal, Share, TruncReduceFaithful, TruncReduceLocal,
 };
@@ -22,8 +23,8 @@ pub(crate) struct Protocols {
     /// Bit-exact truncation, and flooded layers under RLWE.
     pub exact: bool,
     pub radix: u8,
-    /// Field size of the OT extension, which prices OT products.
-    pub softspoken_k: u8,
+    /// Of correlated OTs, which prices OT products.
+    pub source: Source,
 }
 
 /// Lowers the secure part; it ends in values that the client knows, named like the outputs of `ring`.

@@ -2,12 +2,12 @@
 
 use super::{Expect, Rows, channels, rng};
 use picc_ir::Party;
+use picc_ir::correlation::Source;
 use picc_ir::cost::{CotCounts, CotDemand};
-use picc_ir::mpc::cot::FIELD_BITS;
 use picc_runtime::crypto::ct::taint::is_secret;
 use picc_runtime::crypto::hash::Tiles;
 use picc_runtime::crypto::{Block, CrHash, Prg};
-use picc_runtime::session::{Session, SessionId, SetupParams};
+use picc_runtime::session::{Session, SessionId};
 use picc_runtime::testing::run_both;
 
 pub fn run(rows: &mut Rows) {
@@ -20,9 +20,9 @@ pub fn run(rows: &mut Rows) {
         hash.hash_both(Tiles::new(Party::Client, 1, 0), rng.block(), &mut blocks, &mut others);
         is_secret(&blocks.iter().chain(&others).map(|b| b.low()).collect::<Vec<_>>())
     });
-    for k in FIELD_BITS {
-        rows.row(&format!("base OTs, trees and extension, k = {k}"), Expect::Nothing, || {
-            let (mut client, mut server) = pair(k);
+    for source in Source::all() {
+        rows.row(&format!("base OTs, trees and extension, {}", source.parameters()), Expect::Nothing, || {
+            let (mut client, mut server) = pair(source);
             let each = (1..=CotCounts::WIDEST).fold(CotCounts::default(), |a, w| a + CotCounts::of(w, 130));
             let demand = CotDemand { client_sends: each, server_sends: each };
             let take = |s: &mut Session| {
@@ -41,12 +41,11 @@ pub fn run(rows: &mut Rows) {
 }
 
 /// Both parties after their setup, all of their randomness secret.
-pub fn pair(k: u32) -> (Session, Session) {
+pub fn pair(source: Source) -> (Session, Session) {
     let (client, server) = channels();
-    let params = SetupParams { softspoken_k: k };
     let id = SessionId::of(b"client", b"server");
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| Session::setup(server, &id, &params, rng(2)).unwrap());
-        (Session::setup(client, &id, &params, rng(1)).unwrap(), server.join().unwrap())
+        let server = scope.spawn(|| Session::setup(server, &id, source, rng(2)).unwrap());
+        (Session::setup(client, &id, source, rng(1)).unwrap(), server.join().unwrap())
     })
 }

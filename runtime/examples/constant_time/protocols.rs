@@ -2,6 +2,7 @@
 
 use super::{Expect, Rows, both_secret, ot, share};
 use picc_ir::Party;
+use picc_ir::correlation::Source;
 use picc_ir::cost::Cost;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::cost;
@@ -25,7 +26,7 @@ impl Cases<'_> {
     fn case(&mut self, name: &str, cost: Cost, protocol: impl Fn(&mut Session) -> Result<Vec<u64>> + Sync) {
         let pair = &mut self.pair;
         self.rows.row(name, Expect::Nothing, || {
-            let (client, server) = pair.get_or_insert_with(|| ot::pair(4));
+            let (client, server) = pair.get_or_insert_with(|| ot::pair(Source::default()));
             let run = |s: &mut Session| {
                 s.reserve(cost.cots).unwrap();
                 protocol(s).unwrap()

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   kind           what is timed, on data of the size that a layer has
-//!   cot, k         SoftSpoken extension by 16384 COTs: sender and receiver apart, the slower counts
+//!   cot            16384 of each source: sender and receiver apart, the slower counts
 //!   hash           a ReLU of 32768 elements of 32 bits, without the extension, by the OT hashes in it
 //!   rlwe product   both halves of a ciphertext times a weight polynomial, one prime, 4096 coefficients
 //!   ntt            a layer under ring LWE, without its products, by the transforms in it
@@ -22,7 +22,6 @@ mod units;
 pub use network::{Link, answer, measure_link};
 
 use picc_ir::cost::profile::{CotCosts, UnitCosts};
-use picc_ir::mpc::cot;
 use std::time::Duration;
 
 /// Picoseconds of one thread for one unit.
@@ -48,17 +47,12 @@ impl Measured {
 /// If a thread cannot be started.
 pub fn measure_units(threads: usize, time: Duration) -> crate::Result<(UnitCosts, Vec<Measured>)> {
     let mut table = Vec::new();
-    let mut cots = Vec::new();
-    for k in cot::FIELD_BITS {
-        let sender = units::cot_sender(k, threads, time / 2)?;
-        let receiver = units::cot_receiver(k, threads, time / 2)?;
-        let slower = if sender.median > receiver.median { sender } else { receiver };
-        cots.push(slower.median);
-        table.push(Measured { kind: format!("COT, k = {k}"), ..slower });
-    }
-    let [k1, k2, k4, k8] = cots[..] else {
-        return Err(crate::Error::Bug("a field of the OT extension without a price".into()));
-    };
+    let cot_ps = CotCosts::measured(|source| -> crate::Result<u64> {
+        let slower = units::cot(source, threads, time)?;
+        let median = slower.median;
+        table.push(Measured { kind: format!("COT, {}", source.parameters()), ..slower });
+        Ok(median)
+    })?;
     let product = units::rlwe_product(threads, time)?;
     let product_ps = product.median;
     let mut of = |measured: Measured| {
@@ -70,7 +64,7 @@ pub fn measure_units(threads: usize, time: Duration) -> crate::Result<(UnitCosts
         rlwe_product_ps: of(product),
         ntt_ps: of(protocols::ntt(time, product_ps)?),
         ring_op_ps: of(units::ring_op(threads, time)?),
-        cot_ps: CotCosts { k1, k2, k4, k8 },
+        cot_ps,
     };
     Ok((unit, table))
 }

@@ -7,7 +7,8 @@ use crate::crypto::rlwe::Csprng;
 use crate::error::{Error, Local, Result};
 use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
 use crate::protocol::relu;
-use crate::session::{Session, SessionId, SetupParams};
+use crate::session::{Session, SessionId};
+use picc_ir::correlation::Source;
 use picc_ir::geom::ConvGeom;
 use picc_ir::mpc::cost;
 use picc_ir::mpc::rlwe::{Hiding, Layer, LinearPlan};
@@ -74,7 +75,7 @@ pub fn hash(time: Duration) -> Result<Measured> {
         let mut x = vec![0; ELEMENTS as usize];
         rng.fill_u64(&mut x);
         x.iter_mut().for_each(|v| *v &= (1 << RING_BITS) - 1);
-        let mut session = Session::setup(channel, &SessionId::of(&[], &[]), &SetupParams::default(), rng)?;
+        let mut session = Session::setup(channel, &SessionId::of(&[], &[]), Source::default(), rng)?;
         let mut samples = Vec::new();
         for _ in 0..n {
             session.reserve(price.cots)?;

@@ -6,6 +6,7 @@ use crate::crypto::{Block, Rng};
 use crate::error::{Error, Result};
 use crate::ot::base::KeyPair;
 use crate::ot::softspoken::{COLUMNS, Delta, ExtensionReceiver, ExtensionSender};
+use picc_ir::correlation::{FieldBits, Source};
 use picc_ir::mpc::rlwe::PARAM_SETS;
 use picc_ir::op::Op;
 use picc_ir::ops::Add;
@@ -66,17 +67,25 @@ fn repeat<B: FnMut() -> u64>(
     Ok(Measured::new(kind, samples))
 }
 
-/// A receiver, its corrections, and the keys between which the base OTs choose.
-fn receiver(k: u32, rng: &mut Rng) -> Result<(ExtensionReceiver, Vec<u8>, Vec<KeyPair>)> {
-    let keys: Vec<KeyPair> = (0..COLUMNS).map(|_| KeyPair([rng.block(), rng.block()])).collect();
-    let mut receiver = ExtensionReceiver::new(k)?;
-    let corrections = receiver.grow(&keys);
-    Ok((receiver, corrections, keys))
+/// The slower of the two parties.
+pub fn cot(source: Source, threads: usize, time: Duration) -> Result<Measured> {
+    let [sender, receiver] = match source {
+        Source::SoftSpoken { k } => [cot_sender(k, threads, time / 2)?, cot_receiver(k, threads, time / 2)?],
+    };
+    Ok(if sender.median > receiver.median { sender } else { receiver })
 }
 
-pub fn cot_receiver(k: u32, threads: usize, time: Duration) -> Result<Measured> {
+/// A receiver, its corrections, and the keys between which the base OTs choose.
+fn receiver(k: FieldBits, rng: &mut Rng) -> (ExtensionReceiver, Vec<u8>, Vec<KeyPair>) {
+    let keys: Vec<KeyPair> = (0..COLUMNS).map(|_| KeyPair([rng.block(), rng.block()])).collect();
+    let mut receiver = ExtensionReceiver::new(k);
+    let corrections = receiver.grow(&keys);
+    (receiver, corrections, keys)
+}
+
+fn cot_receiver(k: FieldBits, threads: usize, time: Duration) -> Result<Measured> {
     repeat("COT receiver", threads, time, |mut rng| {
-        let (mut receiver, ..) = receiver(k, &mut rng)?;
+        let (mut receiver, ..) = receiver(k, &mut rng);
         let mut t = vec![Block::ZERO; COTS];
         Ok(move || {
             let _ = black_box(receiver.extend(1, &mut t));
@@ -85,9 +94,9 @@ pub fn cot_receiver(k: u32, threads: usize, time: Duration) -> Result<Measured> 
     })
 }
 
-pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
+fn cot_sender(k: FieldBits, threads: usize, time: Duration) -> Result<Measured> {
     repeat("COT sender", threads, time, |mut rng| {
-        let (mut receiver, corrections, keys) = receiver(k, &mut rng)?;
+        let (mut receiver, corrections, keys) = receiver(k, &mut rng);
         let delta = Delta::new([rng.block(), rng.block()]);
         let choices = delta.base_choices(k);
         let chosen: Vec<Block> = keys
@@ -95,7 +104,7 @@ pub fn cot_sender(k: u32, threads: usize, time: Duration) -> Result<Measured> {
             .zip(choices.bits())
             .map(|(pair, c)| pair.0[0] ^ (pair.0[0] ^ pair.0[1]) & c.block())
             .collect();
-        let mut sender = ExtensionSender::new(k, delta)?;
+        let mut sender = ExtensionSender::new(k, delta);
         sender.grow(&chosen, &corrections)?;
         let mut q = vec![Block::ZERO; COTS];
         let (_, message) = receiver.extend(1, &mut q);

@@ -57,9 +57,6 @@ pub enum BadProgram {
     MessageTooLarge { bytes: usize },
     #[error("the security parameters do not fit the handshake")]
     LongParameters,
-    /// A source of correlations that the runtime does not have.
-    #[error("{why}")]
-    Source { why: String },
     /// The file that it came from.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: Box<BadProgram> },

@@ -122,10 +122,7 @@ impl Executable {
     pub fn agreement(&self) -> Agreement {
         let sets: Vec<&str> = self.rlwe_sets().iter().map(|s| s.name).collect();
         let rlwe = if sets.is_empty() { "none".to_owned() } else { sets.join(",") };
-        Agreement {
-            program: self.digest,
-            parameters: format!("softspoken k={}; rlwe {rlwe}", self.program.softspoken_k),
-        }
+        Agreement { program: self.digest, parameters: format!("{}; rlwe {rlwe}", self.program.source) }
     }
 
     /// How a report or an error calls a node.

@@ -10,7 +10,7 @@ use crate::error::{BadInput, BadProgram, Connection, Error, Link, Misbehaviour, 
 use crate::handshake::handshake;
 use crate::inputs::Sample;
 use crate::report::{Progress, Record, Stopwatch};
-use crate::session::{Session, SetupParams};
+use crate::session::Session;
 use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
 use picc_ir::{Fixed, Id, Op, Party, Tensor};
@@ -94,8 +94,8 @@ fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Recor
     }
     record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
     let watch = Stopwatch::start(&channel);
-    let params = SetupParams { softspoken_k: exe.program().softspoken_k.into() };
-    let mut session = Session::setup(channel, &id, &params, rng).map_err(|e| e.at(Place::Setup, party))?;
+    let mut session =
+        Session::setup(channel, &id, exe.program().source, rng).map_err(|e| e.at(Place::Setup, party))?;
     record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
     let watch = Stopwatch::start(&session.channel);
     let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at(Place::Setup, party))?;

@@ -3,8 +3,7 @@
 //! Both parties extend and take in the same order, so the `n` correlations that one takes match the `n` of the same
 //! width that the other takes. They leave from the end, the newest first.
 
-use super::code::{MAX_KEYS, offsets};
-use super::softspoken::{ExtensionReceiver, ExtensionSender};
+use super::code::MAX_KEYS;
 use crate::bits::BitVec;
 use crate::crypto::Block;
 use crate::crypto::hash::Tiles;
@@ -46,7 +45,6 @@ impl DerefMut for Taken {
 
 /// The sender's half: `q_i`, under one `delta` for the session.
 pub struct CotSender {
-    extension: ExtensionSender,
     offsets: Zeroizing<[Block; MAX_KEYS]>,
     ready: [Vec<Block>; WIDTHS],
     numbers: Numbers,
@@ -54,7 +52,6 @@ pub struct CotSender {
 
 /// The receiver's half: `c_i` and `t_i = q_i xor offset(c_i)`.
 pub struct CotReceiver {
-    extension: ExtensionReceiver,
     ready: [Vec<Block>; WIDTHS],
     numbers: Numbers,
     /// For each width its choices, bit by bit.
@@ -64,15 +61,14 @@ pub struct CotReceiver {
 impl CotSender {
     /// `sender` is this party.
     #[must_use]
-    pub fn new(extension: ExtensionSender, sender: Party) -> CotSender {
-        let offsets = Zeroizing::new(offsets(extension.delta()));
-        CotSender { extension, offsets, ready: Default::default(), numbers: Numbers::new(sender) }
+    pub fn new(offsets: Zeroizing<[Block; MAX_KEYS]>, sender: Party) -> CotSender {
+        CotSender { offsets, ready: Default::default(), numbers: Numbers::new(sender) }
     }
 
     /// The correlation between `q_i` and the receiver's other message at width 1; it must not leave the party.
     #[allow(dead_code, reason = "for the protocols of this crate")]
     pub(crate) fn delta(&self) -> Block {
-        self.extension.delta().block()
+        self.offsets[1]
     }
 
     /// Key `v` of an OT is the hash of `q_i xor offsets[v]`; they must not leave the party.
@@ -102,21 +98,32 @@ impl CotSender {
         make_room(&mut self.ready, more);
     }
 
-    /// Adds `n` correlations from the receiver's message.
-    pub(crate) fn extend(&mut self, width: u32, n: usize, message: &[u8]) -> Result<()> {
+    /// Adds `n` correlations that `make` fills in, unless it fails.
+    pub(crate) fn add(
+        &mut self,
+        width: u32,
+        n: usize,
+        make: impl FnOnce(&mut [Block]) -> Result<()>,
+    ) -> Result<()> {
         let ready = &mut self.ready[width as usize - 1];
         let old = ready.len();
         ready.resize(old + n, Block::ZERO);
-        self.extension.extend(width, message, &mut ready[old..]).inspect_err(|_| ready.truncate(old))
+        make(&mut ready[old..]).inspect_err(|_| ready.truncate(old))
+    }
+
+    /// Bytes of what waits.
+    #[cfg(test)]
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        16 * self.available().total()
     }
 }
 
 impl CotReceiver {
     /// `sender` is the other party.
     #[must_use]
-    pub fn new(extension: ExtensionReceiver, sender: Party) -> CotReceiver {
+    pub fn new(sender: Party) -> CotReceiver {
         let numbers = Numbers::new(sender);
-        CotReceiver { extension, ready: Default::default(), numbers, choices: Default::default() }
+        CotReceiver { ready: Default::default(), numbers, choices: Default::default() }
     }
 
     #[must_use]
@@ -152,16 +159,29 @@ impl CotReceiver {
         make_room(&mut self.ready, more);
     }
 
-    /// Adds `n` correlations; returns the message to the sender.
-    pub(crate) fn extend(&mut self, width: u32, n: usize) -> Vec<u8> {
+    /// Adds `n` correlations that `make` fills in; it returns their choices, bit by bit, and what is returned here: the
+    /// message to the sender.
+    pub(crate) fn add<M>(
+        &mut self,
+        width: u32,
+        n: usize,
+        make: impl FnOnce(&mut [Block]) -> (Vec<BitVec>, M),
+    ) -> M {
         let ready = &mut self.ready[width as usize - 1];
         let old = ready.len();
         ready.resize(old + n, Block::ZERO);
-        let (new, message) = self.extension.extend(width, &mut ready[old..]);
+        let (new, message) = make(&mut ready[old..]);
         let choices = &mut self.choices[width as usize - 1];
         choices.resize(width as usize, BitVec::default());
         choices.iter_mut().zip(&new).for_each(|(bits, new)| bits.append(new));
         message
+    }
+
+    /// Bytes of what waits.
+    #[cfg(test)]
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let choices = self.choices.iter().flatten().map(|bits| 8 * bits.words().len() as u64);
+        16 * self.available().total() + choices.sum::<u64>()
     }
 }
 

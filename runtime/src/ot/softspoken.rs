@@ -30,8 +30,8 @@ use crate::crypto::block::{blocks_from_bytes, blocks_to_bytes};
 use crate::crypto::ct::Bit;
 use crate::crypto::streams::StreamBank;
 use crate::crypto::transpose::transpose;
-use crate::error::{BadProgram, Misbehaviour, Result};
-use picc_ir::mpc::cot;
+use crate::error::{Misbehaviour, Result};
+use picc_ir::correlation::{FieldBits, softspoken as cot};
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -81,8 +81,8 @@ impl Delta {
 
     /// Choice bits of the base OTs: the side that the path does not take.
     #[must_use]
-    pub fn base_choices(&self, k: u32) -> Zeroizing<BitVec> {
-        Zeroizing::new(self.path(k as usize).not())
+    pub fn base_choices(&self, k: FieldBits) -> Zeroizing<BitVec> {
+        Zeroizing::new(self.path(k.get() as usize).not())
     }
 }
 
@@ -99,16 +99,6 @@ pub struct ExtensionReceiver {
     k: usize,
     banks: Vec<StreamBank>,
     counter: u64,
-}
-
-/// Refuses a field size that the extension does not offer.
-pub fn check_field_bits(k: u32) -> Result<()> {
-    if cot::FIELD_BITS.contains(&k) {
-        Ok(())
-    } else {
-        let why = format!("SoftSpokenOT with k = {k}: k must be one of {:?}", cot::FIELD_BITS);
-        Err(BadProgram::Source { why }.into())
-    }
 }
 
 /// The coordinates of OTs of one width, in the order in which they are worked on.
@@ -142,9 +132,9 @@ impl Coordinates {
 
 impl ExtensionSender {
     /// Without any columns yet.
-    pub fn new(k: u32, delta: Delta) -> Result<ExtensionSender> {
-        check_field_bits(k)?;
-        Ok(ExtensionSender { k: k as usize, delta, banks: Vec::new(), counter: 0 })
+    #[must_use]
+    pub fn new(k: FieldBits, delta: Delta) -> ExtensionSender {
+        ExtensionSender { k: k.get() as usize, delta, banks: Vec::new(), counter: 0 }
     }
 
     /// Adds columns, one for each of `keys`: those chosen by the next of [`Delta::base_choices`]. `corrections`: the
@@ -208,9 +198,9 @@ impl ExtensionSender {
 
 impl ExtensionReceiver {
     /// Without any columns yet.
-    pub fn new(k: u32) -> Result<ExtensionReceiver> {
-        check_field_bits(k)?;
-        Ok(ExtensionReceiver { k: k as usize, banks: Vec::new(), counter: 0 })
+    #[must_use]
+    pub fn new(k: FieldBits) -> ExtensionReceiver {
+        ExtensionReceiver { k: k.get() as usize, banks: Vec::new(), counter: 0 }
     }
 
     /// Adds columns, one for each of `keys`; returns the corrections for the sender.

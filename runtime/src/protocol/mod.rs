@@ -45,6 +45,8 @@ mod relu_rescale;
 mod reveal;
 mod select;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod testing;
 mod triple;
 mod trunc;

@@ -4,8 +4,9 @@ use super::low_mask;
 use crate::channel::{Channel, Transport};
 use crate::crypto::Rng;
 use crate::error::Result;
-use crate::session::{Session, SetupParams};
+use crate::session::Session;
 use crate::testing::{run_both, test_id, test_pair};
+use picc_ir::correlation::Source;
 use picc_ir::{Party, cost::Cost};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -110,7 +111,7 @@ pub(super) fn record<R: Send>(
     let client = Channel::new(Party::Client, end(to_server, from_server));
     let server = Channel::new(Party::Server, end(to_client, from_client));
     let setup =
-        |channel, seed| Session::setup(channel, &test_id(), &SetupParams::default(), Rng::from_seed(seed)).unwrap();
+        |channel, seed| Session::setup(channel, &test_id(), Source::default(), Rng::from_seed(seed)).unwrap();
     let (mut client, mut server) = std::thread::scope(|scope| {
         let server = scope.spawn(move || setup(server, 1));
         (setup(client, 2), server.join().unwrap())

@@ -174,7 +174,7 @@ impl Builder {
             graph: self.graph,
             labels: Vec::new(),
             error_ulps,
-            softspoken_k: 4,
+            source: picc_ir::correlation::Source::default(),
             notes: Vec::new(),
         };
         Built { program, weights: self.weights }

@@ -275,7 +275,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn lobby(patience: Duration) -> (Lobby, SocketAddr) {
-        let ours = Agreement { program: [7; 32], parameters: "softspoken k=4".into() };
+        let ours = Agreement { program: [7; 32], parameters: "a source".into() };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         (Lobby::new(listener, ours, patience).unwrap(), address)

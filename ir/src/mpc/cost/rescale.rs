@@ -62,10 +62,10 @@ fn run(t: &mut Transcript, n: u64, ring: u8, shift: u8, to: u8, radix: u8) {
 mod tests {
     use super::super::{extend, relu, trunc_faithful};
     use super::*;
-    use crate::mpc::cot::reserve_traffic;
+    use crate::correlation::Source;
 
     fn bytes(cost: Cost) -> u64 {
-        cost.online.total() + reserve_traffic(cost.cots, 4).total()
+        cost.online.total() + Source::default().reserve_traffic(cost.cots).total()
     }
 
     #[test]

@@ -286,7 +286,7 @@ fn explained_costs_are_those_of_the_program() {
     for (name, build) in NETS {
         let mut net = build(15);
         let c = compiled(&mut net, &Options::plain());
-        let profile = Profile::wan().over_field(c.program.softspoken_k);
+        let profile = Profile::wan().with_source(c.program.source);
         let o = optimized(&c, &profile, &RuleOptions::default());
         let program = picc_ir::Program {
             segments: crate::segment::segments(&o.graph),
@@ -350,7 +350,8 @@ fn a_uniform_ring_becomes_short_rings() {
     let mut net = residual(11);
     let c = compiled(&mut net, &Options { ring: Some(37), ..Options::plain() });
     // On a line that is all bandwidth: the images are small, rounds would decide.
-    let profile = Profile { round_trip_us: 1, ..Profile::wan().over_field(4) };
+    let profile =
+        Profile { round_trip_us: 1, ..Profile::wan().with_source(picc_ir::correlation::Source::default()) };
     let o = optimized(&c, &profile, &RuleOptions { exact: true, ..RuleOptions::default() });
     let e = &o.explanation;
     // Ciphertexts, most of the bytes of a small net, come in whole polynomials and shrink little.

@@ -72,10 +72,10 @@ pub fn price(geom: &ConvGeom, member: Option<Member>, options: &Options) -> Resu
     // Composing the factors again would price the dense layer.
     let model = Prepared::as_it_is(&layer.graph, &layer.weights, &options, &[sample])?;
     let compiled = model.compile(&options, &Tuning::default(), &model.bounds(&options, MARGIN)?)?;
-    let k = compiled.program.softspoken_k;
+    let source = compiled.program.source;
     let rows = compiled.report.rows.iter().filter(|row| row.op != "share" && row.op != "reveal");
     let seconds = compiled.explanation.map(|e| e.after.seconds);
-    Ok(Price { bytes: rows.map(|row| bytes(&row.cost, k)).sum(), seconds })
+    Ok(Price { bytes: rows.map(|row| bytes(&row.cost, source)).sum(), seconds })
 }
 
 /// Inputs of unit size, whatever the number of channels: the wave's own size is 1 / sqrt(fan-in).
