@@ -9,6 +9,7 @@ pub mod exec;
 pub mod handshake;
 pub mod inputs;
 pub mod ot;
+pub mod phases;
 pub mod protocol;
 pub mod report;
 pub mod session;

@@ -1,11 +1,11 @@
-//! What two parties share while they run a program: the channel, correlated OTs in both directions, the hash key,
-//! and each party's own randomness. Nothing comes from a third party.
+//! What two parties share while they run a program: the channel, correlated OTs in both directions, the hash key, keys
+//! of ring LWE, and each party's own randomness. Nothing comes from a third party. [`crate::phases`] leads here.
 
 use crate::channel::Channel;
 use crate::crypto::{CrHash, Rng};
 use crate::error::Result;
-use crate::ot::{self, CotReceiver, CotSender, CotSource, SetUp};
-use picc_ir::correlation::Source;
+use crate::ot::{CotReceiver, CotSender, CotSource, Endpoint};
+use crate::protocol::linear_rlwe::RlweKeys;
 use picc_ir::{Party, cost::CotDemand};
 
 /// What both parties call the session: the hash of their first messages, which hold the program's digest, the parameters
@@ -35,7 +35,7 @@ impl SessionId {
     }
 }
 
-/// One party's side of a run.
+/// One party's side of a run: whatever a protocol may use.
 pub struct Session {
     pub channel: Channel,
     pub cot_sender: CotSender,
@@ -44,17 +44,12 @@ pub struct Session {
     pub hash: CrHash,
     pub rng: Rng,
     source: Box<dyn CotSource>,
+    pub(crate) rlwe: RlweKeys,
 }
 
 impl Session {
-    /// Sets up a source of correlated OTs in both directions. Traffic: [`Source::setup_traffic`].
-    pub fn setup(mut channel: Channel, id: &SessionId, source: Source, mut rng: Rng) -> Result<Session> {
-        let made = ot::set_up(source, &mut channel, id, &mut rng)?;
-        Ok(Session::new(channel, made, rng))
-    }
-
-    /// With a source that is set up.
-    pub(crate) fn new(channel: Channel, SetUp { source, hash }: SetUp, rng: Rng) -> Session {
+    /// What [`crate::phases`] leads to.
+    pub(crate) fn new(channel: Channel, rng: Rng, Endpoint { source, hash }: Endpoint, rlwe: RlweKeys) -> Session {
         let me = channel.party();
         Session {
             channel,
@@ -63,6 +58,7 @@ impl Session {
             hash,
             rng,
             source,
+            rlwe,
         }
     }
 
@@ -71,7 +67,8 @@ impl Session {
         self.channel.party()
     }
 
-    /// Makes the correlated OTs of `demand`, in addition to what is available. Traffic: [`Source::reserve_traffic`].
+    /// Makes the correlated OTs of `demand`, in addition to what is available. Traffic:
+    /// [`picc_ir::correlation::Source::reserve_traffic`].
     pub fn reserve(&mut self, demand: CotDemand) -> Result<()> {
         let (send, receive) = match self.party() {
             Party::Client => (demand.client_sends, demand.server_sends),
@@ -92,7 +89,9 @@ mod tests {
     use crate::crypto::hash::Tiles;
     use crate::error::Error;
     use crate::ot::Taken;
+    use crate::phases::Agreed;
     use crate::testing::{run_both, test_id, test_pair_with};
+    use picc_ir::correlation::Source;
     use picc_ir::correlation::softspoken as cot;
     use picc_ir::cost::CotCounts;
     use std::time::Duration;
@@ -241,8 +240,12 @@ mod tests {
     fn setup_as(client: SessionId, server: SessionId) -> (Session, Session) {
         let (c, s) = memory_pair(Duration::from_secs(60));
         std::thread::scope(|scope| {
-            let setup =
-                |channel, id, seed| Session::setup(channel, &id, Source::default(), Rng::from_seed(seed)).unwrap();
+            let setup = |channel, id, seed| {
+                Agreed::without_hellos(channel, id, Rng::from_seed(seed))
+                    .set_up(Source::default(), &[])
+                    .unwrap()
+                    .online()
+            };
             let server = scope.spawn(move || setup(s, server, 1));
             (setup(c, client, 2), server.join().unwrap())
         })
@@ -272,8 +275,9 @@ mod tests {
         for message in [vec![0xff; cot::BASE_OT_PAYLOAD as usize], vec![0; 5]] {
             let (client, mut server) = memory_pair(Duration::from_secs(1));
             server.send(Kind::BaseOt, &message).unwrap();
-            let result = Session::setup(client, &test_id(), Source::default(), Rng::from_seed(0));
-            assert!(matches!(result, Err(Error::Peer(_))));
+            let agreed = Agreed::without_hellos(client, test_id(), Rng::from_seed(0));
+            let error = agreed.set_up(Source::default(), &[]).err().unwrap();
+            assert!(matches!(error.cause(), Error::Peer(_)), "{error}");
         }
     }
 

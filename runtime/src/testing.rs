@@ -5,6 +5,7 @@
 
 use crate::channel::memory_pair;
 use crate::crypto::Rng;
+use crate::phases::{Agreed, SetUp};
 use crate::session::{Session, SessionId};
 use picc_ir::correlation::Source;
 use std::time::Duration;
@@ -33,8 +34,8 @@ pub fn test_pair_with(seed: u64, source: Source) -> (Session, Session) {
     let (client_rng, server_rng) = (seeds.fork(), seeds.fork());
     let id = test_id();
     let (client, server) = in_threads(
-        || Session::setup(client, &id, source, client_rng),
-        || Session::setup(server, &id, source, server_rng),
+        || Agreed::without_hellos(client, id, client_rng).set_up(source, &[]).map(SetUp::online),
+        || Agreed::without_hellos(server, id, server_rng).set_up(source, &[]).map(SetUp::online),
     );
     match (client, server) {
         (Ok(client), Ok(server)) => (client, server),
@@ -48,9 +49,11 @@ pub fn test_pair_with(seed: u64, source: Source) -> (Session, Session) {
 pub(crate) fn ideal_pair(seed: u64) -> (Session, Session) {
     let (client, server) = memory_pair(PATIENCE);
     let mut seeds = Rng::from_seed(seed);
-    let mut session = |channel: crate::channel::Channel| {
-        let made = crate::ot::ideal::Ideal::set_up(channel.party(), seed);
-        Session::new(channel, made, seeds.fork())
+    let mut session = |mut channel: crate::channel::Channel| {
+        let cots = crate::ot::ideal::Ideal::set_up(channel.party(), seed);
+        let mut rng = seeds.fork();
+        let keys = crate::protocol::linear_rlwe::RlweKeys::setup(&mut channel, &[], rng.lattice());
+        SetUp::with(channel, rng, cots, keys.expect("nothing is sent")).online()
     };
     (session(client), session(server))
 }

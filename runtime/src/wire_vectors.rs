@@ -5,13 +5,16 @@ use crate::channel::{Channel, Kind, Network, Transport, memory_transports};
 use crate::crypto::block::blocks_to_bytes;
 use crate::crypto::hash::Tiles;
 use crate::crypto::{Block, CrHash, Rng};
-use crate::handshake::{Agreement, handshake};
+use crate::handshake::Agreement;
+use crate::phases::Connected;
 use crate::protocol::{pack, relu};
 use crate::session::Session;
 use crate::testing::run_both;
 use picc_ir::Party;
 use picc_ir::correlation::Source;
+use picc_ir::cost::{HELLO_BYTES, Traffic};
 use picc_ir::mpc::cost;
+use picc_ir::mpc::rlwe::{PARAM_SETS, ParamSet, setup_traffic};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -98,10 +101,10 @@ fn a_session_sends_the_frames_of_the_page() {
         program: std::array::from_fn(|i| i as u8),
         parameters: format!("{}; rlwe none", Source::default()),
     };
-    let open = |mut channel: Channel, seed| {
-        let mut rng = Rng::from_seed(seed);
-        let id = handshake(&mut channel, &agreement, &mut rng).unwrap();
-        (Session::setup(channel, &id, Source::default(), rng).unwrap(), id)
+    let open = |channel: Channel, seed| {
+        let agreed = Connected::new(channel, Rng::from_seed(seed)).agree(&agreement).unwrap();
+        let id = *agreed.id();
+        (agreed.set_up(Source::default(), &[]).unwrap().online(), id)
     };
     let ((mut client, id), (mut server, _)) = std::thread::scope(|scope| {
         let server = scope.spawn(|| open(server, 2));
@@ -109,7 +112,9 @@ fn a_session_sends_the_frames_of_the_page() {
     });
     let demand = cost::relu(8, 12, 4).cots;
     let run = |s: &mut Session| {
+        s.channel.start_node();
         s.reserve(demand).unwrap();
+        s.channel.start_node();
         let share: Vec<u64> = (0..8).map(|i| if s.party() == Party::Client { 100 * i } else { 4000 }).collect();
         relu(s, &share, 12, 4).unwrap()
     };
@@ -123,4 +128,38 @@ fn a_session_sends_the_frames_of_the_page() {
     lines.extend(frames("client", &client_log));
     lines.extend(frames("server", &server_log));
     assert_on_page(&lines);
+}
+
+/// The seed of a party's generator decides every byte that it sends, those of ring LWE among them, at the price of a
+/// setup.
+#[test]
+fn a_party_has_one_generator() {
+    let agreement = Agreement { program: [1; 32], parameters: String::new() };
+    let sets: Vec<&ParamSet> = PARAM_SETS.iter().collect();
+    let frames = |seeds: [u64; 2]| {
+        let [(client, client_log), (server, server_log)] = tapped();
+        let open = |channel: Channel, seed| {
+            let agreed = Connected::new(channel, Rng::from_seed(seed)).agree(&agreement).unwrap();
+            let session = agreed.set_up(Source::default(), &sets).unwrap().online();
+            session.channel.meter().total()
+        };
+        let spent = std::thread::scope(|scope| {
+            let server = scope.spawn(|| open(server, seeds[1]));
+            [open(client, seeds[0]), server.join().unwrap()]
+        });
+        let keys = sets.iter().map(|set| setup_traffic(set)).fold(Traffic::default(), Traffic::alongside);
+        let hellos = Traffic::exchange(HELLO_BYTES, HELLO_BYTES);
+        assert_eq!(spent, [hellos + Source::default().setup_traffic() + keys; 2]);
+        [client_log, server_log].map(|log| std::mem::take(&mut *log.lock().unwrap()))
+    };
+    let [first, again, other] = [[1, 2], [1, 2], [3, 2]].map(frames);
+    assert!(first == again);
+    let differ = |kind: Kind| {
+        let of = |frames: &[Vec<u8>]| -> Vec<Vec<u8>> {
+            frames.iter().filter(|f| f[4] == kind as u8).map(|f| f[8..].to_vec()).collect()
+        };
+        let (a, b) = (of(&first[0]), of(&other[0]));
+        assert!(!a.is_empty() && a.iter().zip(&b).all(|(a, b)| a != b), "{kind:?}");
+    };
+    [Kind::Handshake, Kind::BaseOt, Kind::PublicKey].into_iter().for_each(differ);
 }

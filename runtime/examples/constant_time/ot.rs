@@ -7,6 +7,7 @@ use picc_ir::cost::{CotCounts, CotDemand};
 use picc_runtime::crypto::ct::taint::is_secret;
 use picc_runtime::crypto::hash::Tiles;
 use picc_runtime::crypto::{Block, CrHash, Prg};
+use picc_runtime::phases::Agreed;
 use picc_runtime::session::{Session, SessionId};
 use picc_runtime::testing::run_both;
 
@@ -45,7 +46,9 @@ pub fn pair(source: Source) -> (Session, Session) {
     let (client, server) = channels();
     let id = SessionId::of(b"client", b"server");
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| Session::setup(server, &id, source, rng(2)).unwrap());
-        (Session::setup(client, &id, source, rng(1)).unwrap(), server.join().unwrap())
+        let open =
+            |channel, seed| Agreed::without_hellos(channel, id, rng(seed)).set_up(source, &[]).unwrap().online();
+        let server = scope.spawn(move || open(server, 2));
+        (open(client, 1), server.join().unwrap())
     })
 }

@@ -5,9 +5,10 @@ use crate::channel::{Channel, memory_pair};
 use crate::crypto::Rng;
 use crate::crypto::rlwe::Csprng;
 use crate::error::{Error, Local, Result};
+use crate::phases::Agreed;
 use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
 use crate::protocol::relu;
-use crate::session::{Session, SessionId};
+use crate::session::SessionId;
 use picc_ir::correlation::Source;
 use picc_ir::geom::ConvGeom;
 use picc_ir::mpc::cost;
@@ -75,7 +76,8 @@ pub fn hash(time: Duration) -> Result<Measured> {
         let mut x = vec![0; ELEMENTS as usize];
         rng.fill_u64(&mut x);
         x.iter_mut().for_each(|v| *v &= (1 << RING_BITS) - 1);
-        let mut session = Session::setup(channel, &SessionId::of(&[], &[]), Source::default(), rng)?;
+        let agreed = Agreed::without_hellos(channel, SessionId::of(&[], &[]), rng);
+        let mut session = agreed.set_up(Source::default(), &[])?.online();
         let mut samples = Vec::new();
         for _ in 0..n {
             session.reserve(price.cots)?;

@@ -43,4 +43,15 @@ impl Meter {
     pub fn total(&self) -> Traffic {
         self.before + self.node
     }
+
+    /// What was added to an earlier [`Meter::total`], at the beginning of a node.
+    #[must_use]
+    pub fn since(&self, before: Traffic) -> Traffic {
+        let total = self.total();
+        Traffic {
+            client_to_server: total.client_to_server - before.client_to_server,
+            server_to_client: total.server_to_client - before.server_to_client,
+            rounds: total.rounds - before.rounds,
+        }
+    }
 }

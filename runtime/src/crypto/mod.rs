@@ -5,6 +5,7 @@ pub mod ct;
 pub mod hash;
 pub mod prg;
 pub mod rlwe;
+pub mod rng;
 mod simd;
 pub(crate) mod streams;
 pub(crate) mod transpose;
@@ -12,4 +13,5 @@ pub(crate) mod xof;
 
 pub use block::Block;
 pub use hash::CrHash;
-pub use prg::{Prg, Rng};
+pub use prg::Prg;
+pub use rng::Rng;

@@ -1,9 +1,7 @@
 //! Pseudo-random generators: AES-128 in counter mode.
 
 use super::block::Block;
-use super::ct;
 use super::streams::StreamKey;
-use crate::error::{Local, Result};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Expands a 128-bit seed into a stream of `AES_seed(0), AES_seed(1), ...`.
@@ -99,64 +97,6 @@ impl Drop for Prg {
 /// The key wipes itself.
 impl ZeroizeOnDrop for Prg where StreamKey: ZeroizeOnDrop {}
 
-/// A party's source of randomness: shares, masks, noise, keys.
-pub struct Rng(Prg);
-
-impl ZeroizeOnDrop for Rng where Prg: ZeroizeOnDrop {}
-
-impl Rng {
-    /// Seeded by the operating system.
-    pub fn from_os() -> Result<Rng> {
-        use rand::TryRng;
-        let mut seed = [0u8; 16];
-        rand::rngs::SysRng
-            .try_fill_bytes(&mut seed)
-            .map_err(|e| Local::Randomness(std::io::Error::other(e.to_string())))?;
-        ct::secret(&mut seed);
-        let rng = Rng(Prg::new(Block::from_bytes(seed)));
-        seed.zeroize();
-        Ok(rng)
-    }
-
-    /// Reproducible randomness for tests and benches; never for a run whose inputs matter.
-    #[must_use]
-    pub fn from_seed(seed: u64) -> Rng {
-        Rng(Prg::new(Block(u128::from(seed))))
-    }
-
-    /// An independent generator, for a thread or a sub-protocol.
-    pub fn fork(&mut self) -> Rng {
-        Rng(Prg::new(self.0.block()))
-    }
-
-    pub fn block(&mut self) -> Block {
-        self.0.block()
-    }
-
-    pub fn fill_blocks(&mut self, out: &mut [Block]) {
-        self.0.fill_blocks(out);
-    }
-
-    pub fn fill_u64(&mut self, out: &mut [u64]) {
-        self.0.fill_u64(out);
-    }
-
-    pub fn fill_bytes(&mut self, out: &mut [u8]) {
-        self.0.fill_bytes(out);
-    }
-
-    pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
-    /// `n` uniform words.
-    pub fn words(&mut self, n: usize) -> Vec<u64> {
-        let mut out = vec![0; n];
-        self.fill_u64(&mut out);
-        out
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +121,6 @@ mod tests {
     fn the_stream_is_aes_128_in_counter_mode_and_is_wiped() {
         fn is_wiped<T: ZeroizeOnDrop>() {}
         is_wiped::<Prg>();
-        is_wiped::<Rng>();
         let known =
             [0x66, 0xe9, 0x4b, 0xd4, 0xef, 0x8a, 0x2c, 0x3b, 0x88, 0x4c, 0xfa, 0x59, 0xca, 0x34, 0x2b, 0x2e];
         assert_eq!(Prg::new(Block::ZERO).block().to_bytes(), known);
@@ -191,21 +130,5 @@ mod tests {
         let mut far = [Block::ZERO];
         StreamKey::new(Block(7)).stream(5 << 20, &mut far);
         assert_eq!(Prg::salted(Block(7), 5).block().0, far[0].0);
-    }
-
-    #[test]
-    fn forks_and_successive_reads_differ() {
-        let mut rng = Rng::from_seed(1);
-        let mut fork = rng.fork();
-        assert_ne!(rng.words(4), fork.words(4));
-        assert_ne!(rng.words(3), rng.words(3));
-        assert_ne!(Rng::from_os().unwrap().next_u64(), Rng::from_os().unwrap().next_u64());
-    }
-
-    #[test]
-    fn bits_are_balanced() {
-        let ones: u32 = Rng::from_seed(2).words(1 << 14).iter().map(|w| w.count_ones()).sum();
-        // 2^20 bits, standard deviation 512.
-        assert!(ones.abs_diff(1 << 19) < 6 * 512, "{ones}");
     }
 }

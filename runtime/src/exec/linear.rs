@@ -1,14 +1,14 @@
-//! Layers under ring LWE: keys of a session, weights prepared at load, and the call of the protocol.
+//! Layers under ring LWE: weights prepared at load, and what the protocol takes.
 
 use super::executable::Executable;
-use crate::channel::Channel;
-use crate::crypto::rlwe::Csprng;
 use crate::error::{BadProgram, Error, Result};
-use crate::protocol::linear_rlwe::{PreparedLinear, RlweClient, RlweServer, linear_client, linear_server};
+use crate::protocol::linear_rlwe::PreparedLinear;
+use picc_ir::geom::MatMulGeom;
+use picc_ir::mpc::rlwe::LinearPlan;
 use picc_ir::weights::RingWeights;
-use picc_ir::{Id, Node, Op, Party, Tensor};
+use picc_ir::{Id, Node, Op, Tensor};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// Weights of the program's layers, transformed as far as the budget reaches.
 pub(super) type Prepared = BTreeMap<Id, PreparedLinear>;
@@ -33,66 +33,71 @@ pub(super) fn prepare(exe: &Executable, weights: &RingWeights, max_bytes: u64) -
     Ok(prepared)
 }
 
-/// What a session keeps for its layers under ring LWE.
-pub(super) struct Rlwe {
-    keys: Keys,
-    rng: Csprng,
+/// What the protocol of one layer takes beside a share.
+pub(super) struct Layer<'a> {
+    pub plan: &'a LinearPlan,
+    weights: Weights<'a>,
+    /// Weights that stand left: the protocol computes the transposed product.
+    left: Option<MatMulGeom>,
 }
 
-enum Keys {
-    Client(RlweClient),
-    Server(RlweServer),
+enum Weights<'a> {
+    /// The server has them.
+    Absent,
+    Ready(&'a PreparedLinear),
+    Now(Box<PreparedLinear>),
 }
 
-impl Rlwe {
-    /// The client's public keys go to the server, one flight.
-    pub(super) fn setup(exe: &Executable, channel: &mut Channel) -> Result<Rlwe> {
-        let mut rng = Csprng::from_os()?;
-        let sets = exe.rlwe_sets();
-        let keys = match channel.party() {
-            Party::Client => Keys::Client(RlweClient::setup(channel, &sets, &mut rng)?),
-            Party::Server => Keys::Server(RlweServer::setup(channel, &sets)?),
+impl<'a> Layer<'a> {
+    /// `None`: the node is no layer under ring LWE. `prepared` and `known` are the server's: its weights, and those of
+    /// this layer if they are not among the prepared ones.
+    pub(super) fn of(
+        exe: &'a Executable,
+        (id, node): (Id, &Node),
+        prepared: Option<&'a Prepared>,
+        known: Option<&Tensor<i64>>,
+    ) -> Result<Option<Layer<'a>>> {
+        let left = match &node.op {
+            Op::ConvRlwe(_) => None,
+            Op::MatMulRlwe(op) => op.weights_left.then_some(op.geom),
+            _ => return Ok(None),
         };
-        Ok(Rlwe { keys, rng })
+        let plan = exe.plan(id)?;
+        let weights = match prepared.map(|p| p.get(&id)) {
+            None => Weights::Absent,
+            Some(Some(ready)) => Weights::Ready(ready),
+            Some(None) => {
+                let known = known.ok_or_else(|| Error::Bug("a layer without weights".into()))?;
+                Weights::Now(Box::new(PreparedLinear::new(plan.clone(), &known.data, 0)?))
+            }
+        };
+        Ok(Some(Layer { plan, weights, left }))
     }
 
-    /// This party's share of the layer, and the time spent on it outside the protocol. `weights` are the server's if
-    /// they are not prepared.
-    pub(super) fn run(
-        &mut self,
-        exe: &Executable,
-        channel: &mut Channel,
-        prepared: Option<&Prepared>,
-        (id, node): (Id, &Node),
-        x: &[u64],
-        weights: Option<&Tensor<i64>>,
-    ) -> Result<(Vec<u64>, Duration)> {
-        let start = Instant::now();
-        let plan = exe.plan(id)?;
-        let left = match &node.op {
-            Op::MatMulRlwe(op) if op.weights_left => Some(op.geom),
-            _ => None,
-        };
-        let moved = left.map(|g| transpose(x, g.batch, g.inner, g.cols));
-        let x = moved.as_deref().unwrap_or(x);
-        let before = start.elapsed();
-        let y = match &self.keys {
-            Keys::Client(keys) => linear_client(channel, keys, plan, x, &mut self.rng)?,
-            Keys::Server(keys) => match prepared.and_then(|p| p.get(&id)) {
-                Some(layer) => linear_server(channel, keys, layer, x, &mut self.rng)?,
-                None => {
-                    let weights = weights.ok_or_else(|| Error::Bug("a layer without weights".into()))?;
-                    let layer = PreparedLinear::new(plan.clone(), &weights.data, 0)?;
-                    linear_server(channel, keys, &layer, x, &mut self.rng)?
-                }
-            },
-        };
-        let start = Instant::now();
-        let y = match left {
+    /// Which argument is shared.
+    pub(super) fn shared(&self) -> usize {
+        usize::from(self.left.is_some())
+    }
+
+    pub(super) fn weights(&self) -> Option<&PreparedLinear> {
+        match &self.weights {
+            Weights::Absent => None,
+            Weights::Ready(weights) => Some(weights),
+            Weights::Now(weights) => Some(weights),
+        }
+    }
+
+    /// The share as the protocol takes it.
+    pub(super) fn before(&self, x: &Arc<Vec<u64>>) -> Arc<Vec<u64>> {
+        self.left.map_or_else(|| Arc::clone(x), |g| Arc::new(transpose(x, g.batch, g.inner, g.cols)))
+    }
+
+    /// The node's value, of what the protocol gives.
+    pub(super) fn after(&self, y: Vec<u64>) -> Vec<u64> {
+        match self.left {
             Some(g) => transpose(&y, g.batch, g.cols, g.rows),
             None => y,
-        };
-        Ok((y, before + start.elapsed()))
+        }
     }
 }
 

@@ -2,27 +2,24 @@
 
 use super::executable::Executable;
 use super::leash::Leash;
-use super::linear::{Prepared, Rlwe, prepare};
+use super::linear::{Prepared, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
 use crate::crypto::{Rng, ct};
-use crate::error::{BadInput, BadProgram, Connection, Error, Link, Misbehaviour, Place, Result};
-use crate::handshake::handshake;
+use crate::error::{BadInput, BadProgram, Error, Misbehaviour, Place, Result};
 use crate::inputs::Sample;
+use crate::phases::Connected;
 use crate::report::{Progress, Record, Stopwatch};
 use crate::session::Session;
 use picc_ir::eval::{Value as Known, quantize_to};
 use picc_ir::weights::{RingWeights, check_weights, open_weights};
-use picc_ir::{Fixed, Id, Op, Party, Tensor};
+use picc_ir::{Fixed, Id, Op, Tensor};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the client says before each inference and at the end.
 const INFER: [u8; 1] = [1];
 const END: [u8; 1] = [2];
-
-/// How long a server may take to say hello.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A declared output and its name.
 pub type Output = (String, Known);
@@ -73,41 +70,20 @@ impl ServerModel {
 }
 
 /// Handshake and setup of either party.
-fn open(exe: &Executable, mut channel: Channel, mut rng: Rng, record: &mut Record) -> Result<(Session, Rlwe)> {
-    let watch = Stopwatch::start(&channel);
-    let party = channel.party();
+fn open(exe: &Executable, channel: Channel, rng: Rng, record: &mut Record) -> Result<Session> {
+    let (before, watch) = (channel.meter().total(), Stopwatch::start(&channel));
+    let agreed = Connected::new(channel, rng).agree(&exe.agreement())?;
+    let mut session = agreed.set_up(exe.program().source, &exe.rlwe_sets())?.online();
+    let channel = &mut session.channel;
+    record.setup(channel.meter().since(before), watch.read(channel, Duration::ZERO));
     channel.start_node();
-    // A server answers at once; whatever else listens there may stay silent, or send a little and wait.
-    let usual = (party == Party::Client).then(|| channel.set_patience(HANDSHAKE_PATIENCE)).flatten();
-    if let Some(shorter) = usual.filter(|usual| *usual < HANDSHAKE_PATIENCE) {
-        channel.set_patience(shorter);
-    }
-    let id = handshake(&mut channel, &exe.agreement(), &mut rng).map_err(|e| match e {
-        Error::Connection(Connection { source, .. }) if usual.is_some() => {
-            Connection { link: Link::Unknown, source }.into()
-        }
-        Error::Connection(_) | Error::Peer(_) => e.at(Place::Handshake, party),
-        e => e,
-    })?;
-    if let Some(usual) = usual {
-        channel.set_patience(usual);
-    }
-    record.setup(channel.start_node(), watch.read(&channel, Duration::ZERO));
-    let watch = Stopwatch::start(&channel);
-    let mut session =
-        Session::setup(channel, &id, exe.program().source, rng).map_err(|e| e.at(Place::Setup, party))?;
-    record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
-    let watch = Stopwatch::start(&session.channel);
-    let rlwe = Rlwe::setup(exe, &mut session.channel).map_err(|e| e.at(Place::Setup, party))?;
-    record.setup(session.channel.start_node(), watch.read(&session.channel, Duration::ZERO));
-    Ok((session, rlwe))
+    Ok(session)
 }
 
 /// The client's end of a session.
 pub struct ClientSession<'a> {
     exe: &'a Executable,
     session: Session,
-    rlwe: Rlwe,
     record: Record,
 }
 
@@ -120,8 +96,8 @@ impl<'a> ClientSession<'a> {
         progress: Option<Progress>,
     ) -> Result<ClientSession<'a>> {
         let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-        let (session, rlwe) = open(exe, channel, rng, &mut record)?;
-        Ok(ClientSession { exe, session, rlwe, record })
+        let session = open(exe, channel, rng, &mut record)?;
+        Ok(ClientSession { exe, session, record })
     }
 
     /// One inference.
@@ -130,7 +106,7 @@ impl<'a> ClientSession<'a> {
         inputs.values_mut().for_each(|tensor| ct::secret(&mut tensor.data));
         self.say(INFER)?;
         let mut run = Run::new(self.exe, Secrets::Inputs(&inputs));
-        run.run(&mut self.session, &mut self.rlwe, &mut self.record)?;
+        run.run(&mut self.session, &mut self.record)?;
         self.record.inferences += 1;
         Ok(Inference { outputs: run.outputs()?, revealed: run.into_revealed() })
     }
@@ -264,7 +240,7 @@ pub fn serve_on_leash(
     leash: &Leash,
 ) -> Result<Record> {
     let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-    let (mut session, mut rlwe) = open(exe, channel, rng, &mut record)?;
+    let mut session = open(exe, channel, rng, &mut record)?;
     loop {
         let watch = Stopwatch::start(&session.channel);
         session.channel.start_node();
@@ -288,7 +264,7 @@ pub fn serve_on_leash(
             return Err(unknown.at(Place::Request, party));
         }
         let secrets = Secrets::Weights(&model.weights, &model.prepared);
-        Run::new(exe, secrets).run(&mut session, &mut rlwe, &mut record)?;
+        Run::new(exe, secrets).run(&mut session, &mut record)?;
         record.inferences += 1;
     }
 }

@@ -1,5 +1,6 @@
 //! One part of a protocol node: from the program's types to the protocol's arguments.
 
+use super::linear::Layer;
 use super::value::{Value, from_ring, to_ring};
 use crate::error::{BadProgram, Error, Result};
 use crate::protocol::{self, Range};
@@ -10,12 +11,18 @@ use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
 use std::sync::Arc;
 
 /// Arguments of a node in the form that its protocol takes, kept while its parts run. `None` is the other party's.
-pub(super) struct Operands {
+pub(super) struct Operands<'a> {
     args: Vec<Option<Arc<Vec<u64>>>>,
+    /// For a layer under ring LWE, whose weights are no argument of its protocol.
+    layer: Option<Layer<'a>>,
 }
 
-impl Operands {
-    pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty]) -> Result<Operands> {
+impl<'a> Operands<'a> {
+    pub(super) fn new(node: &Node, args: &[&Value], tys: &[&Ty], layer: Option<Layer<'a>>) -> Result<Operands<'a>> {
+        if let Some(layer) = layer {
+            let x = layer.before(args[layer.shared()].share()?);
+            return Ok(Operands { args: vec![Some(x)], layer: Some(layer) });
+        }
         let one = |(v, ty): (&&Value, &&Ty)| -> Result<Option<Arc<Vec<u64>>>> {
             let elements = match v {
                 Value::Share(share) => Arc::clone(share),
@@ -27,7 +34,15 @@ impl Operands {
                 None => elements,
             }))
         };
-        Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()? })
+        Ok(Operands { args: args.iter().zip(tys).map(one).collect::<Result<_>>()?, layer: None })
+    }
+
+    /// The node's value, of what its parts gave.
+    pub(super) fn finish(self, out: Vec<u64>) -> Vec<u64> {
+        match self.layer {
+            Some(layer) => layer.after(out),
+            None => out,
+        }
     }
 
     fn share(&self, i: usize) -> Result<&[u64]> {
@@ -71,7 +86,7 @@ fn axes_last(elements: Arc<Vec<u64>>, ty: &Ty, axes: &[usize]) -> Result<Arc<Vec
 pub(super) fn run_part(
     session: &mut Session,
     node: &Node,
-    operands: &Operands,
+    operands: &Operands<'_>,
     tys: &[&Ty],
     part: Part,
 ) -> Result<Vec<u64>> {
@@ -125,6 +140,10 @@ pub(super) fn run_part(
             let (x, w) = (operands.share(x)?, operands.args[w].as_ref().map(|w| w.as_slice()));
             let left = op.weights_left;
             protocol::matmul_ot(session, &op.geom, x, w, ring, op.weight_bits, left, op.receiver)
+        }
+        Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
+            let layer = operands.layer.as_ref().ok_or_else(|| Error::Bug("a layer without a plan".into()))?;
+            protocol::linear_rlwe::layer(session, layer.plan, operands.share(0)?, layer.weights())
         }
         _ => Err(Error::Bug(format!("{} is no protocol of parts", node.op.name()))),
     }

@@ -2,7 +2,7 @@
 
 use super::executable::Executable;
 use super::kernels::Memory;
-use super::linear::{Prepared, Rlwe};
+use super::linear::{Layer, Prepared};
 use super::protocols::{Operands, run_part};
 use super::value::{Value, evaluate, from_ring};
 use crate::error::{BadInput, BadProgram, Error, Result};
@@ -27,8 +27,8 @@ pub(super) enum Secrets<'a> {
 }
 
 /// A node whose parts are being run.
-struct Ongoing {
-    operands: Operands,
+struct Ongoing<'a> {
+    operands: Operands<'a>,
     out: Vec<u64>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
     /// For each node how many still read it.
     readers: Vec<u32>,
     memory: Memory,
-    ongoing: Option<Ongoing>,
+    ongoing: Option<Ongoing<'a>>,
     /// What was revealed to this party.
     revealed: BTreeMap<Id, Tensor<i64>>,
     /// Time of the current step spent outside protocols.
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs every step, and after each protocol the kernels that wait for it. `record` learns what each one took.
-    pub(super) fn run(&mut self, session: &mut Session, rlwe: &mut Rlwe, record: &mut Record) -> Result<()> {
+    pub(super) fn run(&mut self, session: &mut Session, record: &mut Record) -> Result<()> {
         let (exe, party) = (self.exe, session.party());
         self.kernels_after(None, party, record)?;
         for step in exe.steps() {
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let at = |e: Error| e.at_node(&exe.describe(step.node), party);
-            self.step(session, rlwe, step, record).map_err(at)?;
+            self.step(session, step, record).map_err(at)?;
             if self.done[step.node.index()] {
                 self.kernels_after(Some(step.node), party, record)?;
             }
@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn step(&mut self, session: &mut Session, rlwe: &mut Rlwe, step: &Step, record: &mut Record) -> Result<()> {
+    fn step(&mut self, session: &mut Session, step: &Step, record: &mut Record) -> Result<()> {
         if let Some(demand) = step.reserve {
             let watch = Stopwatch::start(&session.channel);
             session.channel.start_node();
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
             let start = Instant::now();
             node.args.iter().try_for_each(|&arg| self.ensure(arg, party))?;
             self.local += start.elapsed();
-            if let Some(value) = self.protocol(session, rlwe, node, step)? {
+            if let Some(value) = self.protocol(session, node, step)? {
                 self.keep(step.node, value);
                 self.release(node.args.iter().copied());
             }
@@ -195,13 +195,7 @@ impl<'a> Run<'a> {
     }
 
     /// The node's value, once its last part is done.
-    fn protocol(
-        &mut self,
-        session: &mut Session,
-        rlwe: &mut Rlwe,
-        node: &Node,
-        step: &Step,
-    ) -> Result<Option<Value>> {
+    fn protocol(&mut self, session: &mut Session, node: &Node, step: &Step) -> Result<Option<Value>> {
         let exe = self.exe;
         let tys: SmallVec<[&Ty; 4]> = node.args.iter().map(|&a| exe.graph().ty(a)).collect();
         let args = args(&self.values, node)?;
@@ -213,23 +207,17 @@ impl<'a> Run<'a> {
                 }
                 Ok(Some(value))
             }
-            Op::ConvRlwe(_) | Op::MatMulRlwe(_) => {
-                let left = matches!(&node.op, Op::MatMulRlwe(op) if op.weights_left);
-                let (x, w) = if left { (args[1], args[0]) } else { (args[0], args[1]) };
-                let (prepared, w) = match &self.secrets {
-                    Secrets::Inputs(_) => (None, None),
-                    Secrets::Weights(_, prepared) => (Some(*prepared), w.known().ok()),
-                };
-                let layer = (step.node, node);
-                let (out, local) = rlwe.run(exe, &mut session.channel, prepared, layer, x.share()?, w)?;
-                self.local += local;
-                share(node, out).map(Some)
-            }
             _ => {
                 let mut ongoing = match self.ongoing.take() {
                     Some(ongoing) => ongoing,
                     None => {
-                        let operands = timed(&mut self.local, || Operands::new(node, &args, &tys))?;
+                        let prepared = match &self.secrets {
+                            Secrets::Inputs(_) => None,
+                            Secrets::Weights(_, prepared) => Some(*prepared),
+                        };
+                        let known = args.iter().find_map(|v| v.known().ok());
+                        let layer = Layer::of(exe, (step.node, node), prepared, known)?;
+                        let operands = timed(&mut self.local, || Operands::new(node, &args, &tys, layer))?;
                         Ongoing { operands, out: Vec::new() }
                     }
                 };
@@ -240,7 +228,9 @@ impl<'a> Run<'a> {
                     ongoing.out.extend(part);
                 }
                 if step.last {
-                    return share(node, ongoing.out).map(Some);
+                    let Ongoing { operands, out } = ongoing;
+                    let out = timed(&mut self.local, || operands.finish(out));
+                    return share(node, out).map(Some);
                 }
                 self.ongoing = Some(ongoing);
                 Ok(None)

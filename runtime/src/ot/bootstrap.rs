@@ -19,7 +19,7 @@
 use super::base::{self, KeyPair};
 use super::code::{MAX_KEYS, offsets};
 use super::softspoken::{Delta, ExtensionReceiver, ExtensionSender, ROW};
-use super::{CotReceiver, CotSender, CotSource, SetUp};
+use super::{CotReceiver, CotSender, CotSource, Endpoint};
 use crate::bits::BitVec;
 use crate::channel::{Channel, Kind};
 use crate::crypto::hash::Tiles;
@@ -41,7 +41,7 @@ pub(super) struct SoftSpoken {
 
 impl SoftSpoken {
     /// Runs base OTs and puncturing in both directions.
-    pub(super) fn set_up(k: FieldBits, channel: &mut Channel, id: &SessionId, rng: &mut Rng) -> Result<SetUp> {
+    pub(super) fn set_up(k: FieldBits, channel: &mut Channel, id: &SessionId, rng: &mut Rng) -> Result<Endpoint> {
         let me = channel.party();
         // Base OTs run against the direction of the COTs that they bootstrap.
         let (own_label, peer_label) = (id.base_label(me), id.base_label(me.other()));
@@ -86,7 +86,7 @@ impl SoftSpoken {
         let peer = if own.is_empty() { Vec::new() } else { channel.exchange(Kind::BaseOt, &own, own.len())? };
         extension_sender.grow(&t, &peer)?;
         let source = Box::new(SoftSpoken { k, sender: extension_sender, receiver: extension_receiver });
-        Ok(SetUp { source, hash })
+        Ok(Endpoint { source, hash })
     }
 }
 

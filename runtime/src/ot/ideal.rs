@@ -4,7 +4,7 @@
 //! function of the choice; protocols may assume no more of them.
 
 use super::code::MAX_KEYS;
-use super::{CotReceiver, CotSender, CotSource, SetUp};
+use super::{CotReceiver, CotSender, CotSource, Endpoint};
 use crate::bits::BitVec;
 use crate::channel::Channel;
 use crate::crypto::{Block, CrHash, Rng};
@@ -28,11 +28,11 @@ struct Direction {
 
 impl Ideal {
     /// At both parties with the same seed.
-    pub(crate) fn set_up(me: Party, seed: u64) -> SetUp {
+    pub(crate) fn set_up(me: Party, seed: u64) -> Endpoint {
         let mut dealer = Rng::from_seed(seed);
         let hash = CrHash::new(dealer.block());
         let directions = [(); 2].map(|()| Direction::new(&mut dealer));
-        SetUp { source: Box::new(Ideal { me, directions }), hash }
+        Endpoint { source: Box::new(Ideal { me, directions }), hash }
     }
 }
 

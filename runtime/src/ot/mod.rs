@@ -56,15 +56,15 @@ pub trait CotSource: Send {
     ) -> Result<()>;
 }
 
-/// What the setup of a source leaves at a party.
-pub struct SetUp {
+/// One party's end of a source after its setup, and the hash that goes with it.
+pub struct Endpoint {
     pub source: Box<dyn CotSource>,
     /// The hash of OT messages; both parties have the same key, which nobody knew before the session.
     pub hash: CrHash,
 }
 
 /// Sets a source up with the other party. Traffic: [`Source::setup_traffic`].
-pub fn set_up(source: Source, channel: &mut Channel, id: &SessionId, rng: &mut Rng) -> Result<SetUp> {
+pub fn set_up(source: Source, channel: &mut Channel, id: &SessionId, rng: &mut Rng) -> Result<Endpoint> {
     match source {
         Source::SoftSpoken { k } => SoftSpoken::set_up(k, channel, id, rng),
     }

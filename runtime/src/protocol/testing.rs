@@ -4,6 +4,7 @@ use super::low_mask;
 use crate::channel::{Channel, Transport};
 use crate::crypto::Rng;
 use crate::error::Result;
+use crate::phases::Agreed;
 use crate::session::Session;
 use crate::testing::{run_both, test_id, test_pair};
 use picc_ir::correlation::Source;
@@ -110,8 +111,10 @@ pub(super) fn record<R: Send>(
     let end = |tx, rx| Box::new(Tap { tx, rx, frame: Vec::new(), log: Arc::clone(&log) });
     let client = Channel::new(Party::Client, end(to_server, from_server));
     let server = Channel::new(Party::Server, end(to_client, from_client));
-    let setup =
-        |channel, seed| Session::setup(channel, &test_id(), Source::default(), Rng::from_seed(seed)).unwrap();
+    let setup = |channel, seed| {
+        let agreed = Agreed::without_hellos(channel, test_id(), Rng::from_seed(seed));
+        agreed.set_up(Source::default(), &[]).unwrap().online()
+    };
     let (mut client, mut server) = std::thread::scope(|scope| {
         let server = scope.spawn(move || setup(server, 1));
         (setup(client, 2), server.join().unwrap())

@@ -36,6 +36,44 @@ mod privacy_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::channel::Channel;
+use crate::crypto::rlwe::Csprng;
+use crate::error::{Error, Result};
+use crate::session::Session;
+use picc_ir::Party;
+use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
+
 pub use client::{RlweClient, conv_client, linear_client, matmul_client};
 pub use prepared::{PreparedConv, PreparedLinear, PreparedMatMul};
 pub use server::{RlweServer, conv_server, linear_server, matmul_server};
+
+/// A party's keys of ring LWE.
+pub enum RlweKeys {
+    Client(RlweClient),
+    Server(RlweServer),
+}
+
+impl RlweKeys {
+    /// The client's public keys go to the server, one flight.
+    pub fn setup(channel: &mut Channel, sets: &[&'static ParamSet], rng: &mut Csprng) -> Result<RlweKeys> {
+        Ok(match channel.party() {
+            Party::Client => RlweKeys::Client(RlweClient::setup(channel, sets, rng)?),
+            Party::Server => RlweKeys::Server(RlweServer::setup(channel, sets)?),
+        })
+    }
+}
+
+/// This party's share of a layer, called as the other protocols are. `weights` are the server's.
+pub fn layer(
+    session: &mut Session,
+    plan: &LinearPlan,
+    x: &[u64],
+    weights: Option<&PreparedLinear>,
+) -> Result<Vec<u64>> {
+    let Session { channel, rlwe, rng, .. } = session;
+    match (&*rlwe, weights) {
+        (RlweKeys::Client(keys), _) => linear_client(channel, keys, plan, x, rng.lattice()),
+        (RlweKeys::Server(keys), Some(weights)) => linear_server(channel, keys, weights, x, rng.lattice()),
+        (RlweKeys::Server(_), None) => Err(Error::Bug("a layer without weights".into())),
+    }
+}
