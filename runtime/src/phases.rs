@@ -1,4 +1,5 @@
-//! How a session comes about: each state is a type that owns what there is by then, and the step to the next consumes it.
+//! How a session comes about: each state is a type that owns what there is by then, and the step to the next consumes
+//! it.
 //!
 //! ```text
 //!   Connected   a channel, this party's generator
@@ -82,8 +83,8 @@ impl Agreed {
         &self.id
     }
 
-    /// Sets up the source of correlated OTs, and keys for the `sets` of ring LWE. Traffic: [`Source::setup_traffic`], and
-    /// one flight of public keys.
+    /// Sets up the source of correlated OTs, and keys for the `sets` of ring LWE. Traffic: [`Source::setup_traffic`],
+    /// and one flight of public keys.
     pub fn set_up(self, source: Source, sets: &[&'static ParamSet]) -> Result<SetUp> {
         let Agreed { mut channel, mut rng, id } = self;
         let party = channel.party();

@@ -1,8 +1,8 @@
 //! Correlated OTs: where they come from, and exactly what a source of them sends and keeps.
 //!
-//! A correlated OT of width w lets its receiver choose one of `2^w` keys. What a program demands ([`CotDemand`]) does not
-//! depend on the source; what making it costs does. Both parties of a session have the same source: it is a field of the
-//! program, and the handshake compares it.
+//! A correlated OT of width w lets its receiver choose one of `2^w` keys. What a program demands ([`CotDemand`]) does
+//! not depend on the source; what making it costs does. Both parties of a session have the same source: it is a field of
+//! the program, and the handshake compares it.
 //!
 //! A further source is a variant here, a module like [`softspoken`] beside it with its figures, and its protocol behind
 //! the trait `ot::CotSource` of the runtime.
@@ -101,8 +101,8 @@ impl Source {
     }
 }
 
-/// Picoseconds of one thread for making one correlated OT of width 1, the busier of its two parties, by the source; what a
-/// wider one costs is the source's.
+/// Picoseconds of one thread for making one correlated OT of width 1, the busier of its two parties, by the source; what
+/// a wider one costs is the source's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CotCosts {

@@ -91,8 +91,8 @@ pub struct Profile {
     pub server_threads: u32,
     pub client_memory_bytes: u64,
     pub server_memory_bytes: u64,
-    /// Where correlated OTs come from; left out: what makes a program cheapest. The other name is that of the field size
-    /// alone, from before there were sources.
+    /// Where correlated OTs come from; left out: what makes a program cheapest. The other name is that of the field
+    /// size alone, from before there were sources.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "softspoken_k")]
     pub source: Option<Source>,
     /// What a second before the input is known counts, in percent of one after it: see [`crate::cost::phases`].

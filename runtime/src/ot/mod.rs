@@ -42,7 +42,8 @@ use zeroize::Zeroizing;
 /// One party's end of a source of correlated OTs in both directions, after its setup. It owns the secrets behind them,
 /// wipes them when it is dropped, and never makes a correlation twice.
 pub trait CotSource: Send {
-    /// By what key `v` of an OT that this party sends differs from key 0: a linear function of `v`, fixed for the session.
+    /// By what key `v` of an OT that this party sends differs from key 0: a linear function of `v`, fixed for the
+    /// session.
     fn offsets(&self) -> Zeroizing<[Block; MAX_KEYS]>;
 
     /// Makes so many correlations more for this party to send and to receive, into the pools. Both parties call it with
