@@ -112,7 +112,9 @@ fn a_session_sends_the_frames_of_the_page() {
     });
     let demand = cost::relu(8, 12, 4).cots;
     let run = |s: &mut Session| {
+        s.channel.start_node();
         s.reserve(demand).unwrap();
+        s.channel.start_node();
         let share: Vec<u64> = (0..8).map(|i| if s.party() == Party::Client { 100 * i } else { 4000 }).collect();
         relu(s, &share, 12, 4).unwrap()
     };

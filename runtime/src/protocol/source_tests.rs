@@ -69,7 +69,7 @@ fn cases() -> Vec<Case> {
         case("relu_rescale", cost::relu_rescale(n, RING, 5, 24, 3), 24, |s, x, _| {
             relu_rescale(s, x, RING, 5, 24, 3)
         }),
-        case("trunc_faithful", cost::trunc_faithful(n, RING, 6, 4), RING, |s, x, _| {
+        case("trunc_faithful", cost::trunc_faithful(n, RING, 6, 4), RING - 6, |s, x, _| {
             trunc_faithful(s, x, RING, 6, 4)
         }),
         case("extend", cost::extend(n, RING, 30), 30, |s, x, _| extend(s, x, RING, 30, Range::Quarter)),
