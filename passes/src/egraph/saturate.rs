@@ -10,7 +10,6 @@ use picc_ir::op::Op;
 use picc_ir::{Elem, Graph};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::mem::{Discriminant, discriminant};
 
 /// When growing ends at the latest. No clock: the same graph always grows to the same e-graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,20 +250,20 @@ impl Grown {
 
     /// Which node of the model a new node belongs to: that of the same operator in what was matched, else (the first
     /// entry) that of the class.
-    fn places(&self, of: &Enode, class: Id) -> Vec<(Option<Discriminant<Op>>, u32)> {
+    fn places(&self, of: &Enode, class: Id) -> Vec<(Option<&'static str>, u32)> {
         let matched = of.args.iter().flat_map(|&a| {
             let class = &self.eg[a];
-            class.nodes.iter().map(|n| (Some(discriminant(&*n.op)), class.data.at))
+            class.nodes.iter().map(|n| (Some(n.op.name()), class.data.at))
         });
         std::iter::once((None, self.eg[class].data.at)).chain(matched).collect()
     }
 
-    fn add(&mut self, expr: &Expr, places: &[(Option<Discriminant<Op>>, u32)], origin: &Origin) -> Id {
+    fn add(&mut self, expr: &Expr, places: &[(Option<&'static str>, u32)], origin: &Origin) -> Id {
         match expr {
             Expr::Class(id) => self.eg.find(*id),
             Expr::Apply(op, args) => {
                 let args: Vec<Id> = args.iter().map(|a| self.add(a, places, origin)).collect();
-                let same = places.iter().find(|(kind, _)| *kind == Some(discriminant(op)));
+                let same = places.iter().find(|(kind, _)| *kind == Some(op.name()));
                 self.eg.analysis.at = same.or(places.first()).map_or(u32::MAX, |p| p.1);
                 let node = Enode::new(op.clone(), &args);
                 if self.eg.lookup(node.clone()).is_none() {
