@@ -184,8 +184,8 @@ impl super::Error {
     pub fn in_file(self, path: &Path) -> super::Error {
         let path = path.to_owned();
         match self {
-            super::Error::Program(source) => BadProgram::File { path, source: Box::new(source) }.into(),
-            super::Error::Input(source) => BadInput::File { path, source: Box::new(source) }.into(),
+            super::Error::Program(source) => BadProgram::File { path, source }.into(),
+            super::Error::Input(source) => BadInput::File { path, source }.into(),
             other => other,
         }
     }
@@ -194,7 +194,7 @@ impl super::Error {
     #[must_use]
     pub fn in_sample(self, sample: usize) -> super::Error {
         match self {
-            super::Error::Input(source) => BadInput::Sample { sample, source: Box::new(source) }.into(),
+            super::Error::Input(source) => BadInput::Sample { sample, source }.into(),
             other => other,
         }
     }

@@ -34,10 +34,10 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// The program or the weights cannot be run.
     #[error(transparent)]
-    Program(#[from] BadProgram),
+    Program(Box<BadProgram>),
     /// The user's input does not fit the program.
     #[error(transparent)]
-    Input(#[from] BadInput),
+    Input(Box<BadInput>),
     /// What was promised of the program does not hold for what was run.
     #[error(transparent)]
     Broken(#[from] Broken),
@@ -50,6 +50,18 @@ pub enum Error {
     /// An error with the place in which it happened.
     #[error("{place} ({party}): {source}")]
     At { place: Place, party: Party, source: Box<Error> },
+}
+
+impl From<BadProgram> for Error {
+    fn from(why: BadProgram) -> Error {
+        Error::Program(Box::new(why))
+    }
+}
+
+impl From<BadInput> for Error {
+    fn from(why: BadInput) -> Error {
+        Error::Input(Box::new(why))
+    }
 }
 
 /// How far a session had come.

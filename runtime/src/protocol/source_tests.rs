@@ -52,8 +52,7 @@ fn cases() -> Vec<Case> {
         groups: 1,
     };
     let matmul = MatMulGeom { batch: 1, rows: 4, inner: 6, cols: 3 };
-    let weights =
-        |len: usize| move |s: &Session| (s.party() == Party::Server).then(|| vec![3, 1, 0, 2].repeat(len));
+    let weights = |len: usize| move |s: &Session| (s.party() == Party::Server).then(|| [3, 1, 0, 2].repeat(len));
     let mut all = vec![
         case("drelu", cost::drelu(n, RING, 4), 1, |s, x, _| Ok(words(&drelu(s, x, RING, 4)?))),
         case("greater", cost::greater(n, RING, 3, Party::Client), 1, |s, x, _| {

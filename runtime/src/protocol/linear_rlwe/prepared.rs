@@ -48,7 +48,7 @@ impl PreparedLinear {
         let any = weights.iter().fold(0, |any, &w| any | outside(w));
         // That all fit is known: a server with others does not start.
         if ct::public(any < 0) {
-            return Err(BadProgram::WeightRange { bits: u32::from(plan.budget.weight_bits) }.into());
+            return Err(BadProgram::WeightRange { bits: plan.budget.weight_bits }.into());
         }
         let weights: Vec<i32> = weights.iter().map(|&w| w as i32).collect();
         let (layer, tiling) = (&plan.layer, &plan.tiling);
