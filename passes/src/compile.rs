@@ -4,6 +4,7 @@ use crate::accuracy::Accuracy;
 use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
 use crate::prepared::Prepared;
+use crate::quantize::Fractions;
 use crate::report::Report;
 use crate::reveal::Reveal;
 use picc_ir::correlation::Source;
@@ -31,10 +32,13 @@ pub struct Options {
     pub model: String,
     /// One ring for every value; `None`: each value in the shortest ring that holds it.
     pub ring: Option<u8>,
-    /// Fraction bits of activations; 12 if not given.
+    /// Fraction bits of all activations. Without it calibrated values have [`Self::precision`], and others 12.
     pub frac: Option<u8>,
-    /// Fraction bits of weights.
-    pub weight_frac: u8,
+    /// Significant bits of activations, of twice the largest value that calibration has shown; 14 if not given.
+    pub precision: Option<u8>,
+    /// Fraction bits of weights. Without it as many as [`Self::weight_bits`] allow where activations have significant
+    /// bits, else 12.
+    pub weight_frac: Option<u8>,
     /// Most bits of a weight, with its sign.
     pub weight_bits: u8,
     /// Bit-exact truncation: the program equals the reference in every bit, and costs more.
@@ -70,6 +74,15 @@ impl Options {
         Options { profile: None, ..Options::default() }
     }
 
+    /// Bits of activations, with or without calibration data.
+    pub(crate) fn fractions(&self, calibrated: bool) -> Fractions {
+        match self.frac {
+            Some(frac) => Fractions::Uniform(frac),
+            None if self.ring.is_some() || !calibrated => Fractions::Uniform(FRAC),
+            None => Fractions::Significant(self.precision.unwrap_or(PRECISION)),
+        }
+    }
+
     /// With what follows from the other choices: one ring for every value would not stay one under rewrites, so that it
     /// means [`crate::NO_PASSES`] unless families are named.
     #[must_use]
@@ -88,7 +101,8 @@ impl Default for Options {
             model: String::new(),
             ring: None,
             frac: None,
-            weight_frac: 12,
+            precision: None,
+            weight_frac: None,
             weight_bits: 16,
             exact: false,
             linear: Linear::Auto,
@@ -123,8 +137,13 @@ pub struct Compiled {
     pub accuracy: Option<Accuracy>,
 }
 
-/// Fraction bits if neither the options nor the input say otherwise.
+/// Fraction bits where one number of them serves all values.
 pub(crate) const FRAC: u8 = 12;
+/// Fraction bits of weights beside them.
+pub(crate) const WEIGHT_FRAC: u8 = 12;
+/// Significant bits of calibrated values: the fewest with which every model that was measured answers as before, or
+/// better (`docs/measured.md`).
+pub(crate) const PRECISION: u8 = 14;
 
 /// Compiles a real graph for two parties.
 ///
@@ -149,7 +168,14 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     };
     domain("ring", options.ring.is_none_or(|r| (8..=64).contains(&r)), "a ring has 8 to 64 bits")?;
     domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("weight_frac", (1..=24).contains(&options.weight_frac), "1 to 24 fraction bits")?;
+    domain("precision", options.precision.is_none_or(|p| (4..=24).contains(&p)), "4 to 24 significant bits")?;
+    let uniform = options.frac.is_some() || options.ring.is_some();
+    domain(
+        "precision",
+        options.precision.is_none() || !uniform,
+        "`frac` and `ring` ask for one format for all values",
+    )?;
+    domain("weight_frac", options.weight_frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
     domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
     domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")
 }

@@ -3,10 +3,11 @@
 use crate::accuracy::with_windows_of_bits;
 use crate::canonicalize::canonicalize;
 use crate::choose::{Chosen, choose};
-use crate::compile::{Compiled, FRAC, Linear, Options, check};
+use crate::compile::{Compiled, FRAC, Linear, Options, WEIGHT_FRAC, check};
 use crate::compose::{Composed, compose};
 use crate::depthwise::depthwise;
 use crate::egraph::{Explanation, Totals};
+use crate::equalize::{Equalized, equalize};
 use crate::error::{CompileError, Result};
 use crate::error_bound::{errors, likely_ulps, public_ulps};
 use crate::graph_edit::{Builder, uses};
@@ -14,10 +15,10 @@ use crate::inputs::{input_frac, input_ranges, input_specs};
 use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::masks::{has_masks, within_reach};
 use crate::predict::predict;
-use crate::quantize::{Format, Plan, quantize};
+use crate::quantize::{Format, Fractions, Plan, quantize};
 use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
-use crate::reveal::{best, next_best, rounded_ring, rounding};
+use crate::reveal::{Reveal, best, next_best, rounded_ring, rounding};
 use crate::segment::segments;
 use crate::tail::{Hidden, Split, split};
 use picc_ir::cost::profile::Profile;
@@ -41,8 +42,8 @@ const FALLBACK_RING: u8 = 40;
 /// Choices that trade accuracy for cost; the default makes none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tuning {
-    /// Fraction bits of activations.
-    pub frac: Option<u8>,
+    /// Fraction or significant bits of activations.
+    pub bits: Option<u8>,
     /// Bits of a layer's weights, sign included, by its node.
     pub weight_bits: BTreeMap<String, u8>,
     /// Low bits that comparisons leave out, by node.
@@ -65,6 +66,8 @@ pub(crate) struct Prepared {
     pub core: Graph,
     pub weights: RealWeights,
     tail: Graph,
+    /// For each node of `core` the exponents of the least and greatest scale of its elements; none if all are 1.
+    shifts: Vec<(i32, i32)>,
     observed: Option<Observed>,
     notes: Vec<String>,
     /// Hidden values that the client learns.
@@ -155,8 +158,22 @@ impl Prepared {
             let core = std::mem::take(&mut model.core);
             model.core = within_reach(core, &model.tail, &mut model.weights, |id| bounds[id.index()].max_abs())?;
         }
+        if matches!(options.fractions(!calibration.is_empty()), Fractions::Significant(_)) {
+            model.equalize(options, calibration)?;
+        }
         model.observed = observe(&model.core, &model.weights, calibration)?;
         Ok(model)
+    }
+
+    /// Gives each channel a scale.
+    fn equalize(&mut self, options: &Options, calibration: &[BTreeMap<String, Tensor<f32>>]) -> Result<()> {
+        // Pixels have one scale, and the client must see the values that it is to be shown less of.
+        let ends = options.reveal == Reveal::All && options.preprocess.is_none();
+        if let Some(equal) = equalize(&self.core, &self.tail, &self.weights, calibration, ends)? {
+            let Equalized { core, tail, weights, shifts } = equal;
+            (self.core, self.tail, self.weights, self.shifts) = (core, tail, weights, shifts);
+        }
+        Ok(())
     }
 
     /// The secure part and the client's, as they are.
@@ -169,7 +186,8 @@ impl Prepared {
         let warnings: Vec<String> = hidden.iter().map(Hidden::warning).collect();
         let core = depthwise(&core, &mut weights)?;
         let notes = made.into_iter().chain(notes).chain(warnings.iter().cloned()).collect();
-        Ok(Prepared { canonical, composed: false, core, weights, tail, observed: None, notes, warnings })
+        let shifts = Vec::new();
+        Ok(Prepared { canonical, composed: false, core, weights, tail, shifts, observed: None, notes, warnings })
     }
 
     /// Bounds of a graph's values, before it is final.
@@ -212,12 +230,19 @@ impl Prepared {
         assemble(self, options, bounds, lowered)
     }
 
+    /// Bits of activations, if nothing is tuned.
+    pub fn fractions(&self, options: &Options) -> Fractions {
+        options.fractions(self.observed.is_some())
+    }
+
     /// Quantized and lowered.
     pub fn lowered(&self, options: &Options, tuning: &Tuning, bounds: &[Bound]) -> Result<Lowered> {
+        let fractions = self.fractions(options);
+        let uniform = matches!(fractions, Fractions::Uniform(_));
         let format = Format {
-            frac: tuning.frac.or(options.frac).unwrap_or(FRAC),
+            fractions: tuning.bits.map_or(fractions, |bits| fractions.with_bits(bits)),
             uniform: options.ring,
-            weight_frac: options.weight_frac,
+            weight_frac: options.weight_frac.or(uniform.then_some(WEIGHT_FRAC)),
             weight_bits: options.weight_bits,
             weight_bits_of: tuning.weight_bits.clone(),
             input_frac: input_frac(&self.core, options),
@@ -312,7 +337,7 @@ fn assemble(model: &Prepared, options: &Options, bounds: &Bounds, lowered: Lower
     if let (Some(prediction), Some(profile)) = (&prediction, &profile) {
         warnings.extend(prediction.warnings(profile));
     }
-    let ranges = ranges(&model.core, &bounds.bounds);
+    let ranges = ranges(&model.core, &bounds.bounds, &model.shifts);
     let report = Report { warnings, likely_ulps, ranges, rows, cost, prediction };
     Ok(Compiled {
         program,
@@ -335,7 +360,7 @@ fn checked(graph: &Graph, stage: Stage) -> Result<()> {
 
 /// Largest value that a ring leaves room for, at both fractions and with the spare bit.
 fn room(ring: u8, options: &Options, frac: u8) -> f32 {
-    let left = i32::from(ring) - i32::from(options.weight_frac) - i32::from(frac) - 2;
+    let left = i32::from(ring) - i32::from(options.weight_frac.unwrap_or(WEIGHT_FRAC)) - i32::from(frac) - 2;
     (left.max(4) as f32).exp2() * 0.999
 }
 

@@ -7,7 +7,7 @@ use crate::ranges::Bound;
 use picc_ir::cost::Cost;
 use picc_ir::mpc::schedule::{ProgramCost, schedule, scheduled_cost};
 use picc_ir::program::Program;
-use picc_ir::{Graph, Id, Ty};
+use picc_ir::{Graph, Id, Node, Ty};
 
 /// Findings and figures of one compilation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,10 +65,16 @@ pub fn decimal(value: f64, decimals: usize) -> String {
     zero.map(str::to_owned).unwrap_or(text)
 }
 
-/// Bounds of the values that are computed, by ONNX node.
-pub(crate) fn ranges(graph: &Graph, bounds: &[Bound]) -> Vec<(String, Bound)> {
+/// Bounds of the values that are computed, by ONNX node. An equalized value is shown at the scale of the elements that
+/// keep theirs, or are changed least: the largest.
+pub(crate) fn ranges(graph: &Graph, bounds: &[Bound], shifts: &[(i32, i32)]) -> Vec<(String, Bound)> {
     let computed = graph.iter().filter(|(id, _)| !is_known(graph, *id));
-    computed.map(|(id, node)| (node.name.clone(), bounds[id.index()])).collect()
+    let real = |(id, node): (Id, &Node)| {
+        let Bound { lo, hi, source } = bounds[id.index()];
+        let scale = shifts.get(id.index()).map_or(1.0, |&(least, _)| (-least as f32).exp2());
+        (node.name.clone(), Bound { lo: lo * scale, hi: hi * scale, source })
+    };
+    computed.map(real).collect()
 }
 
 #[cfg(test)]

@@ -82,12 +82,18 @@ pub struct Compile {
     /// shorten it again (default: each value in the shortest ring that holds it)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=64))]
     pub ring: Option<u8>,
-    /// Fraction bits of activations [default: 12]
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
+    /// Significant bits of activations, counted from twice the largest value that calibration has shown, for each
+    /// tensor: more are more exact and cost more bytes [default: 14]
+    #[arg(long, value_name = "BITS", requires = "calibrate", conflicts_with_all = ["frac", "ring"],
+          value_parser = clap::value_parser!(u8).range(4..=24))]
+    pub precision: Option<u8>,
+    /// One number of fraction bits for all activations [default: 12 without calibration or with --ring, else
+    /// --precision]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=24))]
     pub frac: Option<u8>,
-    /// Fraction bits of weights
-    #[arg(long, value_name = "BITS", default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=24))]
-    pub weight_frac: u8,
+    /// Fraction bits of weights [default: as many as --weight-bits allow with --precision, else 12]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=24))]
+    pub weight_frac: Option<u8>,
     /// Most bits of a weight, its sign included
     #[arg(long, value_name = "BITS", default_value_t = 16, value_parser = clap::value_parser!(u8).range(2..=30))]
     pub weight_bits: u8,

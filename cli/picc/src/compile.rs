@@ -160,6 +160,7 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         model: stem.unwrap_or_else(|| imported.model.clone()),
         ring: args.ring,
         frac: args.frac,
+        precision: args.precision,
         weight_frac: args.weight_frac,
         weight_bits: args.weight_bits,
         exact: args.exact,

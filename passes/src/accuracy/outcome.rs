@@ -4,7 +4,7 @@ use super::confidence::samples_needed;
 use super::gate::{DRAWS, Gate, HELD_OUT, Offer, TUNED};
 use super::measure::Score;
 use super::report::{Accuracy, ApproxRule, Change, Measured, doubt};
-use crate::compile::{Compiled, FRAC};
+use crate::compile::Compiled;
 use crate::error::{CompileError, Result};
 use crate::prepared::Tuning;
 use crate::ranges::MARGIN;
@@ -44,7 +44,7 @@ impl Outcome<'_> {
     pub fn of(&self, offer: Offer, held_out: Score) -> Result<Compiled> {
         let Offer { tuning, margin, compiled: mut chosen, tuned, bytes: after } = offer;
         let (gate, default) = (self.gate, self.default);
-        let frac = gate.options.frac.unwrap_or(FRAC);
+        let fractions = gate.model.fractions(gate.options);
         let without = |tuning: Tuning, margin: f32| -> Result<i64> {
             let bounds = gate.model.bounds(gate.options, margin)?;
             Ok(bytes(&gate.model.compile(gate.options, &tuning, &bounds)?)? as i64 - after as i64)
@@ -55,13 +55,13 @@ impl Outcome<'_> {
             rules.push(ApproxRule { name: name.to_owned(), says: says.to_owned(), chosen: count, saved_bytes });
             Ok(())
         };
-        let fewer = usize::from(tuning.frac.is_some_and(|f| f != frac));
+        let fewer = usize::from(tuning.bits.is_some_and(|b| b != fractions.bits()));
         let (same, none) = (tuning.clone(), BTreeMap::new());
         rule(
-            "fraction_bits",
-            "activations with fewer fraction bits",
+            "activation_bits",
+            &format!("activations with fewer {}", fractions.unit()),
             fewer,
-            Tuning { frac: None, ..same.clone() },
+            Tuning { bits: None, ..same.clone() },
             margin,
         )?;
         let bits = Tuning { weight_bits: none.clone(), ..same.clone() };
@@ -79,7 +79,7 @@ impl Outcome<'_> {
             refused: self.refused,
             holds: gate.holds(&held_out),
             needed: samples_needed(budget_points, gate.standard_errors()),
-            frac: (frac, tuning.frac.unwrap_or(frac)),
+            activations: (fractions, tuning.bits.map_or(fractions, |bits| fractions.with_bits(bits))),
             margin: (MARGIN, margin),
             bytes: (bytes(default)?, after),
             rules,

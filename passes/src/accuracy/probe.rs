@@ -2,20 +2,20 @@
 //!
 //! | choice | error of a value | mean square at the output |
 //! |---|---|---|
-//! | a window of width `L = 2^(skip_low - frac)` | below `L`, on the share of values in `[0, L)`, about `L` | `a L^3` |
+//! | a window of width `L = 2^(skip_low - f)`, `f` the value's fraction bits | below `L`, on the share of values in `[0, L)`, about `L` | `a L^3` |
 //! | weights of `b` bits | a rounding of `2^-b` | `c 4^-b` |
-//! | `f` fraction bits | measured for each `f` | |
+//! | `b` bits of activations | measured for each `b` | |
 //!
 //! Errors of different places are taken to add up. That orders the choices; whether the outcome is good enough is
 //! measured ([`super::search`]).
 
 use super::measure::{Answers, Labelled, Runner, damage, signal};
 use super::windows::{largest_window, windowed, with_windows_of_bits};
-use crate::compile::{FRAC, Options};
+use crate::compile::Options;
 use crate::egraph::Prices;
 use crate::error::Result;
 use crate::prepared::{Lowered, Prepared, Tuning};
-use crate::quantize::factor;
+use crate::quantize::{Fractions, factor};
 use crate::ranges::Bound;
 use picc_ir::op::Op;
 use picc_ir::{Graph, Node, Owner, Ty};
@@ -25,8 +25,9 @@ use std::collections::BTreeMap;
 const PROBE_WEIGHT_BITS: u8 = 5;
 /// Fewest bits of a weight, sign included.
 pub(super) const MIN_WEIGHT_BITS: u8 = 3;
-/// Fewest fraction bits of activations.
+/// Fewest bits of activations.
 const MIN_FRAC: u8 = 2;
+const MIN_SIGNIFICANT: u8 = 6;
 /// A window is probed at the largest observed value over this power of two.
 const PROBE_WINDOW_SHIFT: i32 = 5;
 
@@ -44,9 +45,9 @@ pub(super) struct Level {
     pub damage: f64,
 }
 
-/// One number of fraction bits: the price of the program without other choices, its damage, and windows.
+/// One number of bits of activations: the price of the program without other choices, its damage, and windows.
 pub(super) struct Fraction {
-    pub frac: u8,
+    pub bits: u8,
     pub price: u64,
     pub damage: f64,
     pub windows: Vec<Place>,
@@ -115,29 +116,33 @@ impl Prober<'_> {
     }
 
     pub fn menu(&self, objective: &mut Objective) -> Result<Menu> {
-        let most = self.options.frac.unwrap_or(FRAC);
-        let base = self.lowered(&Tuning { frac: Some(most), ..Tuning::default() })?;
+        let fractions = self.model.fractions(self.options);
+        let most = fractions.bits();
+        let base = self.lowered(&Tuning { bits: Some(most), ..Tuning::default() })?;
         let clean = self.answers(&base)?;
-        let windows = self.windows(&base, &clean, most)?;
+        let windows = self.windows(&base, &clean)?;
+        // Bits that the user has fixed stay.
+        let least = match fractions {
+            _ if self.options.frac.is_some() || self.options.precision.is_some() => most,
+            Fractions::Uniform(_) => MIN_FRAC,
+            Fractions::Significant(_) => MIN_SIGNIFICANT,
+        };
         // Layers are priced in the middle of the formats that may be chosen.
-        let middle = self.options.frac.unwrap_or((most + MIN_FRAC) / 2);
-        let weights = self.weights(most, middle, &clean, objective)?;
-        let mut fractions = Vec::new();
-        // Fraction bits that the user has fixed stay.
-        let least = if self.options.frac.is_some() { most } else { MIN_FRAC };
-        for frac in (least..=most).rev() {
+        let weights = self.weights(most, (most + least) / 2, &clean, objective)?;
+        let mut menu = Vec::new();
+        for bits in (least..=most).rev() {
             // A format that some node cannot have is no candidate.
-            let Ok(lowered) = self.lowered(&Tuning { frac: Some(frac), ..Tuning::default() }) else { continue };
+            let Ok(lowered) = self.lowered(&Tuning { bits: Some(bits), ..Tuning::default() }) else { continue };
             let damage = damage(&self.answers(&lowered)?, self.real);
             let price = objective.graph(&lowered.program.graph);
-            let windows = place_windows(&lowered.program.graph, frac, &windows, objective);
-            fractions.push(Fraction { frac, price, damage, windows });
+            let windows = place_windows(&lowered.program.graph, &windows, objective);
+            menu.push(Fraction { bits, price, damage, windows });
         }
-        Ok(Menu { fractions, weights, signal: signal(self.real).max(f64::MIN_POSITIVE) })
+        Ok(Menu { fractions: menu, weights, signal: signal(self.real).max(f64::MIN_POSITIVE) })
     }
 
     /// For each comparison the damage of a window of width 1.
-    fn windows(&self, base: &Lowered, clean: &Answers, frac: u8) -> Result<BTreeMap<String, f64>> {
+    fn windows(&self, base: &Lowered, clean: &Answers) -> Result<BTreeMap<String, f64>> {
         let mut found = BTreeMap::new();
         for node in &base.program.graph.nodes {
             let arg = node.args.first().map(|&a| base.program.graph.ty(a));
@@ -145,12 +150,13 @@ impl Prober<'_> {
             if found.contains_key(&node.name) {
                 continue;
             }
-            let skip_low = i32::from(frac) + self.magnitude(&node.name) - PROBE_WINDOW_SHIFT;
+            let frac = arg.map_or(0, frac_bits);
+            let skip_low = frac + self.magnitude(&node.name) - PROBE_WINDOW_SHIFT;
             let skip_low = u8::try_from(skip_low.max(1)).unwrap_or(most).min(most);
             let one = BTreeMap::from([(node.name.clone(), skip_low)]);
             let mpc = with_windows_of_bits(&base.program.graph, &one, None)?;
             let answers = self.answers_of(&mpc, base)?;
-            let width = f64::from(i32::from(skip_low) - i32::from(frac)).exp2();
+            let width = f64::from(i32::from(skip_low) - frac).exp2();
             found.insert(node.name.clone(), damage(&answers, clean) / width.powi(3));
         }
         Ok(found)
@@ -164,7 +170,7 @@ impl Prober<'_> {
     }
 
     /// Layers with weights: prices from programs in which all of them have the same bits.
-    fn weights(&self, frac: u8, priced: u8, clean: &Answers, objective: &mut Objective) -> Result<Vec<Place>> {
+    fn weights(&self, bits: u8, priced: u8, clean: &Answers, objective: &mut Objective) -> Result<Vec<Place>> {
         let core = &self.model.core;
         let layer = |id: picc_ir::Id| {
             let owned = factor(core, id).is_some_and(|(_, w)| core.ty(w).owner == Owner::Server);
@@ -174,19 +180,19 @@ impl Prober<'_> {
         names.dedup();
         let all = |bits: u8| names.iter().map(|n| ((*n).to_owned(), bits)).collect::<BTreeMap<_, _>>();
         let most = self.options.weight_bits;
-        let full = self.lowered(&Tuning { frac: Some(priced), ..Tuning::default() })?;
+        let full = self.lowered(&Tuning { bits: Some(priced), ..Tuning::default() })?;
         let full = objective.by_name(&full.program.graph);
         let mut prices = BTreeMap::new();
-        for bits in MIN_WEIGHT_BITS..most {
-            let tuning = Tuning { frac: Some(priced), weight_bits: all(bits), ..Tuning::default() };
+        for few in MIN_WEIGHT_BITS..most {
+            let tuning = Tuning { bits: Some(priced), weight_bits: all(few), ..Tuning::default() };
             if let Ok(lowered) = self.lowered(&tuning) {
-                prices.insert(bits, objective.by_name(&lowered.program.graph));
+                prices.insert(few, objective.by_name(&lowered.program.graph));
             }
         }
         let mut places = Vec::new();
         for name in names {
             let weight_bits = BTreeMap::from([(name.to_owned(), PROBE_WEIGHT_BITS)]);
-            let tuning = Tuning { frac: Some(frac), weight_bits, ..Tuning::default() };
+            let tuning = Tuning { bits: Some(bits), weight_bits, ..Tuning::default() };
             let Ok(lowered) = self.lowered(&tuning) else { continue };
             let unit = damage(&self.answers(&lowered)?, clean) * f64::from(PROBE_WEIGHT_BITS).exp2().powi(2);
             let price = |prices: &BTreeMap<String, u64>| prices.get(name).copied().unwrap_or(0);
@@ -202,16 +208,22 @@ impl Prober<'_> {
     }
 }
 
+/// Fraction bits of a fixed-point value.
+fn frac_bits(ty: &Ty) -> i32 {
+    ty.as_fixed().map_or(0, |f| f.frac_bits.into())
+}
+
 /// Windows that the comparisons of a program may have. Those of one node share a choice.
-fn place_windows(graph: &Graph, frac: u8, units: &BTreeMap<String, f64>, objective: &mut Objective) -> Vec<Place> {
+fn place_windows(graph: &Graph, units: &BTreeMap<String, f64>, objective: &mut Objective) -> Vec<Place> {
     let mut places: BTreeMap<&str, Vec<Level>> = BTreeMap::new();
     for node in &graph.nodes {
         let Some(unit) = units.get(&node.name) else { continue };
         let args: Vec<&Ty> = node.args.iter().map(|&a| graph.ty(a)).collect();
         let Some(most) = largest_window(&node.op, args.first().copied()) else { continue };
+        let frac = args.first().map_or(0, |ty| frac_bits(ty));
         let levels = places.entry(&node.name).or_insert_with(|| {
             let level = |value: u8| {
-                let width = f64::from(i32::from(value) - i32::from(frac)).exp2();
+                let width = f64::from(i32::from(value) - frac).exp2();
                 let damage = if value == 0 { 0.0 } else { unit * width.powi(3) };
                 Level { value, price: 0, damage }
             };

@@ -1,5 +1,6 @@
 //! What was measured and chosen under an accuracy budget, for people and for `--json`.
 
+use crate::quantize::Fractions;
 use crate::report::decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,8 +79,8 @@ pub struct Accuracy {
     pub holds: bool,
     /// Held-out samples below which no loss of up to the budget can be told from none.
     pub needed: usize,
-    /// Fraction bits of activations, before and after.
-    pub frac: (u8, u8),
+    /// Bits of activations, before and after.
+    pub activations: (Fractions, Fractions),
     /// How much larger than on the calibration samples values may get, before and after.
     pub margin: (f32, f32),
     /// Bytes of one inference without approximation and as chosen, under the same protocols and rewrites.
@@ -206,8 +207,12 @@ impl fmt::Display for Accuracy {
         )?;
         writeln!(
             f,
-            "  activations: {} -> {} fraction bits; ranges: {} -> {} times what was seen",
-            self.frac.0, self.frac.1, self.margin.0, self.margin.1
+            "  activations: {} -> {} {}; ranges: {} -> {} times what was seen",
+            self.activations.0.bits(),
+            self.activations.1.bits(),
+            self.activations.1.unit(),
+            self.margin.0,
+            self.margin.1
         )?;
         for rule in self.rules.iter().filter(|r| r.chosen > 0) {
             writeln!(

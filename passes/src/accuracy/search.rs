@@ -36,7 +36,7 @@ pub(super) fn choose(menu: &Menu, step: usize) -> Tuning {
         chosen.filter(|(_, first, best)| first != best).map(|(node, _, best)| (node, best)).collect()
     };
     Tuning {
-        frac: fraction.map(|f| f.frac),
+        bits: fraction.map(|f| f.bits),
         weight_bits: changed(&menu.weights),
         windows: fraction.map(|f| changed(&f.windows)).unwrap_or_default(),
     }
@@ -79,8 +79,8 @@ mod tests {
     }
 
     fn menu() -> Menu {
-        let fraction = |frac: u8, price, damage| Fraction {
-            frac,
+        let fraction = |bits: u8, price, damage| Fraction {
+            bits,
             price,
             damage,
             windows: vec![place("robust", &[50, 40, 30, 20], 1e-7), place("fragile", &[50, 40, 30, 20], 1e-3)],
@@ -94,17 +94,17 @@ mod tests {
     fn choices_are_nested_and_ordered_by_saving_for_harm() {
         let menu = menu();
         assert_eq!(choose(&menu, 0).windows.len() + choose(&menu, 0).weight_bits.len(), 0);
-        let mut last = Tuning { frac: Some(12), ..Tuning::default() };
+        let mut last = Tuning { bits: Some(12), ..Tuning::default() };
         for step in 0..=STEPS {
             let now = choose(&menu, step);
-            assert!(now.frac <= last.frac, "step {step}");
+            assert!(now.bits <= last.bits, "step {step}");
             for (node, level) in &last.windows {
                 assert!(now.windows[node] >= *level, "step {step}, {node}");
             }
             assert!(now.windows.contains_key("robust") || !now.windows.contains_key("fragile"), "step {step}");
             last = now;
         }
-        assert_eq!(last.frac, Some(4));
+        assert_eq!(last.bits, Some(4));
         assert_eq!(last.windows["fragile"], 2);
         assert_eq!(last.weight_bits["layer"], 2);
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Fractions;
 use crate::testing::{Net, outputs_of};
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::ReluOt;
@@ -208,7 +209,7 @@ fn the_statement_names_samples_intervals_and_savings() {
         refused: 1,
         holds: true,
         needed: 392,
-        frac: (12, 6),
+        activations: (Fractions::Significant(12), Fractions::Significant(6)),
         margin: (2.0, 1.25),
         bytes: (35_000_000, 20_000_000),
         rules: vec![rule("drelu_window", 19, 4_000_000), rule("weight_bits", 0, 0)],
@@ -220,7 +221,7 @@ fn the_statement_names_samples_intervals_and_savings() {
       held out   300 samples, 3 draws: float 91.67 %, quantized 91.67 %, chosen 91.67 % (0.5 lost, 0.5 gained): drop 0.00 points, at most 0.45 at 95 % confidence
       1 cheaper programs seemed to hold where they were chosen and could not be shown to on the rest
       35000000 -> 20000000 B an inference, 1.75 times fewer
-      activations: 12 -> 6 fraction bits; ranges: 2 -> 1.25 times what was seen
+      activations: 12 -> 6 significant bits; ranges: 2 -> 1.25 times what was seen
       drelu_window             chosen   19 saved    4000000 B  what drelu_window does
     ");
 }

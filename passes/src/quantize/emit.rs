@@ -57,9 +57,9 @@ struct Quantizer<'a> {
     format: &'a Format,
     b: Builder,
     knowns: Knowns<'a>,
-    /// The value as it was computed; raw if it has more fraction bits than the format.
+    /// The value as it was computed; raw if it has more fraction bits than planned.
     native: Vec<Option<Form>>,
-    /// The value in its ring at the common fraction.
+    /// The value in its ring at its fraction.
     settled: BTreeMap<Id, Form>,
 }
 
@@ -72,6 +72,11 @@ impl Quantizer<'_> {
         self.native[id.index()].ok_or_else(|| {
             CompileError::Internal(format!("node `{}` is used before it is quantized", self.name(id)))
         })
+    }
+
+    /// Fraction bits that are planned for a node of the real graph.
+    fn frac(&self, id: Id) -> u8 {
+        self.plan.frac[id.index()]
     }
 
     fn form(&self, id: Id) -> Form {
@@ -93,8 +98,7 @@ impl Quantizer<'_> {
             Op::Add(_) | Op::Sub(_) => self.sum(id),
             Op::SumPool(_) | Op::ReduceSum(_) => {
                 let arg = node.args[0];
-                let plan = self.plan;
-                let ring = sum_ring(plan.ring[arg.index()], plan.ring[id.index()], plan.demand[id.index()]);
+                let ring = sum_ring(self.plan, arg, id.index(), self.plan.demand[id.index()]);
                 let x = self.operand(arg, ring)?;
                 let y = self.add(node.op.clone(), &[x.id], name)?;
                 self.claim(y, id)
@@ -104,7 +108,7 @@ impl Quantizer<'_> {
                 self.elementwise(id, self.plan.ring[id.index()])
             }
             Op::ArgMax(_) => {
-                let x = self.joined(node.args[0], self.plan.ring[id.index()])?;
+                let x = self.joined(node.args[0], self.frac(node.args[0]), self.plan.ring[id.index()])?;
                 self.add(node.op.clone(), &[x], name)
             }
             op => match op.facts().movement {
@@ -138,9 +142,9 @@ impl Quantizer<'_> {
     }
 
     fn input(&mut self, id: Id, input: &Input) -> Result<Form> {
-        let frac = Plan::operand_frac(self.graph, self.format, id);
+        let frac = self.plan.operand_frac(self.graph, self.format, id);
         let ring = self.plan.ring[id.index()];
-        let bits = self.plan.bits[id.index()].saturating_sub(self.format.frac - frac).max(1);
+        let bits = self.plan.bits[id.index()].saturating_sub(self.frac(id) - frac).max(1);
         let most = (1i64 << bits.min(62)) - 1;
         let fixed = Fixed { ring_bits: ring, frac_bits: frac, lo: -most, hi: most };
         let ty = Ty::fixed(&input.ty.shape, fixed, Owner::Client);
@@ -165,8 +169,8 @@ impl Quantizer<'_> {
             });
         }
         let y = self.add(node.op.clone(), &args, &node.name)?;
-        if y.frac < self.format.frac {
-            return self.add(Shl { bits: self.format.frac - y.frac }, &[y.id], &node.name);
+        if y.frac < self.frac(id) {
+            return self.add(Shl { bits: self.frac(id) - y.frac }, &[y.id], &node.name);
         }
         self.claim(y, id)
     }
@@ -178,7 +182,7 @@ impl Quantizer<'_> {
             return Err(CompileError::Internal(format!("node `{}` does not have two arguments", node.name)));
         };
         let raw = |q: &Self, x: Id| match q.native[x.index()] {
-            Some(f) if f.frac > q.format.frac => Some(f),
+            Some(f) if f.frac > q.frac(id) => Some(f),
             _ => None,
         };
         let (known_a, known_b) = (is_known(self.graph, a), is_known(self.graph, b));
@@ -190,46 +194,46 @@ impl Quantizer<'_> {
                 (self.reduced(x, ring, &node.name)?.id, self.reduced(y, ring, &node.name)?.id)
             }
             _ => {
-                let ring = self.plan.ring[id.index()];
-                (self.joined(a, ring)?, self.joined(b, ring)?)
+                let (ring, frac) = (self.plan.ring[id.index()], self.frac(id));
+                (self.joined(a, frac, ring)?, self.joined(b, frac, ring)?)
             }
         };
         let sum = self.add(node.op.clone(), &[x, y], &node.name)?;
-        if sum.frac > self.format.frac { Ok(sum) } else { self.claim(sum, id) }
+        if sum.frac > self.frac(id) { Ok(sum) } else { self.claim(sum, id) }
     }
 
     fn elementwise(&mut self, id: Id, ring: u8) -> Result<Form> {
         let node = self.graph.node(id);
-        let args = node.args.iter().map(|&a| self.joined(a, ring)).collect::<Result<Vec<Id>>>()?;
+        let args = node.args.iter().map(|&a| self.joined(a, self.frac(id), ring)).collect::<Result<Vec<Id>>>()?;
         let y = self.add(node.op.clone(), &args, &node.name)?;
         self.claim(y, id)
     }
 
-    /// An argument in `ring` at the common fraction.
-    fn joined(&mut self, arg: Id, ring: u8) -> Result<Id> {
+    /// An argument in `ring` at the fraction of whoever takes it: its own, unless it is known or an index.
+    fn joined(&mut self, arg: Id, frac: u8, ring: u8) -> Result<Id> {
         if is_known(self.graph, arg) {
-            return self.knowns.quantized(&mut self.b, arg, ring, self.format.frac, false);
+            return self.knowns.quantized(&mut self.b, arg, ring, frac, false);
         }
         let native = self.native(arg)?;
-        let base = if native.frac == self.format.frac && native.ring >= ring { native } else { self.settled(arg)? };
+        let base = if native.frac == frac && native.ring >= ring { native } else { self.settled(arg)? };
         let mut x = self.converted(base, arg, ring)?;
-        if x.frac < self.format.frac {
+        if x.frac < frac {
             // An index, which is settled as an integer, among values.
             let name = self.name(arg);
-            x = self.add(Shl { bits: self.format.frac - x.frac }, &[x.id], &name)?;
+            x = self.add(Shl { bits: frac - x.frac }, &[x.id], &name)?;
         }
         Ok(x.id)
     }
 
-    /// The value in its ring, at the common fraction (an index stays an integer).
+    /// The value in its ring, at its fraction (an index stays an integer).
     fn settled(&mut self, id: Id) -> Result<Form> {
         if let Some(&form) = self.settled.get(&id) {
             return Ok(form);
         }
-        let (name, target) = (self.name(id), self.plan.ring[id.index()]);
+        let (name, target, frac) = (self.name(id), self.plan.ring[id.index()], self.frac(id));
         let mut x = self.native(id)?;
         let index = matches!(self.graph.node(id).op, Op::ArgMax(_));
-        if !index && x.frac > self.format.frac {
+        if !index && x.frac > frac {
             x = self.truncated(x, id, target, &name)?;
         }
         if x.ring < target {
@@ -239,15 +243,15 @@ impl Quantizer<'_> {
             x = self.add(Reduce { ring_bits: target }, &[x.id], &name)?;
             x = self.claim(x, id)?;
         }
-        if !index && x.frac < self.format.frac {
-            x = self.add(Shl { bits: self.format.frac - x.frac }, &[x.id], &name)?;
+        if !index && x.frac < frac {
+            x = self.add(Shl { bits: frac - x.frac }, &[x.id], &name)?;
         }
         self.settled.insert(id, x);
         Ok(x)
     }
 
     fn truncated(&mut self, mut x: Form, id: Id, target: u8, name: &str) -> Result<Form> {
-        let shift = x.frac - self.format.frac;
+        let shift = x.frac - self.frac(id);
         if self.format.uniform.is_none() && x.ring > target + shift {
             x = self.add(Reduce { ring_bits: target + shift }, &[x.id], name)?;
         }
@@ -263,7 +267,7 @@ impl Quantizer<'_> {
     /// Narrows the range to what is claimed of node `id`, if that says more than the type does.
     fn claim(&mut self, x: Form, id: Id) -> Result<Form> {
         let bits = self.plan.bits[id.index()];
-        if x.frac != self.format.frac || bits >= x.ring {
+        if x.frac != self.frac(id) || bits >= x.ring {
             return Ok(x);
         }
         let Some(f) = self.b.ty(x.id).as_fixed() else { return Ok(x) };
@@ -289,7 +293,7 @@ impl Quantizer<'_> {
     /// The value as a factor in `ring`: extended once, to the largest ring that any user wants.
     fn operand(&mut self, id: Id, ring: u8) -> Result<Form> {
         let native = self.native(id)?;
-        let base = if native.frac <= self.format.frac { native } else { self.settled(id)? };
+        let base = if native.frac <= self.frac(id) { native } else { self.settled(id)? };
         self.converted(base, id, ring)
     }
 

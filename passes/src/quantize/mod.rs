@@ -5,15 +5,19 @@
 //! x ------------------> conv -> add bias -> trunc_reduce s -> assume -> relu -> extend -> next conv
 //!  frac f    weights frac s     frac f + s
 //! ```
-//! `s` is the fraction of the layer's weights, `m` the ring that holds the layer's output with one spare bit.
-//! Sums of products are kept as they are until somebody needs them at the common fraction `f` (*raw* values).
+//! `s` is the fraction of the layer's weights, `m` the ring that holds the layer's output with one spare bit. Each value
+//! has a fraction of its own (see [`fractions`]); sums of products are kept as they are until somebody needs them at it
+//! (*raw* values).
 
+mod align;
 mod emit;
+mod fractions;
 mod known;
 mod plan;
 mod rings;
 
 pub(crate) use emit::quantize;
+pub use fractions::Fractions;
 pub(crate) use plan::{Format, Plan, factor};
 
 /// A value of the ring graph.

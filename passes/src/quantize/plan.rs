@@ -1,6 +1,8 @@
-//! What is decided before anything is emitted: the rings (see [`super::rings`]) and the fractions of weights.
+//! What is decided before anything is emitted: the fractions of values (see [`super::fractions`]), the rings (see
+//! [`super::rings`]) and the fractions of weights.
 
-use super::{bits_for, rings};
+use super::fractions::{Fractions, exponent, fractions};
+use super::{align, bits_for, rings};
 use crate::Linear;
 use crate::eligible::{Layer, operands};
 use crate::error::{CompileError, Result};
@@ -14,15 +16,16 @@ use picc_ir::{Graph, Id};
 /// Number formats, from the options.
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
-    /// Fraction bits of activations.
-    pub frac: u8,
+    /// Bits of activations.
+    pub fractions: Fractions,
     /// One ring for every value.
     pub uniform: Option<u8>,
-    pub weight_frac: u8,
+    /// Fraction bits of weights; `None`: as many as `weight_bits` allow.
+    pub weight_frac: Option<u8>,
     pub weight_bits: u8,
     /// Bits of a layer's weights, sign included, where they differ, by the name of its node.
     pub weight_bits_of: std::collections::BTreeMap<String, u8>,
-    /// Fraction bits of inputs that differ from `frac`, by name.
+    /// Most fraction bits of inputs, by name, where their values have no more.
     pub input_frac: std::collections::BTreeMap<String, u8>,
     /// How linear layers will be computed.
     pub linear: Linear,
@@ -46,9 +49,11 @@ pub(crate) struct Product {
 
 /// Decisions for each node of the real graph.
 pub(crate) struct Plan {
-    /// Magnitudes are at most `2^bits - 1` at the common fraction.
+    /// Fraction bits of the value.
+    pub frac: Vec<u8>,
+    /// Magnitudes are at most `2^bits - 1` at that fraction.
     pub bits: Vec<u8>,
-    /// Where the value lives at the common fraction.
+    /// Where the value lives at that fraction.
     pub ring: Vec<u8>,
     /// For products.
     pub product: Vec<Option<Product>>,
@@ -59,9 +64,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub fn new(graph: &Graph, weights: &RealWeights, bounds: &[Bound], format: &Format) -> Result<Plan> {
-        let bits = rings::magnitudes(graph, bounds, format)?;
+        let frac = fractions(graph, bounds, format.fractions);
+        let bits = rings::magnitudes(graph, bounds, &frac)?;
         let ring = rings::rings(graph, &bits, format)?;
         let mut plan = Plan {
+            frac,
             bits,
             ring,
             product: vec![None; graph.nodes.len()],
@@ -72,20 +79,26 @@ impl Plan {
             if let Some(factor) = factor(graph, id) {
                 plan.product[id.index()] = Some(plan.fit(graph, weights, format, id, factor)?);
             } else if matches!(node.op, Op::Mul(_) | Op::MatMul(_) | Op::Conv(_)) {
-                let ring = format.uniform.unwrap_or(plan.ring[id.index()].saturating_add(format.frac));
-                plan.product[id.index()] = Some(Product { factor_frac: format.frac, ring });
+                let [a, b] = [0, 1].map(|i| plan.operand_frac(graph, format, node.args[i]));
+                let own = plan.ring[id.index()] + (a + b).saturating_sub(plan.frac[id.index()]);
+                let ring = format.uniform.unwrap_or(own);
+                plan.product[id.index()] = Some(Product { factor_frac: b, ring });
                 check_ring(&node.name, ring, MAX_OT_RING.max(format.uniform.unwrap_or(0)), format)?;
             }
         }
-        plan.demand = rings::demands(graph, &plan.ring, &plan.product);
+        if format.uniform.is_none() {
+            align::sums(graph, weights, format, &mut plan)?;
+        }
+        plan.demand = rings::demands(graph, &plan);
         Ok(plan)
     }
 
     /// Fraction bits in which node `id` enters a product.
-    pub fn operand_frac(graph: &Graph, format: &Format, id: Id) -> u8 {
+    pub fn operand_frac(&self, graph: &Graph, format: &Format, id: Id) -> u8 {
+        let frac = self.frac[id.index()];
         match &graph.node(id).op {
-            Op::Input(i) => format.input_frac.get(&i.name).copied().unwrap_or(format.frac).min(format.frac),
-            _ => format.frac,
+            Op::Input(i) => format.input_frac.get(&i.name).map_or(frac, |&most| most.min(frac)),
+            _ => frac,
         }
     }
 
@@ -109,8 +122,8 @@ impl Plan {
                 None => weight_frac(largest, format),
             }
         };
-        let input = i32::from(Plan::operand_frac(graph, format, x));
-        let target = i32::from(format.frac);
+        let input = i32::from(self.operand_frac(graph, format, x));
+        let target = i32::from(self.frac[id.index()]);
         let ring = |frac: i32| match format.uniform {
             Some(ring) => i32::from(ring),
             None => i32::from(self.ring[id.index()]) + (input + frac - target).max(0),
@@ -130,9 +143,10 @@ impl Plan {
                 needed: u32::try_from(ring(least)).unwrap_or(u32::MAX),
                 ring: format.uniform.unwrap_or(MAX_RLWE_RING),
                 way_out: format!(
-                    "give fewer fraction bits than {}, calibrate with real inputs for tighter ranges, or choose OT \
-                     for the linear layers",
-                    format.frac
+                    "give fewer {} than {}, calibrate with real inputs for tighter ranges, or choose OT for the \
+                     linear layers",
+                    format.fractions.unit(),
+                    format.fractions.bits()
                 ),
             });
         };
@@ -180,8 +194,9 @@ fn check_ring(node: &str, needed: u8, limit: u8, format: &Format) -> Result<()> 
         needed: needed.into(),
         ring: limit,
         way_out: format!(
-            "give fewer fraction bits than {}, or calibrate with real inputs for tighter ranges",
-            format.frac
+            "give fewer {} than {}, or calibrate with real inputs for tighter ranges",
+            format.fractions.unit(),
+            format.fractions.bits()
         ),
     })
 }
@@ -197,15 +212,15 @@ pub(crate) fn factor(graph: &Graph, id: Id) -> Option<(Id, Id)> {
     }
 }
 
-/// Smallest `e` with `v <= 2^e`.
-fn exponent(v: f32) -> i32 {
-    if v > 0.0 && v.is_finite() { f64::from(v).log2().ceil() as i32 } else { 0 }
+/// Fraction bits of a weight or constant that keeps [`SIGNIFICANT`] bits.
+pub(super) fn least_weight_frac(largest: f32) -> i32 {
+    SIGNIFICANT - exponent(largest)
 }
 
 fn weight_frac(largest: f32, format: &Format) -> i32 {
     let most = i32::from(format.weight_bits) - 1 - exponent(largest * 1.0001);
-    let least = SIGNIFICANT - exponent(largest);
-    i32::from(format.weight_frac).max(least).min(most).max(0)
+    let wanted = format.weight_frac.map_or(most, i32::from);
+    wanted.max(least_weight_frac(largest)).min(most).max(0)
 }
 
 /// Fraction bits of a public factor: exact if 12 significant bits or fewer can be.

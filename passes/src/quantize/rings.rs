@@ -11,24 +11,24 @@
 //! With `--ring` there is one ring for everything and nothing to decide.
 
 use super::bits_for;
-use super::plan::{Format, MAX_OT_RING, Product, too_uniform};
+use super::plan::{Format, MAX_OT_RING, Plan, too_uniform};
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{is_known, uses};
 use crate::ranges::Bound;
-use picc_ir::Graph;
 use picc_ir::facts::Movement;
 use picc_ir::op::Op;
+use picc_ir::{Graph, Id};
 
 /// Shorter rings save nothing worth a special case.
 const MIN_RING: u8 = 8;
 /// Units of the last place by which truncations may push a value over its proven bound.
-const SLACK: f64 = 16.0;
+pub(super) const SLACK: f64 = 16.0;
 
-/// Bits of each value beside its sign, at the common fraction.
-pub(super) fn magnitudes(graph: &Graph, bounds: &[Bound], format: &Format) -> Result<Vec<u8>> {
-    let scale = f64::from(format.frac).exp2();
+/// Bits of each value beside its sign, at its fraction.
+pub(super) fn magnitudes(graph: &Graph, bounds: &[Bound], frac: &[u8]) -> Result<Vec<u8>> {
     let mut all = Vec::with_capacity(bounds.len());
     for (id, node) in graph.iter() {
+        let scale = f64::from(frac[id.index()]).exp2();
         let bits = bits_for(f64::from(bounds[id.index()].max_abs()) * scale + SLACK);
         if bits + 2 > u32::from(MAX_OT_RING) && !is_known(graph, id) {
             return Err(CompileError::RingTooSmall {
@@ -80,12 +80,13 @@ pub(super) fn rings(graph: &Graph, bits: &[u8], format: &Format) -> Result<Vec<u
 }
 
 /// For each node the largest ring that a user wants it in.
-pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -> Vec<u8> {
+pub(super) fn demands(graph: &Graph, plan: &Plan) -> Vec<u8> {
+    let ring = &plan.ring;
     let mut demand = vec![0; graph.nodes.len()];
     for (i, node) in graph.nodes.iter().enumerate().rev() {
-        let wanted = match (&node.op, product[i]) {
+        let wanted = match (&node.op, plan.product[i]) {
             (_, Some(product)) => product.ring,
-            (Op::SumPool(_) | Op::ReduceSum(_), None) => sum_ring(ring[node.args[0].index()], ring[i], demand[i]),
+            (Op::SumPool(_) | Op::ReduceSum(_), None) => sum_ring(plan, node.args[0], i, demand[i]),
             (op, None) if is_moved(op) || matches!(op, Op::Neg(_)) => ring[i].max(demand[i]),
             _ => ring[i],
         };
@@ -96,8 +97,12 @@ pub(super) fn demands(graph: &Graph, ring: &[u8], product: &[Option<Product>]) -
 
 /// Ring in which windows are summed: that of the result if the argument has as many bits, else, as the argument must
 /// be extended anyway, the one that the result is wanted in.
-pub(super) fn sum_ring(arg: u8, result: u8, wanted: u8) -> u8 {
-    if arg >= result { result } else { result.max(wanted) }
+///
+/// The sum is taken at the fraction of its argument `arg`; a result at fewer bits is truncated afterwards.
+pub(super) fn sum_ring(plan: &Plan, arg: Id, result: usize, wanted: u8) -> u8 {
+    let more = plan.frac[arg.index()].saturating_sub(plan.frac[result]);
+    let own = plan.ring[result] + more;
+    if plan.ring[arg.index()] >= own || more > 0 { own } else { own.max(wanted) }
 }
 
 /// Values that are extended for a product or a sum over windows, so that joins find them in a larger ring.
@@ -136,7 +141,7 @@ fn compares(op: &Op) -> bool {
     matches!(op, Op::Relu(_) | Op::Max(_) | Op::MaxPool(_) | Op::ReduceMax(_) | Op::ArgMax(_))
 }
 
-/// Takes its arguments in the ring of its result, at the common fraction.
+/// Takes its arguments in the ring of its result, at its fraction.
 fn passes_ring(op: &Op) -> bool {
     compares(op) || is_moved(op) || matches!(op, Op::Add(_) | Op::Sub(_) | Op::Neg(_))
 }

@@ -4,7 +4,7 @@ use crate::error::{CompileError, Result};
 use crate::graph_edit::known;
 use picc_ir::op::Op;
 use picc_ir::weights::RealWeights;
-use picc_ir::{Graph, Tensor, Ty};
+use picc_ir::{Graph, Id, Tensor, Ty};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -52,20 +52,33 @@ fn run(
     sample: &BTreeMap<String, Tensor<f32>>,
     index: usize,
 ) -> Result<Observed> {
+    let mut seen = Observed { largest: Vec::with_capacity(graph.nodes.len()), inputs: BTreeMap::new() };
+    walk(graph, weights, sample, index, &mut |id, value| {
+        if let Op::Input(input) = &graph.node(id).op {
+            let (lo, hi) = value.data.iter().fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+            seen.inputs.insert(input.name.clone(), (lo, hi));
+        }
+        seen.largest.push(value.data.iter().fold(0.0, |m: f32, v| m.max(v.abs())));
+    })?;
+    Ok(seen)
+}
+
+/// Evaluates a graph on sample number `index` and shows every value, in order; each is dropped after its last use.
+pub(crate) fn walk(
+    graph: &Graph,
+    weights: &RealWeights,
+    sample: &BTreeMap<String, Tensor<f32>>,
+    index: usize,
+    observer: &mut dyn FnMut(Id, &Tensor<f32>),
+) -> Result<()> {
     let mut last_use = vec![0; graph.nodes.len()];
     for (id, node) in graph.iter() {
         node.args.iter().for_each(|a| last_use[a.index()] = id.index());
     }
-    let mut seen = Observed { largest: Vec::with_capacity(graph.nodes.len()), inputs: BTreeMap::new() };
     let mut values: Vec<Option<Cow<Tensor<f32>>>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.iter() {
         let value = match &node.op {
-            Op::Input(input) => {
-                let t = sample_input(sample, &input.name, &node.ty, index)?;
-                let (lo, hi) = t.data.iter().fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));
-                seen.inputs.insert(input.name.clone(), (lo, hi));
-                Cow::Borrowed(t)
-            }
+            Op::Input(input) => Cow::Borrowed(sample_input(sample, &input.name, &node.ty, index)?),
             Op::Weight(_) | Op::Const(_) => known(graph, weights, id)?.unwrap_or_default(),
             op => {
                 let args: Vec<&Tensor<f32>> =
@@ -85,7 +98,7 @@ fn run(
                 why: format!("node `{}` ({}) becomes infinite or not a number", node.name, node.op.name()),
             });
         }
-        seen.largest.push(value.data.iter().fold(0.0, |m: f32, v| m.max(v.abs())));
+        observer(id, &value);
         values[id.index()] = Some(value);
         for a in &node.args {
             if last_use[a.index()] == id.index() {
@@ -93,7 +106,7 @@ fn run(
             }
         }
     }
-    Ok(seen)
+    Ok(())
 }
 
 fn sample_input<'s>(

@@ -3,7 +3,7 @@
 mod calibrate;
 mod interval;
 
-pub(crate) use calibrate::{Observed, observe};
+pub(crate) use calibrate::{Observed, observe, walk};
 
 use crate::error::{CompileError, Result};
 use crate::graph_edit::is_known;
