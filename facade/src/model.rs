@@ -140,6 +140,7 @@ impl Model {
         let options = self.named(options)?;
         let Imported { graph, weights, .. } = &self.imported;
         let MaxDrop { points: max_drop_points, confidence, classes: labels } = drop;
+        let labels = Some(labels);
         let budget = Budget { max_drop_points, confidence, labels, runner: &private_runs };
         self.done(compile_within(graph, weights, &options, &self.samples, budget)?)
     }

@@ -34,8 +34,11 @@ pub struct Options {
     pub ring: Option<u8>,
     /// Fraction bits of all activations. Without it calibrated values have [`Self::precision`], and others 12.
     pub frac: Option<u8>,
-    /// Significant bits of activations, of twice the largest value that calibration has shown; 14 if not given.
+    /// Significant bits of activations, from the largest value that calibration has shown, with its margin; 14 if not
+    /// given.
     pub precision: Option<u8>,
+    /// Calibrated values may get this many bits larger than calibration has shown; 1 by default.
+    pub margin_bits: u8,
     /// Fraction bits of weights. Without it as many as [`Self::weight_bits`] allow where activations have significant
     /// bits, else 12.
     pub weight_frac: Option<u8>,
@@ -74,6 +77,11 @@ impl Options {
         Options { profile: None, ..Options::default() }
     }
 
+    /// How much larger than observed values may get.
+    pub(crate) fn margin(&self) -> f32 {
+        f32::from(self.margin_bits).exp2()
+    }
+
     /// Bits of activations, with or without calibration data.
     pub(crate) fn fractions(&self, calibrated: bool) -> Fractions {
         match self.frac {
@@ -102,6 +110,7 @@ impl Default for Options {
             ring: None,
             frac: None,
             precision: None,
+            margin_bits: 1,
             weight_frac: None,
             weight_bits: 16,
             exact: false,
@@ -177,5 +186,6 @@ pub(crate) fn check(options: &Options) -> Result<()> {
     )?;
     domain("weight_frac", options.weight_frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
     domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
+    domain("margin_bits", options.margin_bits <= 8, "0 to 8 bits")?;
     domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")
 }

@@ -29,7 +29,7 @@ pub(crate) fn input_frac(graph: &Graph, options: &Options) -> BTreeMap<String, u
     first.map(|input| (input.name.clone(), 0)).into_iter().collect()
 }
 
-/// What preprocessing proves, else twice what calibration shows, else a guess.
+/// What preprocessing proves, else what calibration shows with its margin, else a guess.
 pub(crate) fn input_ranges(
     graph: &Graph,
     options: &Options,
@@ -39,7 +39,7 @@ pub(crate) fn input_ranges(
     let mut ranges = BTreeMap::new();
     for (i, input) in inputs(graph).enumerate() {
         let seen = observed.and_then(|o| o.get(&input.name)).map(|&(lo, hi)| {
-            let most = 2.0 * lo.abs().max(hi.abs());
+            let most = options.margin() * lo.abs().max(hi.abs());
             (-most, most)
         });
         let preprocessed = options.preprocess.as_ref().filter(|_| i == 0).map(Preprocess::range);

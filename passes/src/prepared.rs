@@ -16,7 +16,7 @@ use crate::lrn::{has_lrn, piecewise, with_windows};
 use crate::masks::{has_masks, within_reach};
 use crate::predict::predict;
 use crate::quantize::{Format, Fractions, Plan, quantize};
-use crate::ranges::{Bound, Facts, MARGIN, Observed, Source, analyse, observe};
+use crate::ranges::{Bound, Facts, Observed, Source, analyse, observe};
 use crate::report::{Report, price, ranges};
 use crate::reveal::{Reveal, best, next_best, rounded_ring, rounding};
 use crate::segment::segments;
@@ -83,7 +83,7 @@ impl Prepared {
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<(Prepared, Compiled)> {
         let compiled = |model: Prepared| {
-            let compiled = model.compile(options, &Tuning::default(), &model.bounds(options, MARGIN)?)?;
+            let compiled = model.compile(options, &Tuning::default(), &model.bounds(options, options.margin())?)?;
             Ok((model, compiled))
         };
         let composed = compiled(Prepared::new(graph, weights, options, calibration)?)?;
@@ -198,7 +198,7 @@ impl Prepared {
         calibration: &[BTreeMap<String, Tensor<f32>>],
     ) -> Result<Vec<Bound>> {
         let observed = observe(graph, &self.weights, calibration)?;
-        Ok(self.bounds_of(graph, observed.as_ref(), options, MARGIN)?.bounds)
+        Ok(self.bounds_of(graph, observed.as_ref(), options, options.margin())?.bounds)
     }
 
     /// How large the values of the secure part get, if those of the calibration data may get larger by `margin`.

@@ -82,11 +82,15 @@ pub struct Compile {
     /// shorten it again (default: each value in the shortest ring that holds it)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=64))]
     pub ring: Option<u8>,
-    /// Significant bits of activations, counted from twice the largest value that calibration has shown, for each
-    /// tensor: more are more exact and cost more bytes [default: 14]
+    /// Significant bits of activations, counted for each tensor from the largest value that calibration has shown, with
+    /// its --margin: more are more exact and cost more bytes [default: 14]
     #[arg(long, value_name = "BITS", requires = "calibrate", conflicts_with_all = ["frac", "ring"],
           value_parser = clap::value_parser!(u8).range(4..=24))]
     pub precision: Option<u8>,
+    /// Values may get this many bits larger than calibration has shown before they are garbled (`pirun reference` counts
+    /// that)
+    #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
+    pub margin: u8,
     /// One number of fraction bits for all activations [default: 12 without calibration or with --ring, else
     /// --precision]
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=24))]
@@ -136,9 +140,13 @@ pub struct Compile {
     /// is surer than on others. Half a point needs 520 labels at the least, and a few thousand to save much
     #[arg(long, value_name = "POINTS", requires_all = ["calibrate", "labels"])]
     pub max_accuracy_drop: Option<f64>,
+    /// The same, without labels: as long as the program gives the answers of the float model on at least this many per
+    /// cent of the samples of --calibrate
+    #[arg(long, value_name = "PERCENT", requires = "calibrate", conflicts_with = "max_accuracy_drop")]
+    pub min_agreement: Option<f64>,
     /// How sure the accuracy budget must hold on other samples of the same kind; 50 takes what was measured for the
     /// truth
-    #[arg(long, value_name = "PERCENT", default_value_t = 95.0, requires = "max_accuracy_drop")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
     pub confidence: f64,
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
     #[arg(long, value_name = "REPORT.html")]

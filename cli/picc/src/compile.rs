@@ -42,15 +42,17 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
     let doubts = doubts(&samples, &imported.inputs, options.preprocess.as_ref());
     progress.set_message(format!("compiling ({} calibration samples)", samples.len()));
     let mut rewritten = retrain::rewrite(model, &args.retrain, &mut imported, &options, &samples)?;
-    let mut compiled = match (args.max_accuracy_drop, &labels.classes) {
+    let points = args.max_accuracy_drop.or(args.min_agreement.map(|percent| 100.0 - percent));
+    let mut compiled = match (points, &labels.classes) {
         (None, None) => passes(model, &imported, &options, &samples)?,
-        (Some(max_drop_points), Some(labels)) => {
-            progress.set_message(format!("measuring accuracy ({} labelled samples)", labels.len()));
+        (Some(max_drop_points), labels) if labels.is_some() == args.max_accuracy_drop.is_some() => {
+            progress.set_message(format!("measuring accuracy ({} samples)", samples.len()));
             let search = Search::new(&progress, args.quiet);
             let runner = |graph: &Graph, weights: &RingWeights, runs: &[(&Inputs, u64)]| {
                 search.program(runs.len());
                 private_runs(graph, weights, runs)
             };
+            let labels = labels.as_deref();
             let budget = Budget { max_drop_points, confidence: args.confidence, labels, runner: &runner };
             compile_within(&imported.graph, &imported.weights, &options, &samples, budget)
                 .map_err(|e| check::refused(model, &e))?
@@ -62,7 +64,7 @@ pub fn run(model: &Path, args: &Compile) -> Result<(), Failure> {
                 problem: problem.to_owned(),
             });
         }
-        (None, Some(_)) => {
+        (_, Some(_)) => {
             let problem = "classes of samples, which only --max-accuracy-drop POINTS uses";
             return Err(Failure::File {
                 path: args.labels.last().cloned().unwrap_or_default(),
@@ -161,6 +163,7 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         ring: args.ring,
         frac: args.frac,
         precision: args.precision,
+        margin_bits: args.margin,
         weight_frac: args.weight_frac,
         weight_bits: args.weight_bits,
         exact: args.exact,

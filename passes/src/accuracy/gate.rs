@@ -5,12 +5,11 @@ use super::confidence::{Loss, loss, standard_errors};
 use super::measure::{Answers, Labelled, Score};
 use super::outcome::{Outcome, bytes};
 use super::probe::{Menu, Objective, Prober};
-use super::{refused, search};
+use super::search;
 use crate::compile::{Compiled, Options};
 use crate::egraph::Prices;
 use crate::error::Result;
 use crate::prepared::{Prepared, Tuning};
-use crate::ranges::MARGIN;
 use picc_ir::Graph;
 use picc_ir::cost::profile::Profile;
 use picc_ir::weights::{RealWeights, RingWeights};
@@ -39,6 +38,7 @@ pub(super) struct Gate<'a> {
     /// The same without a profile, whose plain lowering is fast.
     plain: Options,
     pub budget: Budget<'a>,
+    pub labels: &'a [i64],
     parts: [Labelled<'a>; 2],
     /// Answers of the model over the reals to the tuned part, and which are right in each part.
     real: Answers,
@@ -69,19 +69,20 @@ impl<'a> Gate<'a> {
         model: &'a Prepared,
         options: &'a Options,
         budget: Budget<'a>,
+        labels: &'a [i64],
         parts: [Labelled<'a>; 2],
     ) -> Result<Gate<'a>> {
         let real = parts[TUNED].real(graph, weights)?;
         let held_out = parts[HELD_OUT].real(graph, weights)?;
         let right = [parts[TUNED].right(&real), parts[HELD_OUT].right(&held_out)];
         if right.iter().flatten().all(|r| !r) {
-            return Err(refused(
+            return Err(budget.refused(
                 "the model over the reals gives none of the labels: the first output must hold a score for each class \
                  (or its index), and labels count from 0",
             ));
         }
         let plain = Options { profile: None, ..options.clone() };
-        Ok(Gate { model, options, plain, budget, parts, real, right })
+        Ok(Gate { model, options, plain, budget, labels, parts, real, right })
     }
 
     /// How often a program is right on a part.
@@ -121,7 +122,7 @@ impl<'a> Gate<'a> {
 
     /// The cheapest program that was shown to hold, or the `default` one without approximations.
     pub fn run(&self, default: &Compiled) -> Result<Compiled> {
-        let bounds = self.model.bounds(&self.plain, MARGIN)?;
+        let bounds = self.model.bounds(&self.plain, self.options.margin())?;
         let any = Profile::lan().with_source(default.program.source);
         let seconds = self.options.profile.is_some();
         let profile = self.options.profile.as_ref().unwrap_or(&any);
@@ -155,7 +156,7 @@ impl<'a> Gate<'a> {
             None => {
                 let offer = Offer {
                     bytes: bytes(default)?,
-                    margin: MARGIN,
+                    margin: self.options.margin(),
                     tuning: Tuning::default(),
                     tuned: self.score_of(TUNED, default)?,
                     compiled: default.clone(),
@@ -193,7 +194,8 @@ impl<'a> Gate<'a> {
     /// The cheapest program of a tuning that takes fewer than `most` bytes and holds on the tuned part.
     fn offer(&self, tuning: &Tuning, most: u64) -> Result<Option<Offer>> {
         let few = self.parts[TUNED].samples.len() < TIGHT_MARGIN_SAMPLES;
-        let margin = if few { MARGIN } else { TIGHT_MARGIN };
+        let margin = self.options.margin();
+        let margin = if few { margin } else { margin.min(TIGHT_MARGIN) };
         let bounds = self.model.bounds(self.options, margin)?;
         // Bits of weights are priced layer by layer; in a small network all of them together may not pay.
         let whole = Tuning { weight_bits: BTreeMap::new(), ..tuning.clone() };

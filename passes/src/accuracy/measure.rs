@@ -118,11 +118,9 @@ impl Labelled<'_> {
     /// where a row has just one.
     pub fn right(&self, answers: &Answers) -> Vec<bool> {
         let rows = self.labels.iter().zip(&answers.outputs).flat_map(|(labels, output)| {
-            let classes = output.data.len() / labels.len().max(1);
-            labels.iter().zip(output.data.chunks(classes.max(1)))
+            labels.iter().zip(output.data.chunks((output.data.len() / labels.len().max(1)).max(1)))
         });
-        rows.map(|(&label, row)| if row.len() == 1 { row[0].round() as i64 } else { argmax(row) } == label)
-            .collect()
+        rows.map(|(&label, row)| answer(row) == label).collect()
     }
 }
 
@@ -151,6 +149,22 @@ impl Score {
 fn first(outputs: impl IntoIterator<Item = Tensor<f32>>) -> Result<Tensor<f32>> {
     let output = outputs.into_iter().next();
     output.ok_or_else(|| CompileError::Internal("a model without outputs".to_owned()))
+}
+
+/// The answer that a row of an output gives: the class with the largest score, or the class itself where there is but
+/// one value.
+fn answer(row: &[f32]) -> i64 {
+    if let &[one] = row { one.round() as i64 } else { argmax(row) }
+}
+
+/// What the model over the reals answers for each row of the samples.
+pub(super) fn answers(graph: &Graph, weights: &RealWeights, samples: &[Sample], rows: usize) -> Result<Vec<i64>> {
+    let all: Vec<&Sample> = samples.iter().collect();
+    let real = Labelled { samples: all, labels: Vec::new() }.real(graph, weights)?;
+    let of = |output: &Tensor<f32>| -> Vec<i64> {
+        output.data.chunks((output.data.len() / rows).max(1)).map(answer).collect()
+    };
+    Ok(real.outputs.iter().flat_map(of).collect())
 }
 
 /// The first of the largest values.

@@ -47,7 +47,8 @@ pub struct Budget<'a> {
     /// Per cent of cases in which no more is lost on other samples of the same kind: 50 (the estimate itself) to 99.99.
     pub confidence: f64,
     /// One class for each row of the samples' first axis. The first output holds a score for each class, or its index.
-    pub labels: &'a [i64],
+    /// `None`: the answers of the model over the reals, so that what is lost is agreement with it.
+    pub labels: Option<&'a [i64]>,
     /// Evaluates programs; [`interpret`] does.
     pub runner: Runner<'a>,
 }
@@ -65,47 +66,63 @@ pub fn compile_within(
     budget: Budget,
 ) -> Result<Compiled> {
     check(options, &budget)?;
-    let (tuned, held_out) = divided(graph, samples, budget.labels)?;
+    let own = match budget.labels {
+        Some(_) => Vec::new(),
+        None => measure::answers(graph, weights, samples, rows(graph))?,
+    };
+    let labels = budget.labels.unwrap_or(&own);
+    let (tuned, held_out) = divided(graph, samples, labels, &budget)?;
     let calibration: Vec<Sample> = tuned.samples.iter().map(|s| (*s).clone()).collect();
     let (model, default) = Prepared::cheapest(graph, weights, options, &calibration)?;
-    let gate = Gate::new(graph, weights, &model, options, budget, [tuned, held_out])?;
+    let gate = Gate::new(graph, weights, &model, options, budget, labels, [tuned, held_out])?;
     gate.run(&default)
 }
 
-fn refused(why: impl Into<String>) -> CompileError {
-    CompileError::Options { option: "max_accuracy_drop", why: why.into() }
+impl Budget<'_> {
+    /// Whether answers are compared with the model's own.
+    fn is_agreement(&self) -> bool {
+        self.labels.is_none()
+    }
+
+    fn refused(&self, why: impl Into<String>) -> CompileError {
+        let option = if self.is_agreement() { "min_agreement" } else { "max_accuracy_drop" };
+        CompileError::Options { option, why: why.into() }
+    }
 }
 
 fn check(options: &Options, budget: &Budget) -> Result<()> {
     if !(0.0..=100.0).contains(&budget.max_drop_points) {
-        return Err(refused("0 to 100 points"));
+        let unit = if budget.is_agreement() { "per cent" } else { "points" };
+        return Err(budget.refused(format!("0 to 100 {unit}")));
     }
     if !(50.0..=99.99).contains(&budget.confidence) {
         return Err(CompileError::Options { option: "confidence", why: "50 to 99.99 per cent".to_owned() });
     }
     if options.exact {
-        return Err(refused(
+        return Err(budget.refused(
             "a budget allows choices that change results a little (class Approx), and `exact` forbids them: give one of both",
         ));
     }
     if options.ring.is_some() {
-        return Err(refused("one ring for all values leaves nothing to choose: leave `ring` away"));
+        return Err(budget.refused("one ring for all values leaves nothing to choose: leave `ring` away"));
     }
     Ok(())
 }
 
 /// Every second or fourth sample, and the rest: whatever order they are in, both parts look alike.
-fn divided<'a>(graph: &Graph, samples: &'a [Sample], labels: &'a [i64]) -> Result<(Labelled<'a>, Labelled<'a>)> {
-    let rows = graph.nodes.iter().find_map(|n| match &n.op {
-        Op::Input(input) => Some(input.ty.shape.first().copied().unwrap_or(1).max(1)),
-        _ => None,
-    });
-    let rows = rows.unwrap_or(1);
+fn divided<'a>(
+    graph: &Graph,
+    samples: &'a [Sample],
+    labels: &'a [i64],
+    budget: &Budget,
+) -> Result<(Labelled<'a>, Labelled<'a>)> {
+    let rows = rows(graph);
     if labels.len() / rows != samples.len() {
-        return Err(refused(format!("{} labels for {} samples", labels.len(), samples.len() * rows)));
+        return Err(budget.refused(format!("{} labels for {} samples", labels.len(), samples.len() * rows)));
     }
     if labels.len() < MIN_LABELS {
-        return Err(refused(format!("{} labels; at least {MIN_LABELS} are needed", labels.len())));
+        let what = if budget.is_agreement() { "samples" } else { "labels" };
+        return Err(budget.refused(format!("{} {what}; at least {MIN_LABELS} are needed", labels.len())));
     }
     let of = if labels.len() >= MANY_LABELS { FEW } else { 2 };
     let part = |tuned: bool| {
@@ -114,4 +131,13 @@ fn divided<'a>(graph: &Graph, samples: &'a [Sample], labels: &'a [i64]) -> Resul
         Labelled { samples, labels }
     };
     Ok((part(true), part(false)))
+}
+
+/// Rows of a sample: extent of the first input's first axis.
+fn rows(graph: &Graph) -> usize {
+    let rows = graph.nodes.iter().find_map(|n| match &n.op {
+        Op::Input(input) => input.ty.shape.first().copied(),
+        _ => None,
+    });
+    rows.unwrap_or(1).max(1)
 }

@@ -7,7 +7,6 @@ use super::report::{Accuracy, ApproxRule, Change, Measured, doubt};
 use crate::compile::Compiled;
 use crate::error::{CompileError, Result};
 use crate::prepared::Tuning;
-use crate::ranges::MARGIN;
 use picc_ir::Ty;
 use picc_ir::cost::profile::Profile;
 use picc_ir::mpc::schedule::program_cost;
@@ -68,10 +67,11 @@ impl Outcome<'_> {
         rule("weight_bits", "layers with fewer bits of weights", tuning.weight_bits.len(), bits, margin)?;
         let whole = Tuning { windows: none, ..same.clone() };
         rule("drelu_window", "signs of values without their low bits", tuning.windows.len(), whole, margin)?;
-        let tighter = usize::from(margin != MARGIN);
-        rule("range_margin", "values stay closer to those of calibration", tighter, same, MARGIN)?;
+        let tighter = usize::from(margin != gate.options.margin());
+        rule("range_margin", "values stay closer to those of calibration", tighter, same, gate.options.margin())?;
         let budget_points = gate.budget.max_drop_points;
         let accuracy = Accuracy {
+            agreement: gate.budget.is_agreement(),
             budget_points,
             confidence: gate.budget.confidence,
             tuned: self.measured(TUNED, &tuned)?,
@@ -80,13 +80,13 @@ impl Outcome<'_> {
             holds: gate.holds(&held_out),
             needed: samples_needed(budget_points, gate.standard_errors()),
             activations: (fractions, tuning.bits.map_or(fractions, |bits| fractions.with_bits(bits))),
-            margin: (MARGIN, margin),
+            margin: (gate.options.margin(), margin),
             bytes: (bytes(default)?, after),
             rules,
             changes: changes(default, &chosen, &tuning),
         };
         let right = gate.right.iter().flatten().filter(|r| **r).count();
-        chosen.report.warnings.extend(doubt(right, gate.budget.labels));
+        chosen.report.warnings.extend(doubt(right, gate.labels));
         chosen.report.warnings.extend(accuracy.warning());
         chosen.program.notes.extend(public_note(&accuracy));
         chosen.accuracy = Some(accuracy);

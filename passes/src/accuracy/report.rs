@@ -65,6 +65,9 @@ pub struct Change {
 /// Outcome of a compilation under an accuracy budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
+    /// The right answers are those of the model over the reals: what is lost is agreement with it.
+    #[serde(default)]
+    pub agreement: bool,
     /// Points of accuracy that may be lost.
     pub budget_points: f64,
     /// Per cent of cases in which no more is lost on other samples of the same kind.
@@ -99,24 +102,32 @@ impl Accuracy {
 }
 
 impl Accuracy {
+    /// The budget, and what its samples are called.
+    fn budget(&self) -> (String, &'static str) {
+        if self.agreement {
+            (format!("an agreement of {} %", decimal(100.0 - self.budget_points, 2)), "samples")
+        } else {
+            (format!("an accuracy budget of {} points", self.budget_points), "labels")
+        }
+    }
+
     /// What to say where the budget was not shown to hold.
     pub(super) fn warning(&self) -> Option<String> {
-        let Accuracy { budget_points, confidence, held_out, .. } = self;
+        let Accuracy { confidence, held_out, .. } = self;
         if self.holds {
             None
         } else if held_out.samples < self.needed {
+            let (budget, what) = self.budget();
             Some(format!(
-                "an accuracy budget of {budget_points} points cannot be shown to hold with {} held-out labels: at \
-                 {confidence} % confidence give at least {} more, a larger budget, or a lower --confidence",
+                "{budget} cannot be shown to hold with {} held-out {what}: at {confidence} % confidence give at \
+                 least {} more, a larger budget, or a lower --confidence",
                 held_out.samples,
                 // Of what is given, three in four are held out.
                 ((self.needed - held_out.samples) as u128 * 4).div_ceil(3),
             ))
         } else {
-            Some(format!(
-                "the accuracy budget of {budget_points} points does not hold at {confidence} % confidence, even \
-                 without any approximation"
-            ))
+            let (budget, _) = self.budget();
+            Some(format!("{budget} does not hold at {confidence} % confidence, even without any approximation"))
         }
     }
 }
@@ -176,7 +187,12 @@ impl fmt::Display for Change {
 impl fmt::Display for Accuracy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.holds { "holds" } else { "is not shown to hold" };
-        writeln!(f, "accuracy (class Approx), budget {:.2} points: {verdict}", self.budget_points)?;
+        if self.agreement {
+            let least = decimal(100.0 - self.budget_points, 2);
+            writeln!(f, "agreement with the model (class Approx), at least {least} %: {verdict}")?;
+        } else {
+            writeln!(f, "accuracy (class Approx), budget {:.2} points: {verdict}", self.budget_points)?;
+        }
         writeln!(f, "  chosen on  {}", self.tuned)?;
         writeln!(
             f,

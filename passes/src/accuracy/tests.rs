@@ -35,7 +35,7 @@ fn within(
     labels: &[i64],
     (points, confidence): (f64, f64),
 ) -> Result<Compiled> {
-    let budget = Budget { max_drop_points: points, confidence, labels, runner: &interpret };
+    let budget = Budget { max_drop_points: points, confidence, labels: Some(labels), runner: &interpret };
     compile_within(&net.graph, &net.weights, options, samples, budget)
 }
 
@@ -182,6 +182,23 @@ fn windows_claim_the_room_that_the_lost_carry_needs() {
     assert_eq!(with_windows_of_bits(&plain, &BTreeMap::new(), None).unwrap(), plain);
 }
 
+/// Without labels the model's own answers are what is kept.
+#[test]
+fn agreement_needs_no_labels() {
+    let (net, samples, labels) = labelled(5, 80);
+    let within = |points, labels| {
+        let budget = Budget { max_drop_points: points, confidence: 50.0, labels, runner: &interpret };
+        compile_within(&net.graph, &net.weights, &Options::plain(), &samples, budget)
+    };
+    let (own, given) = (within(2.0, None).unwrap(), within(2.0, Some(&labels)).unwrap());
+    // The labels of these samples are the model's answers.
+    assert_eq!(own.program, given.program);
+    let accuracy = own.accuracy.unwrap();
+    assert!(accuracy.agreement && accuracy.holds && accuracy.held_out.float == accuracy.held_out.samples);
+    assert!(accuracy.to_string().starts_with("agreement with the model (class Approx), at least 98.00 %: holds"));
+    assert!(within(101.0, None).unwrap_err().to_string().contains("per cent"));
+}
+
 #[test]
 fn the_statement_names_samples_intervals_and_savings() {
     let part = |chosen, lost, gained, bound_points| Measured {
@@ -202,6 +219,7 @@ fn the_statement_names_samples_intervals_and_savings() {
         saved_bytes,
     };
     let accuracy = Accuracy {
+        agreement: false,
         budget_points: 0.5,
         confidence: 95.0,
         tuned: part(274.0, 2.0, 1.0, 1.0),

@@ -4,7 +4,6 @@ use super::layer::Layer;
 use crate::compile::Options;
 use crate::error::{CompileError, Result};
 use crate::prepared::{Prepared, Tuning};
-use crate::ranges::MARGIN;
 use picc_ir::ops::{Conv, Input, MatMul, Weight};
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Owner, Tensor, Ty};
@@ -69,7 +68,7 @@ fn price(layers: &[Layer], options: &Options) -> Result<u64> {
     graph.outputs.push(("y".to_owned(), x));
     let sample = BTreeMap::from([("x".to_owned(), wave(&shape))]);
     let model = Prepared::as_it_is(&graph, &weights, options, &[sample])?;
-    let compiled = model.compile(options, &Tuning::default(), &model.bounds(options, MARGIN)?)?;
+    let compiled = model.compile(options, &Tuning::default(), &model.bounds(options, options.margin())?)?;
     let seconds = compiled.explanation.map(|e| e.after.seconds);
     let none = || CompileError::Internal("layers are composed for a deployment only".to_owned());
     Ok((seconds.ok_or_else(none)? * 1e12) as u64)

@@ -39,9 +39,6 @@ impl Bound {
     }
 }
 
-/// Calibrated values may get this much larger: one bit.
-pub(crate) const MARGIN: f32 = 2.0;
-
 /// What is known before the analysis.
 pub(crate) struct Facts<'a> {
     /// Ranges of inputs, by name.
@@ -127,6 +124,8 @@ fn within(lo: f32, hi: f32, most: f32, source: Source) -> Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MARGIN: f32 = 2.0;
     use crate::testing::{Inputs, Net};
     use crate::tests::random_net;
     use picc_ir::eval::run_real;

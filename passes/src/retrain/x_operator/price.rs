@@ -5,7 +5,6 @@ use crate::compile::Options;
 use crate::eligible::bytes;
 use crate::error::Result;
 use crate::prepared::{Prepared, Tuning};
-use crate::ranges::MARGIN;
 use picc_ir::geom::ConvGeom;
 use picc_ir::ops::{Conv, Input};
 use picc_ir::{Owner, Tensor, Ty};
@@ -71,7 +70,7 @@ pub fn price(geom: &ConvGeom, member: Option<Member>, options: &Options) -> Resu
     let options = Options { preprocess: None, labels: Vec::new(), ..options.clone() };
     // Composing the factors again would price the dense layer.
     let model = Prepared::as_it_is(&layer.graph, &layer.weights, &options, &[sample])?;
-    let compiled = model.compile(&options, &Tuning::default(), &model.bounds(&options, MARGIN)?)?;
+    let compiled = model.compile(&options, &Tuning::default(), &model.bounds(&options, options.margin())?)?;
     let source = compiled.program.source;
     let rows = compiled.report.rows.iter().filter(|row| row.op != "share" && row.op != "reveal");
     let seconds = compiled.explanation.map(|e| e.after.seconds);
