@@ -44,16 +44,14 @@ pub struct Options {
     /// Bit-exact truncation: the program equals the reference in every bit, and costs more.
     pub exact: bool,
     pub linear: Linear,
-    /// Bits of a comparison's leaf, 1 to 5.
-    pub radix: u8,
     /// Where correlated OTs come from where no profile decides it.
     pub source: Source,
     /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the source of
-    /// correlated OTs, unless the profile fixes it; `None`: the same plain lowering for every deployment. By default
-    /// [`Profile::lan`].
+    /// correlated OTs, unless the profile fixes it; `None`: nothing is rewritten, and protocols are chosen for
+    /// [`Profile::lan`] and [`Self::source`]. By default [`Profile::lan`].
     pub profile: Option<Profile>,
     /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
-    /// [`crate::NO_PASSES`] alone: the plain lowering.
+    /// [`crate::NO_PASSES`] alone: protocols only.
     pub families: Option<Vec<String>>,
     /// How the cheapest program is looked for under a profile.
     pub extract: Extract,
@@ -68,7 +66,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The plain lowering, one protocol for every kind of node whatever the deployment: for study and for tests.
+    /// Nothing is rewritten, whatever the deployment: for study and for tests.
     #[must_use]
     pub fn plain() -> Options {
         Options { profile: None, ..Options::default() }
@@ -106,7 +104,6 @@ impl Default for Options {
             weight_bits: 16,
             exact: false,
             linear: Linear::Auto,
-            radix: picc_ir::mpc::MAX_RADIX,
             source: Source::default(),
             profile: Some(Profile::lan()),
             families: None,
@@ -176,6 +173,5 @@ pub(crate) fn check(options: &Options) -> Result<()> {
         "`frac` and `ring` ask for one format for all values",
     )?;
     domain("weight_frac", options.weight_frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
-    domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")
+    domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")
 }

@@ -188,7 +188,7 @@ fn passes_help() -> String {
     let lines: String = families.map(|f| format!("\n  {:<11} {}", f.name(), f.says())).collect();
     format!(
         "Only these families of rewrites, or single rules as `picc explain` names them, for study; `{NO_PASSES}`: the \
-         plain lowering, one protocol for each kind of layer{lines}"
+         cheapest protocols for the model as it is{lines}"
     )
 }
 

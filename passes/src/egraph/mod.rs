@@ -39,6 +39,7 @@ use picc_ir::weights::RingWeights;
 use picc_ir::{Graph, Ty};
 use price::Priced;
 pub(crate) use price::Prices;
+use rules::{View, refusal};
 use saturate::{Grown, Origin};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -71,14 +72,25 @@ pub fn optimize(
     let before = plain.by_node(graph);
     let solved = portfolio::best(graph, weights, &mut prices, options, &plain)?;
 
-    let emitted = solved.emitted(graph, weights, true)?;
-    verify(&emitted.graph, Stage::Mpc).map_err(|found| {
-        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-        CompileError::Internal(format!("the optimized graph is refused: {}", lines.join("; ")))
-    })?;
+    let emitted = solved.program_of(graph, weights)?;
     let explanation = solved.explain(graph, profile, options, &plain, before);
     let (plain, alone) = (plain.emitted(graph, weights, false)?.graph, solved.alone_graphs);
     Ok(Optimized { graph: emitted.graph, weights: emitted.weights, explanation, plain, alone })
+}
+
+/// The program without rewriting: the cheapest protocols for a ring graph as it is.
+///
+/// # Errors
+/// As [`optimize`].
+pub(crate) fn protocols(
+    graph: &Graph,
+    weights: &RingWeights,
+    profile: &Profile,
+    options: &RuleOptions,
+) -> Result<(Graph, RingWeights)> {
+    let solved = Solved::searched(graph, &mut Prices::new(profile), &options.protocols_only(), &[])?;
+    let Emitted { graph, weights } = solved.program_of(graph, weights)?;
+    Ok((graph, weights))
 }
 
 /// Most rounds in which chosen rewrites are left out again.
@@ -209,12 +221,15 @@ impl Solved {
             self.index.get(&class).is_some_and(|&i| !computable[i])
         });
         match first {
-            Some((_, node)) => CompileError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                why: format!("no allowed protocol computes {}", node.ty),
-                way_out: "allow more protocols, or calibrate for tighter ranges".to_owned(),
-            },
+            Some((_, node)) => {
+                let args: Vec<egg::Id> = node.args.iter().map(|a| self.grown.class[a.index()]).collect();
+                let (why, way_out) = refusal(View { eg: &self.grown.eg }, &node.op, &args).unwrap_or_else(|| {
+                    let why = format!("no allowed protocol computes {}", node.ty);
+                    (why, "allow more protocols, or calibrate for tighter ranges")
+                });
+                let (node, op) = (node.name.clone(), node.op.name());
+                CompileError::Unsupported { node, op, why, way_out: way_out.to_owned() }
+            }
             None => CompileError::Internal("no program in the e-graph".to_owned()),
         }
     }
@@ -239,6 +254,16 @@ impl Solved {
                 Some((self.classes[i], node, *priced))
             })
             .collect()
+    }
+
+    /// The chosen program with all its weights, as the verifier accepts it.
+    fn program_of(&self, graph: &Graph, weights: &RingWeights) -> Result<Emitted> {
+        let emitted = self.emitted(graph, weights, true)?;
+        verify(&emitted.graph, Stage::Mpc).map_err(|found| {
+            let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+            CompileError::Internal(format!("the chosen program is refused: {}", lines.join("; ")))
+        })?;
+        Ok(emitted)
     }
 
     /// The chosen program in the mpc dialect; `valued`: with the weights that it makes of others.
