@@ -1,6 +1,7 @@
 //! What a user chooses, and what comes out.
 
 use crate::accuracy::Accuracy;
+use crate::bounds;
 use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
 use crate::prepared::Prepared;
@@ -160,18 +161,15 @@ pub fn compile(
 
 /// Whether every option is one of those that exist.
 pub(crate) fn check(options: &Options) -> Result<()> {
-    let domain = |option, ok: bool, why: &str| {
-        if ok { Ok(()) } else { Err(CompileError::Options { option, why: why.to_owned() }) }
-    };
-    domain("ring", options.ring.is_none_or(|r| (8..=64).contains(&r)), "a ring has 8 to 64 bits")?;
-    domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("precision", options.precision.is_none_or(|p| (4..=24).contains(&p)), "4 to 24 significant bits")?;
-    let uniform = options.frac.is_some() || options.ring.is_some();
-    domain(
-        "precision",
-        options.precision.is_none() || !uniform,
-        "`frac` and `ring` ask for one format for all values",
-    )?;
-    domain("weight_frac", options.weight_frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")
+    let Options { ring, frac, precision, weight_frac, weight_bits, .. } = *options;
+    bounds::check("ring", ring, &bounds::RING, "bits")?;
+    bounds::check("frac", frac, &bounds::FRAC, "fraction bits")?;
+    bounds::check("precision", precision, &bounds::PRECISION, "significant bits")?;
+    bounds::check("weight_frac", weight_frac, &bounds::FRAC, "fraction bits")?;
+    bounds::check("weight_bits", Some(weight_bits), &bounds::WEIGHT, "bits")?;
+    if precision.is_some() && (frac.is_some() || ring.is_some()) {
+        let why = "`frac` and `ring` ask for one format for all values".to_owned();
+        return Err(CompileError::Options { option: "precision", why });
+    }
+    Ok(())
 }

@@ -1,12 +1,19 @@
 //! Arguments and the text of `--help`.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_ir::program::Layout;
 use picc_runtime::channel::Network;
 use picc_runtime::channel::shaper::{parse_rate, parse_time};
+use picc_runtime::exec::PREPARED_BYTES;
 use picc_runtime::inputs::ImageOptions;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Memory in MiB.
+fn memory() -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(0..=1 << 24)
+}
 
 const AFTER: &str = "\
 Examples:
@@ -86,7 +93,7 @@ pub struct Local {
     #[command(flatten)]
     pub link: Link,
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Also evaluate the program without cryptography and report the largest difference in units of the last place;
     /// more than the program promises is exit code 1.
@@ -118,7 +125,7 @@ pub struct Bench {
     #[arg(long, value_name = "K", default_value_t = 12)]
     pub top: usize,
     /// MiB of memory for weights that are transformed once, at the start.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Print one JSON object instead of tables.
     #[arg(long)]
@@ -176,7 +183,7 @@ pub struct Serve {
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
     pub drain_seconds: u64,
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Print one JSON object a session on standard output.
     #[arg(long)]
