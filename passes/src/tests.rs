@@ -127,7 +127,8 @@ fn a_deployment_without_room_is_a_warning() {
     assert!(matches!(&warnings[..], [w] if w.contains("the server needs")), "{warnings:?}");
 }
 
-/// Without rewrites the cheapest protocols are left, as they stand before any rewrite; a single rule can be studied alone.
+/// Without rewrites the cheapest protocols are left, as they stand before any rewrite; a single rule can be studied
+/// alone.
 #[test]
 fn passes_can_be_switched_off_or_named_alone() {
     let mut net = mnist_like(7);

@@ -81,3 +81,29 @@ pub use trunc_reduce::TruncReduce;
 pub use unary::{Function, Unary};
 pub use weight::Weight;
 pub use zero_insert::ZeroInsert;
+
+/// The operators of this dialect, for `$then`, with what was said before.
+macro_rules! tensor_dialect {
+    ($then:ident $($before:tt)*) => {
+        $then! {
+            $($before)*
+            tensor {
+                // Sources
+                Input, Weight, Const,
+                // Local and linear
+                Add, Sub, Mul, Neg, Shl,
+                Concat, Slice, Pad, Reshape, Transpose, Expand, Gather, ZeroInsert,
+                SumPool, ReduceSum,
+                // Linear, with weights
+                Conv, MatMul,
+                // Comparisons
+                Relu, Max, MaxPool, ReduceMax, ArgMax,
+                // Fixed point
+                TruncReduce, Extend, Reduce, Assume,
+                // Over the reals only: refused inside a network, computed by the client on what it learns
+                Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
+            }
+        }
+    };
+}
+pub(crate) use tensor_dialect;
