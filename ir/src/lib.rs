@@ -20,6 +20,7 @@ pub mod preprocess;
 pub mod program;
 pub mod samples;
 pub mod segment;
+mod semantics;
 pub mod tensor;
 pub mod text;
 pub mod ty;

@@ -1,7 +1,7 @@
 //! Segments: which local nodes run together between two messages.
 //!
 //! A program lists, for its nodes that need no message and whose value is shared, which of them each party computes at
-//! once; [`crate::kernel::build`] makes one kernel of each list. Everything else runs node by node.
+//! once; [`crate::kernel::construct`] makes one kernel of each list. Everything else runs node by node.
 //!
 //! ```text
 //! protocols, in the order of their ids    P3      P9              P12

@@ -130,7 +130,7 @@ fn tables_of_operators_are_few() {
     tables.sort();
     assert_eq!(
         tables,
-        ["compiler/src/onnx/export/nodes.rs", "ir/src/kernel/build/expr.rs", "kernels/src/fast/build.rs"]
+        ["compiler/src/onnx/export/nodes.rs", "ir/src/kernel/construct/expr.rs", "kernels/src/fast/build.rs"]
     );
 }
 
