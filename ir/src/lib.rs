@@ -11,6 +11,7 @@ pub mod geom;
 pub mod graph;
 pub mod kernel;
 pub mod labels;
+mod locality;
 pub mod mpc;
 pub mod npy;
 pub mod op;
@@ -22,7 +23,10 @@ pub mod samples;
 pub mod segment;
 mod semantics;
 pub mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
+mod traffic;
 pub mod ty;
 pub mod verify;
 pub mod weights;
