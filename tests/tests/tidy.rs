@@ -1,7 +1,7 @@
 //! The rules of ARCHITECTURE.md that a program can check: which crate may see which, which module may see which, how
 //! large a file may be, and what no file may contain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,6 +99,41 @@ fn modules_know_only_what_lies_below() {
     }
 }
 
+/// Folders of a crate know each other one way. Exceptions have a reason.
+#[test]
+fn folders_go_in_no_circle() {
+    // An error names the kind of message that was expected.
+    let excused = |dir: &str, folder: &str, other: &str| (dir, folder, other) == ("runtime", "error", "channel");
+    for dir in ["ir", "passes", "compiler", "kernels", "runtime", "facade", "cli/picc", "cli/pirun"] {
+        let src = root().join(dir).join("src");
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (path, text) in sources(&format!("{dir}/src")) {
+            let inside = path.strip_prefix(&src).expect("inside").to_string_lossy().into_owned();
+            let Some((folder, _)) = inside.split_once('/') else { continue };
+            if inside.contains("test") {
+                continue;
+            }
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let code: String = lines.collect::<Vec<_>>().join(" ");
+            let words = code.split("crate::").skip(1);
+            let named = words.filter_map(|w| w.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
+            let others = named.filter(|n| *n != folder && src.join(n).is_dir() && !excused(dir, folder, n));
+            uses.entry(folder.to_owned()).or_default().extend(others.map(str::to_owned));
+        }
+        for folder in uses.keys() {
+            let mut reached: BTreeSet<&String> = BTreeSet::new();
+            let mut open: Vec<&String> = uses[folder].iter().collect();
+            while let Some(next) = open.pop() {
+                if reached.insert(next) {
+                    open.extend(uses.get(next).into_iter().flatten());
+                }
+            }
+            assert!(!reached.contains(folder), "{dir}: {folder} needs itself by way of {reached:?}");
+        }
+    }
+}
+
 #[test]
 fn files_stay_readable() {
     for dir in ["ir", "passes", "compiler", "kernels", "runtime", "facade", "cli", "examples", "tests"] {
@@ -159,6 +194,23 @@ fn a_protocol_is_named_by_the_files_of_its_recipe() {
             assert!(recipe.contains(&format!("`{as_listed}`")), "the recipe leaves out {path}");
         }
     }
+}
+
+/// Likewise for a source of correlated OTs: whoever else needs to know it asks `Source`.
+#[test]
+fn a_source_is_named_by_the_files_of_its_recipe() {
+    let mut named = BTreeSet::new();
+    for dir in ["ir", "passes", "kernels", "compiler", "runtime", "facade", "cli"] {
+        for (path, text) in sources(dir) {
+            let path = path.strip_prefix(root()).expect("inside").display().to_string();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            if code.contains("Source::SoftSpoken") && !path.contains("/tests/") {
+                named.insert(path);
+            }
+        }
+    }
+    let expected = ["ir/src/correlation/mod.rs", "runtime/src/calibrate/units.rs", "runtime/src/ot/mod.rs"];
+    assert_eq!(named, expected.map(str::to_owned).into());
 }
 
 /// `cargo fmt` keeps code within its width, but not comments.
