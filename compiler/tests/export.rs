@@ -8,6 +8,7 @@ use picc_compiler::onnx::export::{ExportError, export};
 use picc_compiler::onnx::{ExternalData, Imported, InputShape, Options, import, import_file};
 use picc_ir::eval::run_real;
 use picc_ir::ops::{Add, Conv, Input, Neg, Relu, Weight, ZeroInsert};
+use picc_ir::testing::unit;
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Owner, Tensor, Ty};
 use picc_passes::canonicalize;
@@ -17,16 +18,9 @@ use std::path::PathBuf;
 
 type Inputs = BTreeMap<String, Tensor<f32>>;
 
-/// splitmix64: the same values in every run.
+/// The same values in every run.
 fn values(seed: &mut u64, shape: &[usize]) -> Tensor<f32> {
-    let mut next = || {
-        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *seed;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ z >> 31) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    Tensor::new(shape, (0..shape.iter().product()).map(|_| next()).collect())
+    Tensor::new(shape, (0..shape.iter().product()).map(|_| 2.0 * unit(seed) - 1.0).collect())
 }
 
 fn reimported(bytes: &[u8]) -> Imported {

@@ -147,7 +147,7 @@ fn differences(a: &Program, b: &Program) -> Vec<&'static str> {
 /// A name, what is done to the weights, and the fields that it changes.
 type Variant = (&'static str, fn(&mut Weights), &'static [&'static str]);
 
-/// Each variant with the fields that it changes, under the plain lowering.
+/// Each variant with the fields that it changes, without rewrites.
 const VARIANTS: [Variant; 9] = [
     (
         "the channels in another order",

@@ -149,38 +149,13 @@ fn name_of<T: OpDef>(_: &T) -> &'static str {
     T::NAME
 }
 
-// The table below is the list of names: a second one here would say nothing.
+// The lists of names stand with the modules: a second one here would say nothing.
 #[allow(clippy::wildcard_imports)]
 use crate::mpc::*;
 #[allow(clippy::wildcard_imports)]
 use crate::ops::*;
 
-op_table! {
-    tensor {
-        // Sources
-        Input, Weight, Const,
-        // Local and linear
-        Add, Sub, Mul, Neg, Shl,
-        Concat, Slice, Pad, Reshape, Transpose, Expand, Gather, ZeroInsert,
-        SumPool, ReduceSum,
-        // Linear, with weights
-        Conv, MatMul,
-        // Comparisons
-        Relu, Max, MaxPool, ReduceMax, ArgMax,
-        // Fixed point
-        TruncReduce, Extend, Reduce, Assume,
-        // Over the reals only: refused inside a network, computed by the client on what it learns
-        Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
-    }
-    mpc {
-        Share, Reveal,
-        ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt, SquareOt,
-        TruncReduceLocal, TruncReduceFaithful, ExtendOt,
-        ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
-        // Priced only
-        ConvPre, MatMulPre, ReluGc,
-    }
-}
+tensor_dialect! { mpc_dialect op_table }
 
 impl Op {
     /// Name in the text form.
@@ -241,6 +216,12 @@ impl Op {
 }
 
 impl MpcOp {
+    /// Name in the text form.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        each_protocol!(self, op => name_of(op))
+    }
+
     /// How it runs.
     #[must_use]
     pub fn way(&self) -> Way {

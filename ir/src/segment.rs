@@ -1,7 +1,7 @@
 //! Segments: which local nodes run together between two messages.
 //!
 //! A program lists, for its nodes that need no message and whose value is shared, which of them each party computes at
-//! once; [`crate::kernel::build`] makes one kernel of each list. Everything else runs node by node.
+//! once; [`crate::kernel::construct`] makes one kernel of each list. Everything else runs node by node.
 //!
 //! ```text
 //! protocols, in the order of their ids    P3      P9              P12
@@ -11,14 +11,12 @@
 //! ([`Placed::after`]). [`check`] refuses a list in which a segment needs a later one, or a protocol needs a segment
 //! that runs after it; so no path leads out of a segment and back into it.
 
-use crate::facts::Needs;
-use crate::op::{MpcOp, Op};
-use crate::ty::Owner;
 use crate::{Graph, Id};
 use serde::{Deserialize, Serialize};
 
 mod timeline;
 
+pub use crate::locality::{is_local, is_protocol};
 pub use timeline::{Event, Memory, Work, memory, timeline};
 
 /// Nodes that run together, ids ascending.
@@ -64,28 +62,6 @@ impl Placed {
     pub fn following(&self, protocol: Option<Id>) -> std::ops::Range<usize> {
         self.after.partition_point(|a| *a < protocol)..self.after.partition_point(|a| *a <= protocol)
     }
-}
-
-/// Whether a node is computed on shares without a message.
-#[must_use]
-pub fn is_local(graph: &Graph, id: Id) -> bool {
-    let node = graph.node(id);
-    node.ty.owner == Owner::Shared && needs_no_message(&node.op)
-}
-
-/// Of a node whose value is shared; the verifier admits products of shares with public factors only.
-fn needs_no_message(op: &Op) -> bool {
-    match op {
-        Op::Mpc(op) => !op.way().sends,
-        op => matches!(op.facts().needs, Needs::Linear | Needs::Product),
-    }
-}
-
-/// Whether a node sends messages.
-#[must_use]
-pub fn is_protocol(graph: &Graph, id: Id) -> bool {
-    let node = graph.node(id);
-    matches!(node.op, Op::Mpc(MpcOp::Reveal(_))) || (node.ty.owner == Owner::Shared && !needs_no_message(&node.op))
 }
 
 /// Every local node alone: the plainest list, without fusion.

@@ -10,7 +10,7 @@
 
 use crate::graph::{Graph, Id, Node};
 use crate::op::Op;
-use crate::ops::extent::checked_ty;
+use crate::semantics::extent::checked_ty;
 use crate::ty::{Elem, Owner, Ty, TypeError};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What a user chooses, and what comes out.
 
 use crate::accuracy::Accuracy;
+use crate::bounds;
 use crate::egraph::{Explanation, Extract};
 use crate::error::{CompileError, Result};
 use crate::prepared::Prepared;
@@ -47,16 +48,14 @@ pub struct Options {
     /// Bit-exact truncation: the program equals the reference in every bit, and costs more.
     pub exact: bool,
     pub linear: Linear,
-    /// Bits of a comparison's leaf, 1 to 5.
-    pub radix: u8,
     /// Where correlated OTs come from where no profile decides it.
     pub source: Source,
     /// The deployment for which rewrites and protocols are chosen together by exact cost, and with them the source of
-    /// correlated OTs, unless the profile fixes it; `None`: the same plain lowering for every deployment. By default
-    /// [`Profile::lan`].
+    /// correlated OTs, unless the profile fixes it; `None`: nothing is rewritten, and protocols are chosen for
+    /// [`Profile::lan`] and [`Self::source`]. By default [`Profile::lan`].
     pub profile: Option<Profile>,
     /// Families of rewrites, or single rules, that may be chosen under a profile, by name; `None`: all of them;
-    /// [`crate::NO_PASSES`] alone: the plain lowering.
+    /// [`crate::NO_PASSES`] alone: protocols only.
     pub families: Option<Vec<String>>,
     /// How the cheapest program is looked for under a profile.
     pub extract: Extract,
@@ -71,7 +70,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The plain lowering, one protocol for every kind of node whatever the deployment: for study and for tests.
+    /// Nothing is rewritten, whatever the deployment: for study and for tests.
     #[must_use]
     pub fn plain() -> Options {
         Options { profile: None, ..Options::default() }
@@ -115,7 +114,6 @@ impl Default for Options {
             weight_bits: 16,
             exact: false,
             linear: Linear::Auto,
-            radix: picc_ir::mpc::MAX_RADIX,
             source: Source::default(),
             profile: Some(Profile::lan()),
             families: None,
@@ -172,20 +170,16 @@ pub fn compile(
 
 /// Whether every option is one of those that exist.
 pub(crate) fn check(options: &Options) -> Result<()> {
-    let domain = |option, ok: bool, why: &str| {
-        if ok { Ok(()) } else { Err(CompileError::Options { option, why: why.to_owned() }) }
-    };
-    domain("ring", options.ring.is_none_or(|r| (8..=64).contains(&r)), "a ring has 8 to 64 bits")?;
-    domain("frac", options.frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("precision", options.precision.is_none_or(|p| (4..=24).contains(&p)), "4 to 24 significant bits")?;
-    let uniform = options.frac.is_some() || options.ring.is_some();
-    domain(
-        "precision",
-        options.precision.is_none() || !uniform,
-        "`frac` and `ring` ask for one format for all values",
-    )?;
-    domain("weight_frac", options.weight_frac.is_none_or(|f| (1..=24).contains(&f)), "1 to 24 fraction bits")?;
-    domain("weight_bits", (2..=16).contains(&options.weight_bits), "2 to 16 bits")?;
-    domain("margin_bits", options.margin_bits <= 8, "0 to 8 bits")?;
-    domain("radix", (1..=picc_ir::mpc::MAX_RADIX).contains(&options.radix), "1 to 5 bits a leaf")
+    let Options { ring, frac, precision, margin_bits, weight_frac, weight_bits, .. } = *options;
+    bounds::check("ring", ring, &bounds::RING, "bits")?;
+    bounds::check("frac", frac, &bounds::FRAC, "fraction bits")?;
+    bounds::check("precision", precision, &bounds::PRECISION, "significant bits")?;
+    bounds::check("margin_bits", Some(margin_bits), &bounds::MARGIN, "bits")?;
+    bounds::check("weight_frac", weight_frac, &bounds::FRAC, "fraction bits")?;
+    bounds::check("weight_bits", Some(weight_bits), &bounds::WEIGHT, "bits")?;
+    if precision.is_some() && (frac.is_some() || ring.is_some()) {
+        let why = "`frac` and `ring` ask for one format for all values".to_owned();
+        return Err(CompileError::Options { option: "precision", why });
+    }
+    Ok(())
 }

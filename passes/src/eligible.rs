@@ -1,8 +1,6 @@
-//! Which protocols can compute a linear layer, and which is cheaper.
+//! Layers with the server's weights, and the protocols that can compute them.
 
-use picc_ir::correlation::Source;
-use picc_ir::cost::Cost;
-use picc_ir::mpc::node_cost::{linear_plan, node_cost};
+use picc_ir::mpc::node_cost::linear_plan;
 use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{ConvOt, ConvPre, ConvRlwe, MatMulOt, MatMulPre, MatMulRlwe};
 use picc_ir::op::Op;
@@ -16,58 +14,44 @@ pub(crate) enum Layer<'a> {
     MatMul { weights_left: bool },
 }
 
-impl Layer<'_> {
-    /// Under RLWE, if there are parameters for this ring and these weights.
-    pub fn rlwe(&self, args: [&Ty; 2], weight_bits: u8, hiding: Hiding) -> Result<Option<Op>, TypeError> {
-        let op: Op = match *self {
-            Layer::Conv(conv) => {
-                ConvRlwe { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits, hiding }.into()
-            }
-            Layer::MatMul { weights_left } => {
-                let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
-                MatMulRlwe { geom, weight_bits, weights_left, hiding }.into()
-            }
-        };
-        Ok(linear_plan(&op, &args).is_ok().then_some(op))
-    }
-
-    /// Prepared before the input is known, if RLWE has parameters for this ring and these weights.
-    pub fn preprocessed(&self, args: [&Ty; 2], weight_bits: u8) -> Result<Option<Op>, TypeError> {
-        let op: Op = match *self {
-            Layer::Conv(conv) => ConvPre { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits }.into(),
-            Layer::MatMul { weights_left } => {
-                let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
-                MatMulPre { geom, weight_bits, weights_left }.into()
-            }
-        };
-        Ok(linear_plan(&op, &args).is_ok().then_some(op))
-    }
-
-    /// By OT, with the receiver that makes it cheaper.
-    pub fn ot(&self, args: [&Ty; 2], ty: &Ty, weight_bits: u8, source: Source) -> Result<Op, TypeError> {
-        let mut best: Option<(u64, Op)> = None;
-        for receiver in [Party::Server, Party::Client] {
-            let op: Op = match *self {
-                Layer::Conv(conv) => {
-                    ConvOt { geom: conv.geom(&args[0].shape, &args[1].shape)?, weight_bits, receiver }.into()
-                }
-                Layer::MatMul { weights_left } => {
-                    let geom = MatMul::geom(&args[0].shape, &args[1].shape)?;
-                    MatMulOt { geom, weight_bits, weights_left, receiver }.into()
-                }
-            };
-            let bytes = bytes(&node_cost(&op, &args, ty)?, source);
-            if best.as_ref().is_none_or(|(least, _)| bytes < *least) {
-                best = Some((bytes, op));
-            }
-        }
-        best.map(|(_, op)| op).ok_or_else(|| TypeError::new("no party can receive"))
-    }
+/// How a layer with the server's weights is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Rlwe(Hiding),
+    /// The bits of this party's factor choose.
+    Ot(Party),
+    /// Prepared before the input is known.
+    Preprocessed,
 }
 
-/// All bytes of a node, the extension of its correlated OTs included.
-pub(crate) fn bytes(cost: &Cost, source: Source) -> u64 {
-    cost.online.total() + source.reserve_traffic(cost.cots).total()
+impl Layer<'_> {
+    /// The operator on arguments of these shapes. Whether it has parameters in a ring is another question.
+    pub fn computed(&self, by: By, shapes: [&[usize]; 2], weight_bits: u8) -> Result<Op, TypeError> {
+        Ok(match *self {
+            Layer::Conv(conv) => {
+                let geom = conv.geom(shapes[0], shapes[1])?;
+                match by {
+                    By::Rlwe(hiding) => ConvRlwe { geom, weight_bits, hiding }.into(),
+                    By::Ot(receiver) => ConvOt { geom, weight_bits, receiver }.into(),
+                    By::Preprocessed => ConvPre { geom, weight_bits }.into(),
+                }
+            }
+            Layer::MatMul { weights_left } => {
+                let geom = MatMul::geom(shapes[0], shapes[1])?;
+                match by {
+                    By::Rlwe(hiding) => MatMulRlwe { geom, weight_bits, weights_left, hiding }.into(),
+                    By::Ot(receiver) => MatMulOt { geom, weight_bits, weights_left, receiver }.into(),
+                    By::Preprocessed => MatMulPre { geom, weight_bits, weights_left }.into(),
+                }
+            }
+        })
+    }
+
+    /// Under RLWE, if there are parameters for this ring and these weights.
+    pub fn rlwe(&self, args: [&Ty; 2], weight_bits: u8, hiding: Hiding) -> Result<Option<Op>, TypeError> {
+        let op = self.computed(By::Rlwe(hiding), args.map(|a| &a.shape[..]), weight_bits)?;
+        Ok(linear_plan(&op, &args).is_ok().then_some(op))
+    }
 }
 
 /// A shared value and the server's weights of `weight_bits` bits in one ring, in the order of a product's arguments.

@@ -113,5 +113,5 @@ fn ring_graphs() {
 
 #[test]
 fn mpc_graphs() {
-    run("lower", |graph, weights| compiled(graph, weights).program.graph.to_string());
+    run("protocols", |graph, weights| compiled(graph, weights).program.graph.to_string());
 }

@@ -1,7 +1,8 @@
 //! The optimizer: a real-valued graph becomes a program that two parties run.
 //!
 //! ```text
-//! real graph -> canonicalize -> compose -> split off the client's part -> ranges -> quantize -> ring graph -> lower -> program
+//! real graph -> canonicalize -> compose -> split off the client's part -> ranges -> quantize -> ring graph
+//! ring graph -> egraph -> program
 //! ```
 //! Each pass is a pure function from graph to graph. Two invariants hold on the way: over the reals every pass up to
 //! quantization computes the same function (approximations are noted), and the mpc graph's meaning over the ring equals
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+pub mod bounds;
 mod canonicalize;
 mod choose;
 mod compile;
@@ -24,7 +26,6 @@ mod error_bound;
 mod filetests;
 mod graph_edit;
 mod inputs;
-mod lower;
 mod lrn;
 mod masks;
 mod predict;

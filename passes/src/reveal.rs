@@ -14,7 +14,7 @@ mod tests;
 use crate::canonicalize;
 use crate::error::{CompileError, Result};
 use crate::graph_edit::{Builder, real_const};
-use picc_ir::mpc::{Reveal as RevealOp, TruncReduceFaithful};
+use picc_ir::mpc::{MAX_RADIX, Reveal as RevealOp, TruncReduceFaithful};
 use picc_ir::op::{MpcOp, Op};
 use picc_ir::ops::{Add, ArgMax, Concat, Relu, Slice, Sub};
 use picc_ir::weights::RealWeights;
@@ -222,7 +222,7 @@ pub(crate) fn rounding(ring: &Graph, reveal: Reveal) -> Result<BTreeMap<String, 
 }
 
 /// An mpc graph that ends in reveals, rounded before them.
-pub(crate) fn rounded(revealed: &Graph, shifts: &BTreeMap<String, u8>, radix: u8) -> Result<Graph> {
+pub(crate) fn rounded(revealed: &Graph, shifts: &BTreeMap<String, u8>) -> Result<Graph> {
     if shifts.is_empty() {
         return Ok(revealed.clone());
     }
@@ -234,7 +234,7 @@ pub(crate) fn rounded(revealed: &Graph, shifts: &BTreeMap<String, u8>, radix: u8
             revealed.outputs.iter().filter(|(_, o)| *o == id).filter_map(|(name, _)| shifts.get(name)).max();
         map.push(match (&node.op, shift) {
             (Op::Mpc(MpcOp::Reveal(RevealOp { to })), Some(&shift)) => {
-                let short = b.add(TruncReduceFaithful { shift, radix }, &args, &node.name)?;
+                let short = b.add(TruncReduceFaithful { shift, radix: MAX_RADIX }, &args, &node.name)?;
                 b.add(RevealOp { to: *to }, &[short], &node.name)?
             }
             (op, _) => b.add(op.clone(), &args, &node.name)?,

@@ -1,5 +1,6 @@
 //! Whole compilations against the interpreters.
 
+use crate::egraph::{RuleOptions, optimize};
 use crate::testing::{Net, max_difference, run_program, run_ring_graph};
 use crate::{CompileError, Linear, Options};
 use picc_ir::Id;
@@ -126,7 +127,8 @@ fn a_deployment_without_room_is_a_warning() {
     assert!(matches!(&warnings[..], [w] if w.contains("the server needs")), "{warnings:?}");
 }
 
-/// The plain lowering does not depend on the deployment; a single rule can be studied alone.
+/// Without rewrites the cheapest protocols are left, as they stand before any rewrite; a single rule can be studied
+/// alone.
 #[test]
 fn passes_can_be_switched_off_or_named_alone() {
     let mut net = mnist_like(7);
@@ -135,10 +137,18 @@ fn passes_can_be_switched_off_or_named_alone() {
         let families = Some(families.iter().map(|&f| f.to_owned()).collect());
         net.compile(&Options { profile, families, ..Options::plain() }, &calibration)
     };
-    let plain = graph(None, &["none"]).program.graph;
-    let none = graph(Some(Profile::wan()), &["none"]);
-    assert_eq!(none.program.graph, plain);
-    assert!(none.explanation.is_none());
+    for profile in [Profile::lan(), Profile::wan(), Profile::mobile()] {
+        let none = graph(Some(profile.clone()), &["none"]);
+        assert!(none.explanation.is_none());
+        let profile = profile.with_source(none.program.source);
+        let options = RuleOptions::default().protocols_only();
+        let optimized = optimize(&none.ring_graph, &none.weights, &profile, &options).unwrap();
+        let before = optimized.explanation.before;
+        assert_eq!(before, optimized.explanation.after);
+        let nodes = none.report.rows.iter().filter(|row| row.op != "reveal");
+        assert_eq!(before.bytes, nodes.map(|row| profile.bytes(&row.cost)).sum::<u64>(), "{}", profile.name);
+    }
+    assert_eq!(graph(None, &["ring"]).program, graph(None, &["none"]).program);
     let one = graph(Some(Profile::wan()), &["trunc_after_add"]).explanation.unwrap();
     let rewrites: Vec<&str> =
         one.rules.iter().filter(|r| r.family != crate::egraph::Family::Protocol).map(|r| r.name.as_str()).collect();
@@ -280,4 +290,35 @@ fn a_ring_that_is_too_small_is_an_error() {
     let options = Options { ring: Some(20), ..Options::plain() };
     let refused = crate::compile(&net.graph, &net.weights, &options, &[]).map(|_| ());
     assert!(matches!(refused, Err(CompileError::RingTooSmall { .. })), "{refused:?}");
+}
+
+/// What no protocol computes is refused with the reason, whichever rewrites are allowed.
+#[test]
+fn what_has_no_protocol_is_named_with_a_way_out() {
+    let mut filters = Net::new(9);
+    let x = filters.input(&[1, 2, 3, 3]);
+    let x = filters.conv(x, 2, 3, 1, 1);
+    let w = filters.add(Reshape { shape: vec![2, 1, 3, 3] }, &[x]);
+    let y = filters.add(Conv { stride: [1; 2], pads: [1; 4], dilation: [1; 2], groups: 2 }, &[x, w]);
+    filters.output(y);
+    let mut attention = Net::new(10);
+    let x = attention.input(&[1, 64, 64]);
+    let w = attention.weight(&[64, 64], 0.1);
+    let x = attention.add(MatMul {}, &[x, w]);
+    let y = attention.add(MatMul {}, &[x, x]);
+    let y = attention.relu(y);
+    attention.output(y);
+    for (mut net, why) in [
+        (filters, "weights are computed from the input"),
+        (attention, "262144 products of elements, at most 65536"),
+    ] {
+        let calibration = net.samples(2, 1.0);
+        for options in [Options::plain(), Options::default()] {
+            let error = crate::compile(&net.graph, &net.weights, &options, &calibration).unwrap_err();
+            assert!(
+                matches!(&error, CompileError::Unsupported { .. }) && error.to_string().contains(why),
+                "{error}"
+            );
+        }
+    }
 }

@@ -11,6 +11,7 @@ use picc_compiler::onnx::{Imported, Options as Import, import_file};
 use picc_ir::cost::profile::Profile;
 use picc_ir::npy::NpyArray;
 use picc_ir::op::Op;
+use picc_ir::testing::unit;
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Owner, Tensor, Ty};
 use picc_passes::egraph::{Explanation, RuleOptions, Totals, optimize};
@@ -238,18 +239,13 @@ fn prepared(source: &Source, pixels: &[f32], shape: &[usize]) -> Vec<f32> {
     out
 }
 
-/// splitmix64: the same values in every run.
+/// The same values in every run.
 struct Random(u64);
 
 impl Random {
     /// Uniform, with mean 0 and variance 1.
     fn unit(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let uniform = ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32;
-        (uniform * 2.0 - 1.0) * 3f32.sqrt()
+        (unit(&mut self.0) * 2.0 - 1.0) * 3f32.sqrt()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The fast runner on trained models: bit for bit what the interpreter says, in both dialects.
 
 use picc_ir::eval::{quantize_to, run_ring};
+use picc_ir::testing::unit;
 use picc_ir::{Graph, Op, Tensor};
 use picc_kernels::fast::{Inputs, Runner};
 use picc_passes::{Compiled, Options, compile};
@@ -16,15 +17,6 @@ fn shared_models() -> Option<PathBuf> {
     }
     eprintln!("skipped: no models in {}", folder.display());
     None
-}
-
-/// splitmix64, a number in `[0, 1)`.
-fn unit(state: &mut u64) -> f32 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ z >> 31) >> 40) as f32 / (1 << 24) as f32
 }
 
 fn agrees(name: &str, graph: &Graph, compiled: &Compiled, inputs: &[Inputs]) {

@@ -10,6 +10,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use peak_alloc::PeakAlloc;
 use picc_ir::Tensor;
 use picc_ir::npy::{write_f32, write_i64};
+use picc_ir::testing::splitmix;
 use picc_ir::weights::write_weights;
 use picc_passes::Linear;
 use picc_runtime::inputs::write_npz;
@@ -31,15 +32,12 @@ const MAX_TIME: Duration = Duration::from_secs(20);
 /// One target at a time, so that the heap is its own.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// splitmix64: the same mutations every time.
+/// The same mutations every time.
 struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        splitmix(&mut self.0)
     }
 
     fn below(&mut self, n: usize) -> usize {

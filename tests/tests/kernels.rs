@@ -1,6 +1,6 @@
 //! Kernels of real models: what each party computes between two messages, fused, against node by node.
 
-use picc_ir::kernel::build::{Lanes, build};
+use picc_ir::kernel::construct::{Lanes, build};
 use picc_ir::kernel::testing::agree;
 use picc_ir::{Party, Program, Tensor};
 use picc_passes::{Options, compile};

@@ -2,6 +2,7 @@
 //! interpreter bit for bit or within the stated bound, and with the predicted traffic byte for byte.
 
 use picc_ir::Tensor;
+use picc_ir::testing::splitmix;
 use picc_passes::{Compiled, Linear, Options, compile};
 use picc_runtime::inputs::Sample;
 use picc_tests::example::{self, INPUT};
@@ -74,16 +75,12 @@ fn shared_models() -> Option<PathBuf> {
     None
 }
 
-/// splitmix64, for inputs that are the same in every run.
+/// For inputs that are the same in every run.
 struct Random(u64);
 
 impl Random {
     fn between(&mut self, lo: f32, hi: f32) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let unit = (z ^ z >> 31) as f64 / 2f64.powi(64);
+        let unit = splitmix(&mut self.0) as f64 / 2f64.powi(64);
         lo + (hi - lo) * unit as f32
     }
 }

@@ -1,11 +1,13 @@
 //! The command line of `picc`.
 
 use super::retrain::Allow;
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_compiler::onnx::InputShape;
 use picc_ir::correlation::Source;
 use picc_passes::egraph::{Family, RuleOptions};
-use picc_passes::{NO_PASSES, Reveal};
+use picc_passes::{NO_PASSES, Reveal, bounds};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -80,26 +82,26 @@ pub struct Compile {
     pub reveal_hidden: bool,
     /// One ring of this many bits for every value, lowered plainly unless --passes says otherwise: rewrites would
     /// shorten it again (default: each value in the shortest ring that holds it)
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(8..=64))]
+    #[arg(long, value_name = "BITS", value_parser = bits(bounds::RING))]
     pub ring: Option<u8>,
     /// Significant bits of activations, counted for each tensor from the largest value that calibration has shown, with
     /// its --margin: more are more exact and cost more bytes [default: 14]
     #[arg(long, value_name = "BITS", requires = "calibrate", conflicts_with_all = ["frac", "ring"],
-          value_parser = clap::value_parser!(u8).range(4..=24))]
+          value_parser = bits(bounds::PRECISION))]
     pub precision: Option<u8>,
     /// Values may get this many bits larger than calibration has shown before they are garbled (`pirun reference` counts
     /// that)
-    #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
+    #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = bits(bounds::MARGIN))]
     pub margin: u8,
     /// One number of fraction bits for all activations [default: 12 without calibration or with --ring, else
     /// --precision]
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=24))]
+    #[arg(long, value_name = "BITS", value_parser = bits(bounds::FRAC))]
     pub frac: Option<u8>,
     /// Fraction bits of weights [default: as many as --weight-bits allow with --precision, else 12]
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=24))]
+    #[arg(long, value_name = "BITS", value_parser = bits(bounds::FRAC))]
     pub weight_frac: Option<u8>,
     /// Most bits of a weight, its sign included
-    #[arg(long, value_name = "BITS", default_value_t = 16, value_parser = clap::value_parser!(u8).range(2..=30))]
+    #[arg(long, value_name = "BITS", default_value_t = 16, value_parser = bits(bounds::WEIGHT))]
     pub weight_bits: u8,
     /// Protocol of the linear layers
     #[arg(long, value_enum, default_value_t = LinearArg::Auto)]
@@ -190,13 +192,18 @@ pub struct Shapes {
     pub secret_literals: bool,
 }
 
+/// A number of bits that the compiler takes.
+fn bits(range: RangeInclusive<u8>) -> RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(i64::from(*range.start())..=i64::from(*range.end()))
+}
+
 /// Says what `--passes` takes: the table of families.
 fn passes_help() -> String {
     let families = Family::ALL.iter().filter(|f| **f != Family::Protocol);
     let lines: String = families.map(|f| format!("\n  {:<11} {}", f.name(), f.says())).collect();
     format!(
         "Only these families of rewrites, or single rules as `picc explain` names them, for study; `{NO_PASSES}`: the \
-         plain lowering, one protocol for each kind of layer{lines}"
+         cheapest protocols for the model as it is{lines}"
     )
 }
 

@@ -185,7 +185,6 @@ pub fn options(model: &Path, args: &Compile, imported: &Imported, labels: Vec<St
         reveal_hidden: args.reveal_hidden,
         preprocess: preprocess(model, &args.preprocess, imported)?,
         labels,
-        ..Options::default()
     }
     .settled())
 }

@@ -20,7 +20,7 @@ pub(super) struct Record {
     /// Digest of the program, in hexadecimal.
     program: String,
     pub profile: Profile,
-    /// Absent from a plain lowering, where nothing was chosen.
+    /// Absent where nothing may be rewritten.
     pub explanation: Option<Explanation>,
     /// Under an accuracy budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,8 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
     }
     let Record { explanation, accuracy, retrain, .. } = record;
     if explanation.is_none() && accuracy.is_none() && retrain.is_none() {
-        let problem = "a plain lowering (--passes none, or --ring): nothing was chosen".to_owned();
+        let problem =
+            "no rewrites were allowed (--passes none, or --ring), so there is nothing to explain".to_owned();
         return Err(bad(&args.program, problem));
     }
     let printed = |value: serde_json::Result<String>| value.map_err(|e| bad(&path, e.to_string()));

@@ -1,7 +1,7 @@
 //! `picc inspect --kernels` and `picc --emit kir|clif|asm`: what each party computes between two messages.
 
 use super::args::TargetArg;
-use picc_ir::kernel::build::{BuildError, Built, Lanes, Role, build};
+use picc_ir::kernel::construct::{BuildError, Built, Lanes, Role, build};
 use picc_ir::kernel::stats::{Stats, stats};
 use picc_ir::segment::{Memory, SegmentError, check, memory};
 use picc_ir::{Graph, Id, Party, Program, Segment};

@@ -54,7 +54,7 @@ fn with_options() {
     same(&arguments, &Options { preprocess: Some(preprocess), ..options });
 }
 
-/// One ring for all values means the plain lowering, whoever is asked.
+/// One ring for all values means no rewrites, whoever is asked.
 #[test]
 fn in_one_ring() {
     let options = Options { ring: Some(37), frac: Some(12), exact: true, ..Options::default() };

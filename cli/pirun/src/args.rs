@@ -1,51 +1,20 @@
 //! Arguments and the text of `--help`.
 
+use crate::help::{AFTER, CALIBRATE};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_ir::program::Layout;
 use picc_runtime::channel::Network;
 use picc_runtime::channel::shaper::{parse_rate, parse_time};
+use picc_runtime::exec::PREPARED_BYTES;
 use picc_runtime::inputs::ImageOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const AFTER: &str = "\
-Examples:
-  pirun local model.pi --weights model.piw --input x.npy
-      Both parties in this process, connected by memory only.
-  pirun local model.pi --weights model.piw --input photo.png --network wan --json
-      The same over an emulated wide-area network, with a table of costs.
-  pirun bench model.pi --weights model.piw
-      What a private inference takes on three networks, and where the time goes.
-  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700
-  pirun infer model.pi --server example.org:7700 --input photo.png --top 5
-      The two parties on two machines. Only the server has model.piw.
-  pirun reference model.pi --weights model.piw --input test.npz --labels-npy y.npy
-      No cryptography: what the program means, on many inputs.
-  pirun calibrate -o this-machine.toml
-      What this machine takes for each kind of work, for `picc --profile this-machine.toml`.
-
-Exit codes:
-  0  done
-  1  the run failed (a program that is refused, weights of another program, a promise that was not kept, a bug)
-  2  usage: the command line, an input that does not fit the program, or an output that may not be written
-  3  the connection failed, or the other party broke the protocol
-  4  the parties do not agree: other program, other parameters, other version
-  5  the server refuses for now: busy, shutting down, or a limit of the session is reached";
-
-const CALIBRATE: &str = "\
-Examples:
-  pirun calibrate -o this-machine.toml
-      Unit costs of this machine, on the network of profile lan. Some seconds; let nothing else run meanwhile.
-  picc model.onnx -o model.pi --profile this-machine.toml
-      Compile for it: rewrites, protocols and the field of the OT extension that are cheapest here.
-  pirun calibrate --listen 0.0.0.0:7701          on the server's machine, and on the client's:
-  pirun calibrate -o clinic.toml --peer example.org:7701
-      The network too: round trip, and bandwidth each way.
-  pirun calibrate -o phone.toml --profile mobile --threads 2 --up 5Mbit
-      The network of a built-in profile, with another uplink.
-
-The file can be edited: what it leaves out of [unit] is the default; source = 'softspoken k=4' (or 1, 2, 8) fixes the
-field of the OT extension. Both parties are taken to be like this machine; the slower one is what counts.";
+/// Memory in MiB.
+fn memory() -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(0..=1 << 24)
+}
 
 /// Private inference: the client learns the answer, the server learns nothing of the input.
 #[derive(Parser)]
@@ -86,7 +55,7 @@ pub struct Local {
     #[command(flatten)]
     pub link: Link,
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Also evaluate the program without cryptography and report the largest difference in units of the last place;
     /// more than the program promises is exit code 1.
@@ -118,7 +87,7 @@ pub struct Bench {
     #[arg(long, value_name = "K", default_value_t = 12)]
     pub top: usize,
     /// MiB of memory for weights that are transformed once, at the start.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Print one JSON object instead of tables.
     #[arg(long)]
@@ -176,7 +145,7 @@ pub struct Serve {
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
     pub drain_seconds: u64,
     /// MiB of memory for weights that are transformed once, at the start; others are transformed in each inference.
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..=1 << 24))]
+    #[arg(long, value_name = "MIB", default_value_t = PREPARED_BYTES >> 20, value_parser = memory())]
     pub prepared_memory: u64,
     /// Print one JSON object a session on standard output.
     #[arg(long)]

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod calibrate;
 mod claims;
+mod help;
 mod memory;
 mod outputs;
 mod private;

@@ -5,6 +5,7 @@ use super::evaluate;
 use super::importer::Importer;
 use super::inputs::{element_type, resolve, stated};
 use super::known::Value;
+use super::needed::{at_the_end, needed, used};
 use super::node::NodeView;
 use super::tensor::{self, ExternalData};
 use super::{Imported, ImportedInput, LEAST_OPSET, NEWEST_OPSET, Options, table};
@@ -375,52 +376,4 @@ impl<'m> Driver<'m> {
 
 fn is_float(dtype: DataType) -> bool {
     matches!(dtype, DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16)
-}
-
-/// Names that the model's outputs depend on.
-fn used(graph: &GraphProto) -> HashSet<&str> {
-    needed(&graph.node, graph.output.iter().map(|o| o.name.as_str()))
-}
-
-/// Values that no layer with weights follows. Of functions and branches nothing is said.
-fn at_the_end(graph: &GraphProto) -> HashSet<&str> {
-    let layer = |n: &NodeProto| {
-        let linear = ["Conv", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Attention", "Einsum"];
-        linear.iter().any(|l| n.op_type.contains(l)) || n.attribute.iter().any(|a| a.g.is_some())
-    };
-    let mut inside: HashSet<&str> = HashSet::new();
-    let mut ends: HashSet<&str> = HashSet::new();
-    for node in graph.node.iter().rev() {
-        let followed = node.output.iter().any(|o| inside.contains(o.as_str()));
-        if !followed {
-            ends.extend(node.output.iter().map(String::as_str));
-        }
-        if followed || layer(node) {
-            inside.extend(node.input.iter().map(String::as_str));
-        }
-    }
-    ends
-}
-
-/// Names that the outputs depend on.
-fn needed<'m>(nodes: &'m [NodeProto], outputs: impl Iterator<Item = &'m str>) -> HashSet<&'m str> {
-    let mut needed: HashSet<&str> = outputs.collect();
-    for node in nodes.iter().rev() {
-        if node.output.iter().any(|o| needed.contains(o.as_str())) {
-            needed.extend(node.input.iter().map(String::as_str));
-            captured(node, &mut needed);
-        }
-    }
-    needed
-}
-
-/// Names that a node's subgraphs may take from around it. Nesting is bounded by the parser.
-fn captured<'m>(node: &'m NodeProto, names: &mut HashSet<&'m str>) {
-    for graph in node.attribute.iter().flat_map(|a| a.g.as_ref().into_iter().chain(&a.graphs)) {
-        names.extend(graph.output.iter().map(|o| o.name.as_str()));
-        for inner in &graph.node {
-            names.extend(inner.input.iter().map(String::as_str));
-            captured(inner, names);
-        }
-    }
 }

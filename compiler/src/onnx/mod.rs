@@ -10,6 +10,7 @@
 //! node of the graph. A known float tensor that meets a graph value becomes a weight, owned by the server; what is
 //! public instead (attributes, bounds of a clip, literals of one element) is listed in the notes.
 
+mod arithmetic;
 mod driver;
 pub mod error;
 mod evaluate;
@@ -18,6 +19,7 @@ mod foreign;
 mod importer;
 mod inputs;
 mod known;
+mod needed;
 mod node;
 mod ops;
 mod table;

@@ -9,7 +9,7 @@
 
 pub mod softspoken;
 
-use crate::cost::{CotCounts, CotDemand, Stored, Traffic};
+use crate::traffic::{CotCounts, CotDemand, Stored, Traffic};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;

@@ -18,7 +18,7 @@
 //! ```
 
 use crate::Party;
-use crate::cost::{CotCounts, CotDemand, Traffic};
+use crate::traffic::{CotCounts, CotDemand, Traffic};
 use std::fmt;
 
 /// Columns of a correlated OT of width 1: bits of its delta.

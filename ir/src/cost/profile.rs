@@ -14,8 +14,8 @@
 pub use crate::correlation::CotCosts;
 
 use crate::correlation::Source;
+use crate::cost::COT_BUDGET;
 use crate::cost::{Cost, CotCounts, CotDemand, Traffic};
-use crate::mpc::node_cost::COT_BUDGET;
 use serde::{Deserialize, Serialize};
 
 const PICOS: u128 = 1_000_000_000_000;

@@ -4,7 +4,7 @@ use super::{
     Access, Affine, BinaryOp, CompareOp, Index, Inst, Kernel, Lane, Nest, Primitive, Reg, ShiftOp, Step, Verified,
     View,
 };
-use crate::ops::convolution::convolve;
+use crate::semantics::convolution::convolve;
 
 /// Why a kernel was not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,10 +11,10 @@
 //! is what interpreters and code generators take.
 //!
 //! Kernels do not travel. A program carries only its segmentation, lists of node ids; each party builds the kernels
-//! from the verified graph itself ([`mod@build`]), so that a stranger's program cannot make a kernel compute anything
+//! from the verified graph itself ([`construct`]), so that a stranger's program cannot make a kernel compute anything
 //! but its nodes.
 
-pub mod build;
+pub mod construct;
 pub mod interp;
 pub mod stats;
 #[cfg(any(test, feature = "testing"))]

@@ -14,7 +14,8 @@
 //! trying all points, within a budget.
 
 use super::{Access, Kernel, Primitive, Step, View};
-use crate::ops::{Conv, extent::checked};
+use crate::ops::Conv;
+use crate::semantics::extent::checked;
 
 mod access;
 mod block;

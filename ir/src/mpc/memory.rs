@@ -130,9 +130,9 @@ fn prepared(graph: &Graph, schedule: &Schedule) -> u64 {
             continue;
         }
         let weights = plan.layer.lens()[1] as u64 * 4;
-        let tiling = &plan.tiling;
-        let scalar = tiling.channels == 1 && tiling.outputs == 1 && plan.layer.extent == [1, 1];
-        let rows = plan.products() / tiling.tiles(&plan.layer).max(1) as u64;
+        let encoding = &plan.encoding;
+        let scalar = encoding.has_constant_weights(&plan.layer);
+        let rows = plan.products() / encoding.tiles(&plan.layer).max(1) as u64;
         // A constant polynomial is four residues.
         let transformed = rows * if scalar { 40 } else { polynomial(plan) };
         let taken = weights + if scalar || transformed <= left { transformed } else { 0 };

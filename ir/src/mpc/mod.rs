@@ -49,3 +49,21 @@ pub use share::Share;
 pub use square_ot::SquareOt;
 pub use trunc_reduce_faithful::TruncReduceFaithful;
 pub use trunc_reduce_local::TruncReduceLocal;
+
+/// The operators of this dialect, for `$then`, with what was said before. Programs store their place in the list.
+macro_rules! mpc_dialect {
+    ($then:ident $($before:tt)*) => {
+        $then! {
+            $($before)*
+            mpc {
+                Share, Reveal,
+                ConvRlwe, ConvOt, MatMulRlwe, MatMulOt, MulOt, SquareOt,
+                TruncReduceLocal, TruncReduceFaithful, ExtendOt,
+                ReluOt, ReluRescaleOt, MaxOt, MaxPoolOt, ReduceMaxOt, ArgMaxOt,
+                // Priced only
+                ConvPre, MatMulPre, ReluGc,
+            }
+        }
+    };
+}
+pub(crate) use mpc_dialect;

@@ -14,10 +14,7 @@ use crate::mpc::rlwe::LinearPlan;
 use crate::op::Op;
 use crate::ty::{Fixed, Owner, Ty, TypeError};
 
-/// Correlated OTs of all widths per direction that are reserved at once: 256 MiB of memory at each party and direction.
-/// Less would cost rounds (SqueezeNet: 1214 with 2^22, 577 with 2^24), more is not reached by parts of [`cost::BATCH`]
-/// elements.
-pub const COT_BUDGET: u64 = 1 << 24;
+pub use crate::cost::COT_BUDGET;
 
 /// `units` units of a node from unit `start` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

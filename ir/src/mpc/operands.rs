@@ -1,6 +1,6 @@
 //! What protocols ask of their operands.
 
-use crate::ops::elementwise::fixed;
+use crate::semantics::elementwise::fixed;
 use crate::ty::{Fixed, Owner, Ty, TypeError, ring_limits};
 
 /// Largest number of bits that one leaf of an OT comparison looks at.

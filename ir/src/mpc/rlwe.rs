@@ -23,6 +23,7 @@
 //! Adversary: semi-honest. Rounds: two. Leakage: none beyond the shapes, see [`noise`] for the two ways to hide weights
 //! and [`figure`] for what they leave.
 
+pub mod encoding;
 pub mod figure;
 mod hiding;
 pub mod layer;
@@ -32,6 +33,7 @@ mod plan;
 mod search;
 pub mod tiling;
 
+pub use encoding::Encoding;
 pub use hiding::{COIN_RATE, Hiding};
 pub use layer::{Layer, WeightLayout};
 pub use noise::Budget;

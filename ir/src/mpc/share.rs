@@ -5,7 +5,7 @@ use crate::facts::{ErrorRule, Facts, Needs};
 use crate::graph::{Graph, Id};
 use crate::mpc::protocol::{Division, Protocol, Way};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::fixed;
+use crate::semantics::elementwise::fixed;
 use crate::tensor::Tensor;
 use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};

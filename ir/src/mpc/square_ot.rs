@@ -3,7 +3,7 @@
 use crate::cost::Cost;
 use crate::facts::{ErrorRule, Facts};
 use crate::graph::{Graph, Id};
-use crate::mpc::cost;
+use crate::mpc::cost::{self, ProductShape, RowRun};
 use crate::mpc::operands::shared;
 use crate::mpc::protocol::{Division, Protocol, Way, ring_of};
 use crate::op::{Arity, OpDef};
@@ -19,6 +19,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SquareOt {
     pub receiver: Party,
+}
+
+impl SquareOt {
+    /// The product behind `n` squares: half of the cross term `2 x0 x1`, which the ring without its top bit holds.
+    #[must_use]
+    pub fn shape(n: u64, ring_bits: u8) -> ProductShape {
+        let half = ring_bits.saturating_sub(1);
+        ProductShape::new(half, half, [RowRun { scalars: n, row: 1 }])
+    }
+
+    /// Exact cost of `n` squares in a ring of `ring_bits` bits; `receiver`'s share chooses.
+    #[must_use]
+    pub fn price(n: u64, ring_bits: u8, receiver: Party) -> Cost {
+        cost::product(&SquareOt::shape(n, ring_bits), receiver)
+    }
 }
 
 impl OpDef for SquareOt {
@@ -56,6 +71,24 @@ impl Protocol for SquareOt {
     }
 
     fn cost(&self, args: &[&Ty], _ty: &Ty, units: u64) -> Result<Cost, TypeError> {
-        Ok(cost::square(units, ring_of(args[0])?.ring_bits, self.receiver))
+        Ok(SquareOt::price(units, ring_of(args[0])?.ring_bits, self.receiver))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_square_costs_less_than_half_a_product() {
+        for receiver in Party::BOTH {
+            let (n, l) = (24, 20);
+            let (one, two) = (SquareOt::price(n, l, receiver), cost::mul(n, l));
+            let bits = (l as u64 - 1) * l as u64 / 2;
+            assert_eq!(one.online.total(), 16 + n * (l as u64 - 1) / 8 + n * bits.div_ceil(8), "two frames");
+            assert!(2 * one.online.total() < two.online.total());
+            assert_eq!((one.online.rounds, two.online.rounds), (2, 2));
+            assert_eq!(SquareOt::price(n, 1, receiver), Cost::default(), "a bit is its own square");
+        }
     }
 }

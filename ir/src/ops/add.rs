@@ -2,10 +2,10 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::infer_aligned;
-use crate::ops::interval::Interval;
-use crate::ops::number::Number;
-use crate::ops::strided::zip;
+use crate::semantics::elementwise::infer_aligned;
+use crate::semantics::interval::Interval;
+use crate::semantics::number::Number;
+use crate::semantics::strided::zip;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::{axis_of, reduced};
-use crate::ops::number::Number;
-use crate::ops::strided::around;
+use crate::semantics::axes::{axis_of, reduced};
+use crate::semantics::number::Number;
+use crate::semantics::strided::around;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Fixed, Ty, TypeError, ring_limits};
 use serde::{Deserialize, Serialize};

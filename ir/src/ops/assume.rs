@@ -2,7 +2,7 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::fixed;
+use crate::semantics::elementwise::fixed;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Fixed, Ty, TypeError, ring_limits};
 use serde::{Deserialize, Serialize};

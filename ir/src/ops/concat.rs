@@ -2,12 +2,12 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::axis_of;
-use crate::ops::elementwise::aligned;
-use crate::ops::extent::checked;
-use crate::ops::interval::Interval;
-use crate::ops::number::Number;
-use crate::ops::strided::around;
+use crate::semantics::axes::axis_of;
+use crate::semantics::elementwise::aligned;
+use crate::semantics::extent::checked;
+use crate::semantics::interval::Interval;
+use crate::semantics::number::Number;
+use crate::semantics::strided::around;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

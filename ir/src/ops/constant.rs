@@ -3,7 +3,7 @@
 use crate::facts::Facts;
 use crate::op::F32;
 use crate::op::{Arity, OpDef};
-use crate::ops::extent::checked_ty;
+use crate::semantics::extent::checked_ty;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,10 @@
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::geom::ConvGeom;
 use crate::op::{Arity, OpDef};
-use crate::ops::convolution::{convolve, convolve_ring};
-use crate::ops::elementwise::product;
-use crate::ops::extent::checked;
-use crate::ops::window::Window;
+use crate::semantics::convolution::{convolve, convolve_ring};
+use crate::semantics::elementwise::product;
+use crate::semantics::extent::checked;
+use crate::semantics::window::Window;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

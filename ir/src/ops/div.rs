@@ -2,8 +2,8 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::{broadcast_shape, real};
-use crate::ops::strided::zip;
+use crate::semantics::elementwise::{broadcast_shape, real};
+use crate::semantics::strided::zip;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};

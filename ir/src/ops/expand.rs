@@ -2,8 +2,8 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::extent::checked;
-use crate::ops::strided::{broadcast_strides, pick};
+use crate::semantics::extent::checked;
+use crate::semantics::strided::{broadcast_strides, pick};
 use crate::tensor::{Tensor, broadcast};
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::fixed;
-use crate::ops::extent::ring_exists;
+use crate::semantics::elementwise::fixed;
+use crate::semantics::extent::ring_exists;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Fixed, Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,10 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::axis_of;
-use crate::ops::extent::checked;
-use crate::ops::number::Number;
-use crate::ops::strided::around;
+use crate::semantics::axes::axis_of;
+use crate::semantics::extent::checked;
+use crate::semantics::number::Number;
+use crate::semantics::strided::around;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

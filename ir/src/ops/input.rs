@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::op::{Arity, OpDef};
-use crate::ops::extent::checked_ty;
+use crate::semantics::extent::checked_ty;
 use crate::ty::{Owner, Ty, TypeError};
 use serde::{Deserialize, Serialize};
 

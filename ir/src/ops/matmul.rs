@@ -3,10 +3,10 @@
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::geom::MatMulGeom;
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::product;
-use crate::ops::extent::checked;
-use crate::ops::number::Number;
-use crate::ops::strided::{broadcast_strides, each_row};
+use crate::semantics::elementwise::product;
+use crate::semantics::extent::checked;
+use crate::semantics::number::Number;
+use crate::semantics::strided::{broadcast_strides, each_row};
 use crate::tensor::{Tensor, broadcast};
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -3,20 +3,15 @@
 mod add;
 mod arg_max;
 mod assume;
-pub(crate) mod axes;
 mod concat;
 mod constant;
 mod conv;
-pub(crate) mod convolution;
 mod dequantize;
 mod div;
-pub(crate) mod elementwise;
 mod expand;
 mod extend;
-pub(crate) mod extent;
 mod gather;
 mod input;
-pub(crate) mod interval;
 mod log_softmax;
 mod lrn;
 mod matmul;
@@ -24,9 +19,7 @@ mod max;
 mod max_pool;
 mod mul;
 mod neg;
-pub(crate) mod number;
 mod pad;
-pub(crate) mod pooling;
 mod reduce;
 mod reduce_max;
 mod reduce_sum;
@@ -35,16 +28,15 @@ mod reshape;
 mod shl;
 mod slice;
 mod softmax;
-pub(crate) mod strided;
 mod sub;
 mod sum_pool;
 mod transpose;
 mod trunc_reduce;
 mod unary;
 mod weight;
-pub(crate) mod window;
 mod zero_insert;
 
+pub use crate::semantics::extent::{MAX_ELEMENTS, MAX_RANK};
 pub use add::Add;
 pub use arg_max::ArgMax;
 pub use assume::Assume;
@@ -55,7 +47,6 @@ pub use dequantize::Dequantize;
 pub use div::Div;
 pub use expand::Expand;
 pub use extend::Extend;
-pub use extent::{MAX_ELEMENTS, MAX_RANK};
 pub use gather::Gather;
 pub use input::Input;
 pub use log_softmax::LogSoftmax;
@@ -81,3 +72,29 @@ pub use trunc_reduce::TruncReduce;
 pub use unary::{Function, Unary};
 pub use weight::Weight;
 pub use zero_insert::ZeroInsert;
+
+/// The operators of this dialect, for `$then`, with what was said before.
+macro_rules! tensor_dialect {
+    ($then:ident $($before:tt)*) => {
+        $then! {
+            $($before)*
+            tensor {
+                // Sources
+                Input, Weight, Const,
+                // Local and linear
+                Add, Sub, Mul, Neg, Shl,
+                Concat, Slice, Pad, Reshape, Transpose, Expand, Gather, ZeroInsert,
+                SumPool, ReduceSum,
+                // Linear, with weights
+                Conv, MatMul,
+                // Comparisons
+                Relu, Max, MaxPool, ReduceMax, ArgMax,
+                // Fixed point
+                TruncReduce, Extend, Reduce, Assume,
+                // Over the reals only: refused inside a network, computed by the client on what it learns
+                Softmax, LogSoftmax, Unary, Div, Lrn, Dequantize,
+            }
+        }
+    };
+}
+pub(crate) use tensor_dialect;

@@ -2,9 +2,9 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::{broadcast_shape, product};
-use crate::ops::number::Number;
-use crate::ops::strided::zip;
+use crate::semantics::elementwise::{broadcast_shape, product};
+use crate::semantics::number::Number;
+use crate::semantics::strided::zip;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::map_range;
-use crate::ops::interval::Interval;
+use crate::semantics::elementwise::map_range;
+use crate::semantics::interval::Interval;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,10 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::reduced;
-use crate::ops::elementwise::map_range;
-use crate::ops::number::Number;
-use crate::ops::strided::fold;
+use crate::semantics::axes::reduced;
+use crate::semantics::elementwise::map_range;
+use crate::semantics::number::Number;
+use crate::semantics::strided::fold;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

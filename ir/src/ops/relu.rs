@@ -2,9 +2,9 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::map_range;
-use crate::ops::interval::Interval;
-use crate::ops::number::Number;
+use crate::semantics::elementwise::map_range;
+use crate::semantics::interval::Interval;
+use crate::semantics::number::Number;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::extent::checked;
+use crate::semantics::extent::checked;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,10 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::one_per_axis;
-use crate::ops::extent::checked;
-use crate::ops::number::Number;
-use crate::ops::strided::{Strides, pick};
+use crate::semantics::axes::one_per_axis;
+use crate::semantics::extent::checked;
+use crate::semantics::number::Number;
+use crate::semantics::strided::{Strides, pick};
 use crate::tensor::{Tensor, strides};
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

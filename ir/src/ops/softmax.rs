@@ -2,9 +2,9 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::axis_of;
-use crate::ops::elementwise::real;
-use crate::ops::strided::around;
+use crate::semantics::axes::axis_of;
+use crate::semantics::elementwise::real;
+use crate::semantics::strided::around;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

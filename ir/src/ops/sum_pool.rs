@@ -3,10 +3,10 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::map_range;
-use crate::ops::number::Number;
-use crate::ops::pooling::pool;
-use crate::ops::window::Window;
+use crate::semantics::elementwise::map_range;
+use crate::semantics::number::Number;
+use crate::semantics::pooling::pool;
+use crate::semantics::window::Window;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::{axis_of, one_per_axis};
-use crate::ops::number::Number;
-use crate::ops::strided::{Strides, pick, signed_strides};
+use crate::semantics::axes::{axis_of, one_per_axis};
+use crate::semantics::number::Number;
+use crate::semantics::strided::{Strides, pick, signed_strides};
 use crate::tensor::Tensor;
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 
 use crate::facts::{ErrorRule, Facts, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::fixed;
-use crate::ops::interval::Interval;
+use crate::semantics::elementwise::fixed;
+use crate::semantics::interval::Interval;
 use crate::tensor::Tensor;
 use crate::ty::{Elem, Ty, TypeError};
 use serde::{Deserialize, Serialize};

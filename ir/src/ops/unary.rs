@@ -2,7 +2,7 @@
 
 use crate::facts::{ClientPart, ErrorRule, Facts, IntervalRule, Movement, Needs};
 use crate::op::{Arity, OpDef};
-use crate::ops::elementwise::real;
+use crate::semantics::elementwise::real;
 use crate::tensor::Tensor;
 use crate::ty::{Ty, TypeError};
 use serde::{Deserialize, Serialize};

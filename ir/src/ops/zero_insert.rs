@@ -3,12 +3,12 @@
 
 use crate::facts::{Facts, Movement};
 use crate::op::{Arity, OpDef};
-use crate::ops::axes::one_per_axis;
-use crate::ops::elementwise::map_range;
-use crate::ops::extent::checked;
-use crate::ops::interval::Interval;
-use crate::ops::number::Number;
-use crate::ops::strided::{Strides, place, signed_strides};
+use crate::semantics::axes::one_per_axis;
+use crate::semantics::elementwise::map_range;
+use crate::semantics::extent::checked;
+use crate::semantics::interval::Interval;
+use crate::semantics::number::Number;
+use crate::semantics::strided::{Strides, place, signed_strides};
 use crate::tensor::Tensor;
 use crate::ty::{Shape, Ty, TypeError};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use super::{Placed, Segment, is_local, is_protocol};
 use crate::kernel::Lane;
-use crate::kernel::build::Lanes;
+use crate::kernel::construct::Lanes;
 use crate::ty::Owner;
 use crate::{Graph, Id};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Lists of segments that are refused.
 
 use crate::support::{client, fix};
-use picc_ir::kernel::build::Lanes;
+use picc_ir::kernel::construct::Lanes;
 use picc_ir::mpc::{ReluOt, Reveal, Share};
 use picc_ir::ops::{Add, Input, Neg};
 use picc_ir::segment::{Segment, SegmentError, Work, check, is_protocol, memory, one_each, timeline};

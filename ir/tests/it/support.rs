@@ -3,18 +3,15 @@
 use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{ConvRlwe, ReluOt, Reveal, Share, TruncReduceFaithful};
 use picc_ir::ops::{Conv, Dequantize, Input, Softmax, Weight};
+use picc_ir::testing::splitmix;
 use picc_ir::{Fixed, Graph, Owner, Party, Tensor, Ty};
 
-/// SplitMix64.
+/// What tests build by chance.
 pub struct Seeded(pub u64);
 
 impl Seeded {
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix(&mut self.0)
     }
 
     /// `lo..=hi`

@@ -1,8 +1,7 @@
 //! The kernel classes: what is computed, as kernel IR, as operators and as plain Rust.
 
-use picc_ir::kernel::{
-    Access, Accumulator, Affine, BinaryOp, Buffer, Index, Inst, Kernel, Lane, Nest, Reg, ShiftOp, Step,
-};
+use crate::code::{Code, at, buffer, nest};
+use picc_ir::kernel::{Access, Accumulator, BinaryOp, Buffer, Inst, Kernel, Lane, Nest, Reg, ShiftOp, Step};
 use picc_ir::op::Op;
 use picc_ir::ops::{Add, Concat, Pad, Sub, SumPool, TruncReduce};
 
@@ -37,52 +36,6 @@ pub enum Out<'a> {
     U16(&'a mut [u16]),
     U32(&'a mut [u32]),
     U64(&'a mut [u64]),
-}
-
-fn buffer(name: &str, lane: Lane, len: usize, access: Access) -> Buffer {
-    Buffer { name: name.to_owned(), lane, len, access }
-}
-
-fn at(offset: usize, strides: &[usize]) -> Index {
-    let strides: Vec<i64> = strides.iter().map(|&s| s as i64).collect();
-    Index::Affine(Affine::new(offset as i64, &strides))
-}
-
-fn nest(loops: &[usize], finish: Vec<Inst>) -> Step {
-    let loops: Vec<u32> = loops.iter().map(|&l| l as u32).collect();
-    Step::Nest(Nest { loops: loops[..].into(), finish, ..Nest::default() })
-}
-
-/// Instructions with numbered registers.
-#[derive(Default)]
-struct Code(Vec<Inst>);
-
-impl Code {
-    fn push(&mut self, inst: Inst) -> Reg {
-        self.0.push(inst);
-        Reg(self.0.len() as u32 - 1)
-    }
-
-    fn load(&mut self, buffer: u32, index: Index) -> Reg {
-        self.push(Inst::Load { buffer, index })
-    }
-
-    fn constant(&mut self, lane: Lane, value: u64) -> Reg {
-        self.push(Inst::Const { lane, value })
-    }
-
-    fn op(&mut self, op: BinaryOp, a: Reg, b: Reg) -> Reg {
-        self.push(Inst::Binary { op, a, b })
-    }
-
-    fn shift(&mut self, op: ShiftOp, a: Reg, bits: u8) -> Reg {
-        self.push(Inst::Shift { op, a, bits })
-    }
-
-    fn store(mut self, buffer: u32, index: Index, a: Reg) -> Vec<Inst> {
-        self.push(Inst::Store { buffer, index, a });
-        self.0
-    }
 }
 
 fn class(

@@ -7,6 +7,7 @@
 //! over the fastest of several runs; the share is of copying as many bytes on one core in the same run.
 
 mod classes;
+mod code;
 mod program;
 
 use classes::{Class, Out, Slice};

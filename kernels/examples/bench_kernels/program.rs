@@ -2,7 +2,7 @@
 //! interpreter and the operators compute, and how much faster than operators that run one at a time.
 
 use super::{Failure, Words};
-use picc_ir::kernel::build::{Lanes, Role, build};
+use picc_ir::kernel::construct::{Lanes, Role, build};
 use picc_ir::kernel::{Access, Verified, interp, testing};
 use picc_ir::{Id, Owner, Party, Program};
 use picc_kernels::cache::Cache;

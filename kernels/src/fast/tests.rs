@@ -9,6 +9,7 @@ use picc_ir::ops::{
     Add, Assume, Concat, Const, ConstValue, Conv, Dequantize, Extend, Input, MatMul, Max, MaxPool, Mul, Neg,
     Reduce, Relu, Reshape, Shl, Slice, Softmax, Sub, SumPool, Transpose, TruncReduce, Weight,
 };
+use picc_ir::testing::splitmix;
 use picc_ir::weights::RingWeights;
 use picc_ir::{Fixed, Graph, Id, Op, Owner, Party, Tensor, Ty};
 
@@ -16,11 +17,7 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        splitmix(&mut self.0)
     }
 
     fn below(&mut self, n: usize) -> usize {

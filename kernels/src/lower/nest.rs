@@ -3,13 +3,16 @@
 //! Every loop counts bytes: one counter for each distinct stride, so that an address is a base plus a counter plus a
 //! displacement. Loops end where a counter meets a constant; nothing else branches.
 
+mod flat;
+
 use super::access::Source;
 use super::plan::{Mode, Plan, Planned, Unroll};
 use super::value::{Ops, Parts, Val, per_vector};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
-use picc_ir::kernel::{BinaryOp, Inst, Lane};
+use flat::{neutral, unflatten};
+use picc_ir::kernel::{Inst, Lane};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -392,45 +395,5 @@ impl NestEmitter<'_, '_, '_> {
         self.b.seal_block(exit);
         self.b.switch_to_block(exit);
         outs
-    }
-
-    fn append(&mut self, block: cranelift_codegen::ir::Block, like: Value) -> Value {
-        let ty = self.b.func.dfg.value_type(like);
-        self.b.append_block_param(block, ty)
-    }
-
-    /// Accumulators of all units as machine values.
-    fn flatten(&mut self, units: &[Unit], accs: &[Vec<Val>]) -> Parts {
-        let mut out = Parts::new();
-        for (unit, accs) in units.iter().zip(accs) {
-            let mut ops = Ops { b: self.b, width: unit.width };
-            for (acc, spec) in accs.iter().zip(self.plan.accs) {
-                match unit.width {
-                    1 => out.push(ops.scalar(spec.lane, acc)),
-                    _many => out.extend(ops.vector(spec.lane, acc)),
-                }
-            }
-        }
-        out
-    }
-}
-
-fn unflatten(plan: &Plan, units: &[Unit], mut flat: &[Value], accs: &mut [Vec<Val>]) {
-    for (unit, accs) in units.iter().zip(accs) {
-        for (acc, spec) in accs.iter_mut().zip(plan.accs) {
-            let count = if unit.width == 1 { 1 } else { unit.width / per_vector(spec.lane) };
-            let (own, rest) = flat.split_at(count);
-            flat = rest;
-            *acc = if unit.width == 1 { Val::Scalar(own[0]) } else { Val::Vector(own.into()) };
-        }
-    }
-}
-
-/// What partial results start with.
-fn neutral(op: BinaryOp, lane: Lane) -> u64 {
-    match op {
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Or | BinaryOp::Xor => 0,
-        BinaryOp::Mul => 1,
-        BinaryOp::And => lane.mask(),
     }
 }

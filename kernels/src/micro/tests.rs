@@ -2,6 +2,7 @@
 
 use super::*;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::testing::splitmix;
 
 /// `conv(x, w)` mod 2^64: `x [n, c_in, h, w]`, `w [c_out, c_in / groups, kh, kw]`, `out [n, c_out, oh, ow]`.
 fn conv_u64(x: &[u64], w: &[u64], out: &mut [u64], geom: &ConvGeom) -> Result<(), ShapeError> {
@@ -45,16 +46,11 @@ fn matmul_u16(left: &[u16], right: &[u16], out: &mut [u16], geom: &MatMulGeom) -
     matmul(left, right, out, geom, 16, Known::default())
 }
 
-/// splitmix64.
 struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        splitmix(&mut self.0)
     }
 
     fn below(&mut self, n: usize) -> usize {

@@ -372,6 +372,7 @@ impl Problem {
     }
 }
 
+mod components;
 pub(crate) mod exact;
 #[cfg(test)]
 mod tests;

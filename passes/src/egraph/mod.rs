@@ -8,6 +8,7 @@
 //! What may be believed of a class is in `analysis.rs`: rules fire on proven facts only. The result is deterministic:
 //! limits are numbers of nodes and iterations, prices are integers, and every order is fixed.
 
+mod account;
 mod analysis;
 mod emit;
 mod explain;
@@ -27,19 +28,20 @@ pub use rules::{ErrorClass, Family};
 pub use saturate::{Limits, RuleOptions, Stop};
 
 use crate::error::{CompileError, Result};
+use account::rewrites;
 use analysis::is_known;
 use emit::{Emitted, Emitter};
-use explain::Sum;
 use extract::{Candidate, Choice, Effort, Problem};
 use language::Enode;
-use picc_ir::cost::profile::{Picos, Profile, seconds};
+use picc_ir::cost::profile::{Picos, Profile};
 use picc_ir::op::Op;
 use picc_ir::verify::{Stage, verify};
 use picc_ir::weights::RingWeights;
 use picc_ir::{Graph, Ty};
 use price::Priced;
 pub(crate) use price::Prices;
-use saturate::{Grown, Origin};
+use rules::{View, refusal};
+use saturate::Grown;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -71,14 +73,25 @@ pub fn optimize(
     let before = plain.by_node(graph);
     let solved = portfolio::best(graph, weights, &mut prices, options, &plain)?;
 
-    let emitted = solved.emitted(graph, weights, true)?;
-    verify(&emitted.graph, Stage::Mpc).map_err(|found| {
-        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-        CompileError::Internal(format!("the optimized graph is refused: {}", lines.join("; ")))
-    })?;
+    let emitted = solved.program_of(graph, weights)?;
     let explanation = solved.explain(graph, profile, options, &plain, before);
     let (plain, alone) = (plain.emitted(graph, weights, false)?.graph, solved.alone_graphs);
     Ok(Optimized { graph: emitted.graph, weights: emitted.weights, explanation, plain, alone })
+}
+
+/// The program without rewriting: the cheapest protocols for a ring graph as it is.
+///
+/// # Errors
+/// As [`optimize`].
+pub(crate) fn protocols(
+    graph: &Graph,
+    weights: &RingWeights,
+    profile: &Profile,
+    options: &RuleOptions,
+) -> Result<(Graph, RingWeights)> {
+    let solved = Solved::searched(graph, &mut Prices::new(profile), &options.protocols_only(), &[])?;
+    let Emitted { graph, weights } = solved.program_of(graph, weights)?;
+    Ok((graph, weights))
 }
 
 /// Most rounds in which chosen rewrites are left out again.
@@ -209,12 +222,15 @@ impl Solved {
             self.index.get(&class).is_some_and(|&i| !computable[i])
         });
         match first {
-            Some((_, node)) => CompileError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                why: format!("no allowed protocol computes {}", node.ty),
-                way_out: "allow more protocols, or calibrate for tighter ranges".to_owned(),
-            },
+            Some((_, node)) => {
+                let args: Vec<egg::Id> = node.args.iter().map(|a| self.grown.class[a.index()]).collect();
+                let (why, way_out) = refusal(View { eg: &self.grown.eg }, &node.op, &args).unwrap_or_else(|| {
+                    let why = format!("no allowed protocol computes {}", node.ty);
+                    (why, "allow more protocols, or calibrate for tighter ranges")
+                });
+                let (node, op) = (node.name.clone(), node.op.name());
+                CompileError::Unsupported { node, op, why, way_out: way_out.to_owned() }
+            }
             None => CompileError::Internal("no program in the e-graph".to_owned()),
         }
     }
@@ -241,6 +257,16 @@ impl Solved {
             .collect()
     }
 
+    /// The chosen program with all its weights, as the verifier accepts it.
+    fn program_of(&self, graph: &Graph, weights: &RingWeights) -> Result<Emitted> {
+        let emitted = self.emitted(graph, weights, true)?;
+        verify(&emitted.graph, Stage::Mpc).map_err(|found| {
+            let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+            CompileError::Internal(format!("the chosen program is refused: {}", lines.join("; ")))
+        })?;
+        Ok(emitted)
+    }
+
     /// The chosen program in the mpc dialect; `valued`: with the weights that it makes of others.
     fn emitted(&self, graph: &Graph, weights: &RingWeights, valued: bool) -> Result<Emitted> {
         let choice = self.nodes(&self.choice);
@@ -253,145 +279,6 @@ impl Solved {
         emitter.valued = valued;
         emitter.emit(&inputs, &outputs, true)
     }
-
-    fn total(&self, choice: &Choice) -> Sum {
-        let mut sum = Sum::default();
-        self.program(choice).iter().for_each(|(_, _, p)| sum.add(p.cost, p.picos));
-        sum
-    }
-
-    /// Costs by ONNX node.
-    fn by_node(&self, graph: &Graph) -> BTreeMap<String, Sum> {
-        let mut by_node: BTreeMap<String, Sum> = BTreeMap::new();
-        for (class, _, p) in self.program(&self.choice) {
-            by_node.entry(self.name(graph, class)).or_default().add(p.cost, p.picos);
-        }
-        by_node
-    }
-
-    fn name(&self, graph: &Graph, class: egg::Id) -> String {
-        let at = self.grown.eg[class].data.at as usize;
-        graph.nodes.get(at).map(|n| n.name.clone()).unwrap_or_default()
-    }
-
-    fn explain(
-        &self,
-        graph: &Graph,
-        profile: &Profile,
-        options: &RuleOptions,
-        plain: &Solved,
-        before: BTreeMap<String, Sum>,
-    ) -> Explanation {
-        let origins = self.grown.origins();
-        let after = self.total(&self.choice).totals(profile);
-        let mut chosen = vec![0usize; self.grown.rules.len()];
-        let mut chains: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
-        for (class, node, priced) in self.program(&self.choice) {
-            let (chain, protocols) = chains.entry(self.name(graph, class)).or_default();
-            let made_by = rewrites(&self.grown, &origins, node);
-            // A node counts for the last rewrite that led to it, and for its protocol.
-            let own = origins.get(node).map(|o| o.rule).filter(|r| !made_by.contains(r));
-            made_by.last().copied().into_iter().chain(own).for_each(|r| chosen[r] += 1);
-            for rule in made_by {
-                let name = self.grown.rules[rule].name.to_owned();
-                if !chain.contains(&name) {
-                    chain.push(name);
-                }
-            }
-            if priced.cost != Default::default() {
-                let protocol = protocol_of(&node.op);
-                if !protocols.contains(&protocol) {
-                    protocols.push(protocol);
-                }
-            }
-        }
-        let rules = self.grown.rules.iter().enumerate().map(|(r, rule)| {
-            let without = self.without.get(&r);
-            let saved = without.map(|choice| Explanation::savings(self.total(choice).totals(profile), after));
-            // What is not chosen is not missed.
-            let saved = if chosen[r] > 0 { saved } else { Some(Saved::default()) };
-            let counts = self.grown.counts[r];
-            RuleReport {
-                name: rule.name.to_owned(),
-                family: rule.family,
-                class: rule.class,
-                says: rule.says.to_owned(),
-                matched: counts.matched,
-                refused: counts.refused,
-                fired: counts.fired,
-                chosen: chosen[r],
-                saved,
-            }
-        });
-        let rules = rules.collect();
-        let now = self.by_node(graph);
-        let mut regions = Vec::new();
-        let mut seen = BTreeSet::new();
-        for node in &graph.nodes {
-            let (was, is) = (before.get(&node.name), now.get(&node.name));
-            if (was.is_none() && is.is_none()) || !seen.insert(&node.name) {
-                continue;
-            }
-            let totals = |s: Option<&Sum>| s.map_or_else(Totals::default, |s| s.totals(profile));
-            let (chain, protocols) = chains.remove(&node.name).unwrap_or_default();
-            regions.push(Region {
-                node: node.name.clone(),
-                before: totals(was),
-                after: totals(is),
-                chain,
-                protocols,
-            });
-        }
-        Explanation {
-            profile: profile.name.clone(),
-            exact: options.exact,
-            stop: self.grown.stop,
-            iterations: self.grown.iterations,
-            e_nodes: self.grown.eg.total_number_of_nodes(),
-            e_classes: self.grown.eg.number_of_classes(),
-            before: plain.total(&plain.choice).totals(profile),
-            after,
-            inference: None,
-            extraction: Extraction {
-                bound: seconds(self.bound),
-                greedy: seconds(self.greedy),
-                optimal: self.problem.total(&self.choice).is_some_and(|t| t <= self.bound),
-                instead: self.instead,
-            },
-            alone: self.alone.clone(),
-            rules,
-            regions,
-        }
-    }
-}
-
-/// Rewrites that led to a node, the first one first; protocols left out.
-fn rewrites(grown: &Grown, origins: &HashMap<Enode, Origin>, node: &Enode) -> Vec<usize> {
-    let mut chain = Vec::new();
-    let (mut at, mut steps) = (node.clone(), 0);
-    // Origins were there before what they made, up to merging: a bound suffices against circles.
-    while let (Some(origin), true) = (origins.get(&at), steps < 64) {
-        steps += 1;
-        if grown.rules[origin.rule].family != Family::Protocol {
-            chain.push(origin.rule);
-        }
-        at = origin.of.canonical(&grown.eg);
-    }
-    chain.reverse();
-    chain
-}
-
-/// A protocol with the parameter that was chosen for it.
-fn protocol_of(op: &Op) -> String {
-    let attributes = op.attributes();
-    let mut name = op.name().to_owned();
-    if let Some(radix) = attributes.get("radix") {
-        name = format!("{name} radix {radix}");
-    }
-    if let Some(receiver) = attributes.get("receiver").and_then(|r| r.as_str()) {
-        name = format!("{name}, {} chooses", receiver.to_lowercase());
-    }
-    name
 }
 
 /// For values that the compiler computes: the expression with the fewest operators.

@@ -3,7 +3,8 @@
 use super::analysis::{Typing, meet};
 use super::language::{EGraph, Enode};
 use super::portfolio::Extract;
-use super::rules::{EXACT_ONLY, ErrorClass, Expr, Family, Out, PRICED_ONLY, Rule, Site, View};
+use super::rules::{ErrorClass, Expr, Family, Offer, Out, Rule, Site, View};
+use crate::compile::Linear;
 use crate::error::{CompileError, Result};
 use egg::Id;
 use picc_ir::op::Op;
@@ -43,6 +44,8 @@ pub struct RuleOptions {
     /// Families and single rules, by name, that may not fire.
     pub disabled: std::collections::BTreeSet<String>,
     pub limits: Limits,
+    /// How linear layers may be computed.
+    pub linear: Linear,
     /// Protocols that have a price and that nobody can run yet, for study.
     pub priced_only: bool,
     pub extract: Extract,
@@ -91,14 +94,14 @@ impl RuleOptions {
             ErrorClass::Ulp(_) => !self.exact,
             ErrorClass::Approx | ErrorClass::Retrain => false,
         };
-        let runs = self.priced_only || !PRICED_ONLY.contains(&rule.name);
-        let stands_for = EXACT_ONLY.iter().find(|(name, _)| *name == rule.name).map(|(_, other)| *other);
-        let wanted = stands_for.is_none_or(|other| self.exact && !self.disabled.contains(other));
-        accurate
-            && runs
-            && wanted
-            && !self.disabled.contains(rule.name)
-            && !self.disabled.contains(rule.family.name())
+        let layers = |way: Linear| matches!(self.linear, Linear::Auto) || self.linear == way;
+        let offered = match rule.offer {
+            Offer::Always => true,
+            Offer::Layers(way) => layers(way),
+            Offer::ExactLayers(way, twin) => self.exact && layers(way) && !self.disabled.contains(twin),
+            Offer::Priced => self.priced_only || self.linear == Linear::Preprocessed,
+        };
+        accurate && offered && !self.disabled.contains(rule.name) && !self.disabled.contains(rule.family.name())
     }
 }
 

@@ -44,9 +44,7 @@ pub(super) fn rewrite(
         }
         let mut at = new.b.add(node.op.clone(), &args, &node.name)?;
         let labels = classes.labels[id.index()].as_ref();
-        if let (Op::Input(_), Some(factors)) =
-            (&node.op, labels.and_then(|l| end(l, &node.ty.shape, |l| exponent(l))))
-        {
+        if let (Op::Input(_), Some(factors)) = (&node.op, labels.and_then(|l| end(l, &node.ty.shape, exponent))) {
             new.range_to(at, (0, 0));
             let factors = new.b.add(real_const(&factors), &[], &node.name)?;
             at = new.b.add(Mul {}, &[at, factors], &node.name)?;

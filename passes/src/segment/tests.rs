@@ -5,7 +5,7 @@ use crate::testing::Net;
 use crate::tests::{mnist_like, random_net};
 use crate::{Compiled, Options};
 use picc_ir::cost::profile::Profile;
-use picc_ir::kernel::build::{Lanes, build};
+use picc_ir::kernel::construct::{Lanes, build};
 use picc_ir::kernel::testing::agree;
 use picc_ir::segment::{check, is_protocol, memory, one_each};
 use picc_ir::{Graph, Party};

@@ -6,6 +6,7 @@
 //!          core (secure)          |        |   tail (the client alone)
 //! ```
 
+mod attach;
 mod facts;
 mod functions;
 mod learns;
@@ -16,6 +17,7 @@ mod solve;
 mod tests;
 mod trace;
 
+pub(crate) use attach::attach_tail;
 pub use functions::hidden_functions;
 pub use learns::learns;
 

@@ -5,7 +5,7 @@ use picc_ir::Party;
 use picc_ir::correlation::Source;
 use picc_ir::cost::Cost;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
-use picc_ir::mpc::cost;
+use picc_ir::mpc::{SquareOt, cost};
 use picc_runtime::Result;
 use picc_runtime::bits::BitVec;
 use picc_runtime::crypto::ct::taint::is_secret;
@@ -109,7 +109,7 @@ fn products(cases: &mut Cases<'_>) {
     cases.case("mul", cost::mul(n, 16), |s| p::mul(s, &x(17), &x(18), 16));
     for receiver in Party::BOTH {
         let name = format!("square, the {receiver} chooses");
-        cases.case(&name, cost::square(n, 16, receiver), |s| p::square(s, &x(19), 16, receiver));
+        cases.case(&name, SquareOt::price(n, 16, receiver), |s| p::square(s, &x(19), 16, receiver));
         let name = format!("mul_server, the {receiver} chooses");
         cases.case(&name, cost::mul_server(n, 16, 6, receiver), |s| {
             let w = (s.party() == Party::Server).then(|| x(20));

@@ -1,7 +1,7 @@
 //! What this party was given: a program, inputs, a machine.
 
 use picc_ir::eval::EvalError;
-use picc_ir::kernel::build::BuildError;
+use picc_ir::kernel::construct::BuildError;
 use picc_ir::npy::NpyError;
 use picc_ir::preprocess::{PixelsError, PreprocessError};
 use picc_ir::program::ProgramError;

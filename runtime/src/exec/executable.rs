@@ -3,7 +3,7 @@
 use super::kernels::Kernels;
 use crate::error::{BadProgram, Error, Result};
 use crate::handshake::Agreement;
-use picc_ir::kernel::build::BuildError;
+use picc_ir::kernel::construct::BuildError;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
 use picc_ir::op::MpcOp;

@@ -9,7 +9,7 @@ use super::value::Value;
 use crate::error::{Error, Result};
 use picc_ir::eval::Value as Known;
 use picc_ir::kernel::Verified;
-use picc_ir::kernel::build::{BuildError, Built, Lanes, Role, build};
+use picc_ir::kernel::construct::{BuildError, Built, Lanes, Role, build};
 use picc_ir::kernel::interp;
 use picc_ir::{Graph, Id, Party, Program};
 use picc_kernels::jit::{BufferRef, CompiledKernel, Jit, Scratch, Spare};

@@ -38,8 +38,7 @@ pub struct ServerModel {
     prepared: Prepared,
 }
 
-/// Memory for transformed weights, unless something else is asked for.
-pub const PREPARED_BYTES: u64 = 4 << 30;
+pub use picc_ir::mpc::memory::PREPARED_BYTES;
 
 impl ServerModel {
     /// Reads `model.piw`, which must belong to the program. Weights are transformed now as far as `prepared_bytes`

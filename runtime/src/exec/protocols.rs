@@ -3,12 +3,12 @@
 use super::linear::Layer;
 use super::value::{Value, from_ring, to_ring};
 use crate::error::{BadProgram, Error, Result};
-use crate::protocol::{self, Range};
+use crate::protocol::{self, Call, fixed};
 use crate::session::Session;
-use picc_ir::mpc::node_cost::{Part, value_bits};
+use picc_ir::mpc::node_cost::Part;
 use picc_ir::op::MpcOp;
 use picc_ir::ops::Transpose;
-use picc_ir::{Fixed, Node, Op, Owner, Party, Tensor, Ty};
+use picc_ir::{Node, Op, Tensor, Ty};
 use std::sync::Arc;
 
 /// Arguments of a node in the form that its protocol takes, kept while its parts run. `None` is the other party's.
@@ -45,20 +45,6 @@ impl<'a> Operands<'a> {
             None => out,
         }
     }
-
-    fn share(&self, i: usize) -> Result<&[u64]> {
-        self.args[i].as_ref().map(|v| v.as_slice()).ok_or_else(|| Error::Bug("a share was expected".into()))
-    }
-
-    /// The elements of `units` units of argument `i`, each of `len` elements.
-    fn part(&self, i: usize, part: Part, len: usize) -> Result<&[u64]> {
-        let (start, end) = (part.start as usize * len, (part.start + part.units) as usize * len);
-        self.share(i)?.get(start..end).ok_or_else(|| Error::Bug("a part outside its argument".into()))
-    }
-}
-
-fn fixed(ty: &Ty) -> Result<Fixed> {
-    ty.as_fixed().ok_or_else(|| Error::Bug("a real value in a protocol".into()))
 }
 
 fn reduced_axes(op: &Op) -> Option<Vec<usize>> {
@@ -91,65 +77,10 @@ pub(super) fn run_part(
     tys: &[&Ty],
     part: Part,
 ) -> Result<Vec<u64>> {
-    let f = fixed(tys[0])?;
-    let ring = f.ring_bits;
-    match &node.op {
-        Op::Mpc(MpcOp::ReluOt(op)) => {
-            protocol::relu_window(session, operands.part(0, part, 1)?, ring, op.skip_low, op.radix)
-        }
-        Op::Mpc(MpcOp::ReluRescaleOt(op)) => {
-            let x = operands.part(0, part, 1)?;
-            protocol::relu_rescale(session, x, ring, op.shift, op.ring_bits, op.radix)
-        }
-        Op::Mpc(MpcOp::MaxOt(op)) => {
-            protocol::max(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring, op.radix)
-        }
-        Op::Mpc(MpcOp::MaxPoolOt(op)) => {
-            let [vertical, horizontal] = op.windows(tys[0]).map_err(BadProgram::Type)?;
-            let x = operands.part(0, part, vertical.len * horizontal.len)?;
-            let windows = [&vertical, &horizontal];
-            protocol::max_pool_window(session, x, part.units as usize, windows, ring, op.skip_low, op.radix)
-        }
-        Op::Mpc(MpcOp::ReduceMaxOt(op)) => {
-            let len = op.axes.iter().map(|&a| tys[0].shape[a]).product();
-            protocol::reduce_max(session, operands.part(0, part, len)?, len, ring, op.radix)
-        }
-        Op::Mpc(MpcOp::ArgMaxOt(op)) => {
-            let len = tys[0].shape[op.axis];
-            let bits = fixed(&node.ty)?.ring_bits;
-            protocol::argmax(session, operands.part(0, part, len)?, len, ring, bits, op.last, op.radix)
-        }
-        Op::Mpc(MpcOp::TruncReduceFaithful(op)) => {
-            protocol::trunc_faithful(session, operands.part(0, part, 1)?, ring, op.shift, op.radix)
-        }
-        Op::Mpc(MpcOp::ExtendOt(op)) => {
-            let range = if f.lo >= 0 { Range::NonNegative } else { Range::Quarter };
-            protocol::extend(session, operands.part(0, part, 1)?, ring, op.ring_bits, range)
-        }
-        Op::Mpc(MpcOp::MulOt(_)) if tys[1].owner == Owner::Server => {
-            let bits = value_bits(fixed(tys[1])?);
-            let w = operands.args[1].is_some().then(|| operands.part(1, part, 1)).transpose()?;
-            protocol::mul_server(session, operands.part(0, part, 1)?, w, ring, bits, Party::Server)
-        }
-        Op::Mpc(MpcOp::MulOt(_)) => {
-            protocol::mul(session, operands.part(0, part, 1)?, operands.part(1, part, 1)?, ring)
-        }
-        Op::Mpc(MpcOp::SquareOt(op)) => protocol::square(session, operands.part(0, part, 1)?, ring, op.receiver),
-        Op::Mpc(MpcOp::ConvOt(op)) => {
-            let w = operands.args[1].as_ref().map(|w| w.as_slice());
-            protocol::conv_ot(session, &op.geom, operands.share(0)?, w, ring, op.weight_bits, op.receiver)
-        }
-        Op::Mpc(MpcOp::MatMulOt(op)) => {
-            let (x, w) = if op.weights_left { (1, 0) } else { (0, 1) };
-            let ring = fixed(tys[x])?.ring_bits;
-            let (x, w) = (operands.share(x)?, operands.args[w].as_ref().map(|w| w.as_slice()));
-            let left = op.weights_left;
-            protocol::matmul_ot(session, &op.geom, x, w, ring, op.weight_bits, left, op.receiver)
-        }
-        Op::Mpc(MpcOp::ConvRlwe(_)) | Op::Mpc(MpcOp::MatMulRlwe(_)) => {
-            let layer = operands.layer.as_ref().ok_or_else(|| Error::Bug("a layer without a plan".into()))?;
-            protocol::linear_rlwe::layer(session, layer.plan, operands.share(0)?, layer.weights())
-        }
-        _ => Err(Error::Bug(format!("{} is no protocol of parts", node.op.name()))),
+    let call = Call { args: &operands.args, tys, ty: &node.ty, part };
+    match (&node.op, &operands.layer) {
+        (_, Some(layer)) => protocol::linear_rlwe::layer(session, layer.plan, call.whole(0)?, layer.weights()),
+        (Op::Mpc(op), None) => protocol::run(op, session, &call),
+        (op, None) => Err(Error::Bug(format!("{} is no protocol of parts", op.name()))),
     }
 }

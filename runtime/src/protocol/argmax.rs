@@ -4,10 +4,12 @@
 //! way ([`super::mux`] with two payloads). Adversary: semi-honest. Leakage: none; exact where any two values of a row
 //! differ by less than half the ring. Rounds and bytes: [`picc_ir::mpc::cost::argmax`].
 
+use super::call::{Call, Run, fixed};
 use super::{compare, low_mask, select, signed};
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
+use picc_ir::mpc::ArgMaxOt;
 
 /// Shares, in a ring of `index_bits` bits, of the index of the maximum of each row of `x`, which is `[groups, len]`.
 /// Of equal values the first wins, or the last one if `last`.
@@ -59,6 +61,14 @@ pub fn argmax(
         items.extend(rest);
     }
     Ok(items.pop().map(|(_, indices)| indices).unwrap_or_default())
+}
+
+/// The axis stands last.
+impl Run for ArgMaxOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let (len, bits) = (call.tys[0].shape[self.axis], fixed(call.ty)?.ring_bits);
+        argmax(session, call.units(0, len)?, len, call.ring()?, bits, self.last, self.radix)
+    }
 }
 
 fn minus(a: &[u64], b: &[u64], ring: u8) -> Vec<u64> {

@@ -7,11 +7,13 @@
 //! significant bit: without a wrap both are at most x, with one their sum is at least `2^m`. So
 //! `w = msb0 + (1 - msb0) msb1`, whose product is one correlated OT modulo `2^(to - from)`, and `x = x0 + x1 - w 2^m`.
 
+use super::call::{Call, Run};
 use super::{compare, low_mask, select, signed};
 use crate::bits::BitVec;
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
+use picc_ir::mpc::ExtendOt;
 
 /// What is known of the values of a ring of m bits. A value outside gives a wrong result, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,13 @@ pub fn extend(session: &mut Session, x: &[u64], from: u8, to: u8, range: Range) 
     let wrap = Wrap::new(session.party(), x, from, range);
     let product = select::product_of_bits(session, &wrap.factor, to - from)?;
     Ok(wrap.extended(product, to))
+}
+
+impl Run for ExtendOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let range = if call.format(0)?.lo >= 0 { Range::NonNegative } else { Range::Quarter };
+        extend(session, call.elements(0)?, call.ring()?, self.ring_bits, range)
+    }
 }
 
 /// A sharing whose wrap is `msb0 + (1 - msb0) msb1`.

@@ -7,6 +7,7 @@
 //! `2^ring` for weights that fit `weight_bits` bits in two's complement. Bytes: [`picc_ir::mpc::cost::conv_ot`],
 //! [`picc_ir::mpc::cost::matmul_ot`].
 
+use super::call::{Call, Run};
 use super::linear::{hits, local_conv, local_matmul};
 use super::product;
 use crate::error::{Error, Result};
@@ -14,6 +15,7 @@ use crate::session::Session;
 use picc_ir::Party;
 use picc_ir::geom::{ConvGeom, MatMulGeom};
 use picc_ir::mpc::cost::{ProductShape, conv_shape, matmul_shape};
+use picc_ir::mpc::{ConvOt, MatMulOt};
 
 /// Shares of the convolution of the shared `x` with the server's `weights` (`Some` at the server, modulo `2^ring`).
 pub fn conv_ot(
@@ -63,6 +65,22 @@ pub fn matmul_ot(
     };
     let rows = MatMulRows { geom: *geom, left_chooses: weights_left == (receiver == Party::Server) };
     cross_term(session, &shape, &rows, weights.unwrap_or(x), receiver, out)
+}
+
+impl Run for ConvOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let ConvOt { geom, weight_bits, receiver } = self;
+        conv_ot(session, geom, call.whole(0)?, call.own(1), call.ring()?, *weight_bits, *receiver)
+    }
+}
+
+impl Run for MatMulOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let MatMulOt { geom, weight_bits, weights_left, receiver } = self;
+        let (x, w) = if *weights_left { (1, 0) } else { (0, 1) };
+        let (ring, x, w) = (call.format(x)?.ring_bits, call.whole(x)?, call.own(w));
+        matmul_ot(session, geom, x, w, ring, *weight_bits, *weights_left, *receiver)
+    }
 }
 
 fn cross_term(

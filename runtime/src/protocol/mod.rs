@@ -28,6 +28,7 @@
 
 mod and;
 mod argmax;
+mod call;
 mod compare;
 mod correlate;
 mod extend;
@@ -46,24 +47,59 @@ mod reveal;
 mod select;
 #[cfg(test)]
 mod source_tests;
+mod square;
 #[cfg(test)]
 mod testing;
 mod triple;
 mod trunc;
 
+use crate::error::{Error, Result};
+use crate::session::Session;
+use call::Run;
+use picc_ir::op::MpcOp;
+
 pub use argmax::argmax;
+pub(crate) use call::{Call, fixed};
 pub use compare::{drelu, greater};
 pub use extend::{Range, extend};
 pub use linear::{plain_conv, plain_matmul};
 pub use linear_ot::{conv_ot, matmul_ot};
-pub use mul::{mul, mul_server, square};
+pub use mul::{mul, mul_server};
 pub use pack::{pack, unpack};
 pub use pool::{max_pool, max_pool_window, reduce_max};
 pub use relu::{max, max_window, relu, relu_window};
 pub use relu_rescale::relu_rescale;
 pub use reveal::reveal;
 pub use select::{b2a, mux};
+pub use square::square;
 pub use trunc::{trunc_faithful, trunc_local};
+
+/// Runs a part of a protocol node; the answer is this party's share of its elements.
+pub(crate) fn run(op: &MpcOp, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+    match op {
+        MpcOp::ConvOt(op) => op.run(session, call),
+        MpcOp::MatMulOt(op) => op.run(session, call),
+        MpcOp::MulOt(op) => op.run(session, call),
+        MpcOp::SquareOt(op) => op.run(session, call),
+        MpcOp::TruncReduceFaithful(op) => op.run(session, call),
+        MpcOp::ExtendOt(op) => op.run(session, call),
+        MpcOp::ReluOt(op) => op.run(session, call),
+        MpcOp::ReluRescaleOt(op) => op.run(session, call),
+        MpcOp::MaxOt(op) => op.run(session, call),
+        MpcOp::MaxPoolOt(op) => op.run(session, call),
+        MpcOp::ReduceMaxOt(op) => op.run(session, call),
+        MpcOp::ArgMaxOt(op) => op.run(session, call),
+        // Without messages, or with a plan and weights of its own.
+        MpcOp::Share(_) | MpcOp::Reveal(_) | MpcOp::TruncReduceLocal(_) => Err(whole(op)),
+        MpcOp::ConvRlwe(_) | MpcOp::MatMulRlwe(_) => Err(whole(op)),
+        // Priced only.
+        MpcOp::ConvPre(_) | MpcOp::MatMulPre(_) | MpcOp::ReluGc(_) => Err(whole(op)),
+    }
+}
+
+fn whole(op: &MpcOp) -> Error {
+    Error::Bug(format!("{} is no protocol of parts", op.name()))
+}
 
 /// Functionalities that the protocols realize, as plain functions of the values.
 pub mod ideal {

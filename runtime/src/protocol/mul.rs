@@ -2,21 +2,22 @@
 //!
 //! Gilboa's product ([`super::product`]) of each cross term: `x y = x0 y0 + x1 y1 + x0 y1 + x1 y0`. Shared times shared
 //! has two cross terms, in the same two rounds: `2 (l + l (l + 1) / 2)` bits. Shared times the server's has one, whose
-//! scalars are either the server's (few bits) or the client's share. A square, `x^2 = x0^2 + x1^2 + 2 x0 x1`, has one
-//! cross term, and its factor 2 leaves the top bit of the ring out: `l - 1 + l (l - 1) / 2` bits. Adversary:
-//! semi-honest. Leakage: none; exact. Bytes: [`picc_ir::mpc::cost::mul`], [`picc_ir::mpc::cost::mul_server`],
-//! [`picc_ir::mpc::cost::square`].
+//! scalars are either the server's (few bits) or the client's share. Adversary: semi-honest. Leakage: none; exact.
+//! Bytes: [`picc_ir::mpc::cost::mul`], [`picc_ir::mpc::cost::mul_server`].
 
+use super::call::{Call, Run};
 use super::{low_mask, product};
 use crate::bits::BitVec;
 use crate::channel::Kind;
 use crate::error::{Error, Result};
 use crate::session::Session;
-use picc_ir::Party;
-use picc_ir::mpc::cost::{ProductShape, RowRun, square_shape};
+use picc_ir::mpc::MulOt;
+use picc_ir::mpc::cost::{ProductShape, RowRun};
+use picc_ir::mpc::node_cost::value_bits;
+use picc_ir::{Owner, Party};
 
 /// Scalar i times value i.
-struct Elementwise;
+pub(super) struct Elementwise;
 
 impl product::Rows for Elementwise {
     fn scalar(&self, _run: usize, scalar: usize) -> usize {
@@ -32,7 +33,7 @@ fn shape(n: usize, ring: u8, choice_bits: u8) -> ProductShape {
     ProductShape::new(ring, choice_bits, [RowRun { scalars: n as u64, row: 1 }])
 }
 
-fn local(x: &[u64], y: &[u64], ring: u8) -> Vec<u64> {
+pub(super) fn local(x: &[u64], y: &[u64], ring: u8) -> Vec<u64> {
     x.iter().zip(y).map(|(x, y)| x.wrapping_mul(*y) & low_mask(ring.into())).collect()
 }
 
@@ -50,20 +51,6 @@ pub fn mul(session: &mut Session, x: &[u64], y: &[u64], ring: u8) -> Result<Vec<
     product::answer(session, &shape, &Elementwise, y, &choices, &mut out)?;
     product::receive(session, &shape, &Elementwise, scalars, &mut out)?;
     Ok(out)
-}
-
-/// Shares of `x^2` for shared x; the bits of `receiver`'s share choose.
-pub fn square(session: &mut Session, x: &[u64], ring: u8, receiver: Party) -> Result<Vec<u64>> {
-    let shape = square_shape(x.len() as u64, ring);
-    let mut cross = vec![0; x.len()];
-    if session.party() == receiver {
-        let scalars = product::choose(session, &shape, &Elementwise, x)?;
-        product::receive(session, &shape, &Elementwise, scalars, &mut cross)?;
-    } else {
-        product::send(session, &shape, &Elementwise, x, &mut cross)?;
-    }
-    let own = local(x, x, ring);
-    Ok(own.into_iter().zip(cross).map(|(o, c)| o.wrapping_add(c << 1) & low_mask(ring.into())).collect())
 }
 
 /// Shares of `x w` for shared x and the server's w of `weight_bits` bits in two's complement (`Some` at the server).
@@ -94,6 +81,19 @@ pub fn mul_server(
     Ok(out)
 }
 
+/// With two shares, or with values that the server knows.
+impl Run for MulOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let (x, ring) = (call.elements(0)?, call.ring()?);
+        if call.tys[1].owner != Owner::Server {
+            return mul(session, x, call.elements(1)?, ring);
+        }
+        let bits = value_bits(call.format(1)?);
+        let w = call.own(1).is_some().then(|| call.elements(1)).transpose()?;
+        mul_server(session, x, w, ring, bits, Party::Server)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Pair, RINGS, SIZES, assert_balanced, assert_uniform_messages, open, record};
@@ -111,20 +111,6 @@ mod tests {
                     mul(s, &xs[s.party() as usize], &ys[s.party() as usize], ring)
                 });
                 assert_eq!(open(&out, ring), local(&x, &y, ring), "ring {ring}");
-            }
-        }
-    }
-
-    #[test]
-    fn square_equals_the_ideal_at_its_price() {
-        let mut pair = Pair::new(4);
-        for ring in RINGS.into_iter().chain([1, 2, 3]) {
-            for (n, receiver) in SIZES.into_iter().flat_map(|n| Party::BOTH.map(|p| (n, p))) {
-                let x = pair.samples(n, ring);
-                let xs = pair.share(&x, ring);
-                let cost = cost::square(n as u64, ring, receiver);
-                let out = pair.run(cost, |s| square(s, &xs[s.party() as usize], ring, receiver));
-                assert_eq!(open(&out, ring), local(&x, &x, ring), "ring {ring}, {receiver:?} receives");
             }
         }
     }
@@ -156,22 +142,6 @@ mod tests {
         assert_uniform_messages(&messages);
         assert_balanced(&client, 16, "the client's share");
         assert_balanced(&server, 16, "the server's share");
-    }
-
-    #[test]
-    fn messages_and_shares_of_squares_are_uniform() {
-        for receiver in Party::BOTH {
-            let x = vec![3; 4096];
-            // The messages of one element fill 15 whole bytes.
-            let ([client, server], messages) =
-                record(cost::square(4096, 16, receiver), |s| square(s, &x, 16, receiver));
-            assert_uniform_messages(&messages);
-            // What is left of a share without its party's own square is even.
-            let halves =
-                |share: &[u64]| share.iter().map(|s| (s.wrapping_sub(9) & 0xffff) >> 1).collect::<Vec<_>>();
-            assert_balanced(&halves(&client), 15, "the client's share");
-            assert_balanced(&halves(&server), 15, "the server's share");
-        }
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! semi-honest. Leakage: none; exact where any two values of a window differ by less than half the ring. Rounds and
 //! bytes: [`picc_ir::mpc::cost::max_pool`], [`picc_ir::mpc::cost::reduce_max`].
 
+use super::call::{Call, Run};
 use super::{low_mask, relu, signed};
 use crate::error::{BadProgram, Error, Result};
 use crate::session::Session;
 use picc_ir::mpc::cost::{AxisWindows, LinePlan, PoolPlan};
+use picc_ir::mpc::{MaxPoolOt, ReduceMaxOt};
 
 /// Shares of the maxima of all windows, `[planes, out_h, out_w]`, of shares `[planes, h, w]`. Padding never wins.
 pub fn max_pool(
@@ -70,6 +72,23 @@ pub fn max_pool_window(
         }
     }
     Ok(out)
+}
+
+impl Run for MaxPoolOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let [vertical, horizontal] = self.windows(call.tys[0]).map_err(BadProgram::Type)?;
+        let x = call.units(0, vertical.len * horizontal.len)?;
+        let (planes, windows) = (call.part.units as usize, [&vertical, &horizontal]);
+        max_pool_window(session, x, planes, windows, call.ring()?, self.skip_low, self.radix)
+    }
+}
+
+/// The axes stand last.
+impl Run for ReduceMaxOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        let len = self.axes.iter().map(|&a| call.tys[0].shape[a]).product();
+        reduce_max(session, call.units(0, len)?, len, call.ring()?, self.radix)
+    }
 }
 
 /// Where each position stands in `read`.

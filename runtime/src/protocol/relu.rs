@@ -3,9 +3,11 @@
 //! Paper: CrypTFlow2 (Rathee et al., CCS 2020), algorithm 4, with both multiplexer directions in the same two rounds.
 //! Adversary: semi-honest. Leakage: none, the result is exact. Rounds and bytes: [`picc_ir::mpc::cost::relu`].
 
+use super::call::{Call, Run};
 use super::{compare, low_mask, select};
 use crate::error::Result;
 use crate::session::Session;
+use picc_ir::mpc::{MaxOt, ReluOt};
 
 /// Shares of `max(x, 0)`.
 pub fn relu(session: &mut Session, x: &[u64], ring: u8, radix: u8) -> Result<Vec<u64>> {
@@ -39,6 +41,18 @@ pub fn max_window(
     let mut above = relu_window(session, &difference, ring, skip_low, radix)?;
     above.iter_mut().zip(y).for_each(|(d, y)| *d = d.wrapping_add(*y) & mask);
     Ok(above)
+}
+
+impl Run for ReluOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        relu_window(session, call.elements(0)?, call.ring()?, self.skip_low, self.radix)
+    }
+}
+
+impl Run for MaxOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        max(session, call.elements(0)?, call.elements(1)?, call.ring()?, self.radix)
+    }
 }
 
 /// `max(x, 0)`.

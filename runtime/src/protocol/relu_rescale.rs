@@ -18,14 +18,22 @@
 //! the ring either way, since t lies strictly inside. Its correlated OT depends on the shares alone and shares the
 //! leaves' flights. Without a truncation c is 0 and the pair and the B2A vanish; with L = m the wrap does.
 
+use super::call::{Call, Run};
 use super::extend::{Range, Wrap};
 use super::planes::Planes;
 use super::{and, compare, low_mask, select, signed, trunc};
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
+use picc_ir::mpc::ReluRescaleOt;
 use picc_ir::mpc::cost::{Comparison, TreeNode};
 use rayon::prelude::*;
+
+impl Run for ReluRescaleOt {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        relu_rescale(session, call.elements(0)?, call.ring()?, self.shift, self.ring_bits, self.radix)
+    }
+}
 
 /// Shares modulo `2^to` of the positive part of `floor((x + 2^(shift-1)) / 2^shift)`, a signed value of `ring - shift`
 /// bits (2 or more); `to >= ring - shift`. If it is greater, the value must lie strictly inside a quarter of its ring.

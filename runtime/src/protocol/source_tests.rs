@@ -12,6 +12,7 @@ use picc_ir::Party;
 use picc_ir::correlation::Source;
 use picc_ir::cost::{Cost, CotDemand, Traffic};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
+use picc_ir::mpc::SquareOt;
 use picc_ir::mpc::cost::{self, AxisWindows};
 
 const N: usize = 24;
@@ -85,7 +86,7 @@ fn cases() -> Vec<Case> {
     for receiver in Party::BOTH {
         let (conv_weights, matmul_weights, factors) = (weights(9), weights(5), weights(6));
         all.extend([
-            case("square", cost::square(n, RING, receiver), RING, move |s, x, _| square(s, x, RING, receiver)),
+            case("square", SquareOt::price(n, RING, receiver), RING, move |s, x, _| square(s, x, RING, receiver)),
             case("mul_server", cost::mul_server(n, RING, 4, receiver), RING, move |s, x, _| {
                 let w = factors(s);
                 mul_server(s, x, w.as_deref(), RING, 4, receiver)

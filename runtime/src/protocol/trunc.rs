@@ -14,10 +14,12 @@
 //!   happens at `frac = 0`. So the result is `floor(x / 2^s)` or `ceil(x / 2^s)`, exact where x is a multiple of `2^s`,
 //!   with expectation exactly `x / 2^s`: below one ulp from the quotient, and -1, 0 or 1 ulp from the faithful result.
 
+use super::call::{Call, Run};
 use super::{compare, low_mask, select};
 use crate::error::Result;
 use crate::session::Session;
 use picc_ir::Party;
+use picc_ir::mpc::TruncReduceFaithful;
 
 /// Shares of `floor((x + 2^(shift-1)) / 2^shift)` modulo `2^(ring - shift)`. `shift < ring`.
 pub fn trunc_faithful(session: &mut Session, x: &[u64], ring: u8, shift: u8, radix: u8) -> Result<Vec<u64>> {
@@ -32,6 +34,12 @@ pub fn trunc_faithful(session: &mut Session, x: &[u64], ring: u8, shift: u8, rad
         *carry = carry.wrapping_add(x >> shift) & low_mask((ring - shift).into());
     }
     Ok(out)
+}
+
+impl Run for TruncReduceFaithful {
+    fn run(&self, session: &mut Session, call: &Call<'_>) -> Result<Vec<u64>> {
+        trunc_faithful(session, call.elements(0)?, call.ring()?, self.shift, self.radix)
+    }
 }
 
 /// Shares of `floor(x / 2^shift)` or `ceil(x / 2^shift)` modulo `2^(ring - shift)`. `shift < ring`. No message.

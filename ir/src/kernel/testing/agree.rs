@@ -2,7 +2,7 @@
 
 use super::Seeded;
 use crate::kernel::Lane;
-use crate::kernel::build::{Lanes, Role, build};
+use crate::kernel::construct::{Lanes, Role, build};
 use crate::kernel::interp::run;
 use crate::op::{MpcOp, Op};
 use crate::segment::{Segment, check, is_local, is_protocol};

@@ -18,10 +18,7 @@ mod select;
 pub use compare::{Comparison, TreeNode, drelu, greater};
 pub use pool::{AxisWindows, LinePlan, PoolPlan, argmax, max_pool, max_pool_window, reduce_max};
 pub use preprocessed::{GC_EVALUATOR_BYTES, GC_GARBLER_BYTES, conv_pre, linear_pre, matmul_pre, relu_gc};
-pub use product::{
-    ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product, square,
-    square_shape,
-};
+pub use product::{ProductShape, RowRun, conv_ot, conv_shape, matmul_ot, matmul_shape, mul, mul_server, product};
 pub use rescale::relu_rescale;
 pub use ring::{extend, reveal, trunc_faithful, trunc_local};
 pub use select::{b2a, max, mux, relu, relu_window};

@@ -177,19 +177,6 @@ pub fn mul(n: u64, ring: u8) -> Cost {
     })
 }
 
-/// The product behind `n` squares: half of the cross term `2 x0 x1`, which the ring without its top bit holds.
-#[must_use]
-pub fn square_shape(n: u64, ring: u8) -> ProductShape {
-    let half = ring.saturating_sub(1);
-    ProductShape::new(half, half, [RowRun { scalars: n, row: 1 }])
-}
-
-/// Elementwise square of `n` shared values; `receiver`'s share chooses.
-#[must_use]
-pub fn square(n: u64, ring: u8, receiver: Party) -> Cost {
-    product(&square_shape(n, ring), receiver)
-}
-
 /// Elementwise product of `n` shared values with `n` values of `weight_bits` bits that the server holds.
 #[must_use]
 pub fn mul_server(n: u64, ring: u8, weight_bits: u8, receiver: Party) -> Cost {
@@ -218,19 +205,6 @@ mod tests {
         };
         let products = |p| conv_shape(&geom, 20, 8, p).runs.iter().map(|r| r.scalars * r.row).sum::<u64>();
         assert_eq!(products(Party::Server), products(Party::Client));
-    }
-
-    #[test]
-    fn a_square_costs_less_than_half_a_product() {
-        for receiver in Party::BOTH {
-            let (n, l) = (24, 20);
-            let (one, two) = (square(n, l, receiver), mul(n, l));
-            let bits = (l as u64 - 1) * l as u64 / 2;
-            assert_eq!(one.online.total(), 16 + n * (l as u64 - 1) / 8 + n * bits.div_ceil(8), "two frames");
-            assert!(2 * one.online.total() < two.online.total());
-            assert_eq!((one.online.rounds, two.online.rounds), (2, 2));
-            assert_eq!(square(n, 1, receiver), Cost::default(), "a bit is its own square");
-        }
     }
 
     #[test]

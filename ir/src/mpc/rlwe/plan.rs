@@ -1,7 +1,7 @@
-//! A layer's plan: tiling, budget, messages and their exact bytes.
+//! A layer's plan: encoding, budget, messages and their exact bytes.
 
 use super::search::search;
-use super::{Budget, Hiding, Layer, ParamSet, PlanError, Tile, Tiling, WeightLayout};
+use super::{Budget, Encoding, Hiding, Layer, ParamSet, PlanError, Tile, WeightLayout};
 use crate::Party;
 use crate::cost::Traffic;
 use crate::geom::{ConvGeom, MatMulGeom};
@@ -24,7 +24,7 @@ pub struct Span {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearPlan {
     pub layer: Layer,
-    pub tiling: Tiling,
+    pub encoding: Encoding,
     pub budget: Budget,
     /// Messages of the client, then of the server.
     pub requests: Vec<Span>,
@@ -65,13 +65,13 @@ impl LinearPlan {
         search(layer, ring_bits, weight_bits, hiding)
     }
 
-    pub(super) fn new(layer: Layer, tiling: Tiling, budget: Budget) -> LinearPlan {
-        let mut plan = LinearPlan { layer, tiling, budget, requests: Vec::new(), responses: Vec::new() };
+    pub(super) fn new(layer: Layer, encoding: Encoding, budget: Budget) -> LinearPlan {
+        let mut plan = LinearPlan { layer, encoding, budget, requests: Vec::new(), responses: Vec::new() };
         let mut kinds = std::collections::HashMap::new();
         plan.requests = spans(
             SEED_BYTES,
             plan.request_polynomials().map(|p| {
-                let outputs = plan.shared_outputs(p.block);
+                let outputs = plan.encoding.shared_outputs(&plan.layer, p.block);
                 let kind = (p.tile.images.len(), p.tile.rows.len(), p.tile.cols.len(), p.channels.len(), outputs);
                 let sent = *kinds.entry(kind).or_insert_with(|| plan.request_positions(&p).len());
                 (sent as u64 * u64::from(plan.budget.request_bits())).div_ceil(8)
@@ -84,7 +84,7 @@ impl LinearPlan {
     /// Blocks, then tiles, then channels: the order on the wire.
     pub fn request_polynomials(&self) -> impl Iterator<Item = RequestPolynomial> + '_ {
         self.block_tiles().flat_map(move |(block, tile)| {
-            self.tiling.channel_parts(&self.layer, block).map(move |channels| RequestPolynomial {
+            self.encoding.channel_parts(&self.layer, block).map(move |channels| RequestPolynomial {
                 block,
                 tile: tile.clone(),
                 channels,
@@ -95,7 +95,7 @@ impl LinearPlan {
     /// Blocks, then tiles, then outputs: the order on the wire.
     pub fn response_polynomials(&self) -> impl Iterator<Item = ResponsePolynomial> + '_ {
         self.block_tiles().flat_map(move |(block, tile)| {
-            self.tiling.output_parts(&self.layer, block).map(move |outputs| ResponsePolynomial {
+            self.encoding.output_parts(&self.layer, block).map(move |outputs| ResponsePolynomial {
                 block,
                 tile: tile.clone(),
                 outputs,
@@ -104,21 +104,16 @@ impl LinearPlan {
     }
 
     fn block_tiles(&self) -> impl Iterator<Item = (usize, Tile)> + '_ {
-        let tiles = self.tiling.tiles(&self.layer);
-        (0..self.tiling.blocks(&self.layer))
-            .flat_map(move |b| (0..tiles).map(move |t| (b, self.tiling.tile(&self.layer, t))))
-    }
-
-    /// Most outputs that share a weight polynomial of `block`.
-    fn shared_outputs(&self, block: usize) -> usize {
-        self.tiling.outputs.min(self.tiling.block_outputs(&self.layer, block).len())
+        let tiles = self.encoding.tiles(&self.layer);
+        (0..self.encoding.blocks(&self.layer))
+            .flat_map(move |b| (0..tiles).map(move |t| (b, self.encoding.tile(&self.layer, t))))
     }
 
     /// Positions of the coefficients of `b` that are sent, ascending.
     #[must_use]
     pub fn request_positions(&self, p: &RequestPolynomial) -> Vec<u32> {
-        let outputs = self.shared_outputs(p.block);
-        self.tiling.touched(&self.layer, self.budget.set.degree, &p.tile, p.channels.len(), outputs)
+        let outputs = self.encoding.shared_outputs(&self.layer, p.block);
+        self.encoding.touched(&self.layer, self.budget.set.degree, &p.tile, p.channels.len(), outputs)
     }
 
     /// Bytes of a request polynomial of which `sent` coefficients are sent.
@@ -135,7 +130,7 @@ impl LinearPlan {
             for (i, image) in p.tile.images.clone().enumerate() {
                 for (r, y) in p.tile.rows.clone().enumerate() {
                     for (c, x) in p.tile.cols.clone().enumerate() {
-                        let at = self.tiling.output_position(m, i, r, c) as u32;
+                        let at = self.encoding.output_position(m, i, r, c) as u32;
                         elements.push((at, self.layer.output_index(image, output, y, x)));
                     }
                 }
@@ -175,15 +170,15 @@ impl LinearPlan {
     #[must_use]
     pub fn products(&self) -> u64 {
         let l = &self.layer;
-        let per_tile: u64 = (0..self.tiling.blocks(l))
+        let per_tile: u64 = (0..self.encoding.blocks(l))
             .map(|b| {
-                let outputs = self.tiling.output_parts(l, b);
+                let outputs = self.encoding.output_parts(l, b);
                 outputs
-                    .map(|m| self.tiling.channel_parts(l, b).filter(|c| self.overlap(&m, c)).count() as u64)
+                    .map(|m| self.encoding.channel_parts(l, b).filter(|c| self.overlap(&m, c)).count() as u64)
                     .sum::<u64>()
             })
             .sum();
-        per_tile * self.tiling.tiles(l) as u64
+        per_tile * self.encoding.tiles(l) as u64
     }
 
     /// Whether some of these outputs and channels are of the same group: else the weight polynomial is zero.

@@ -6,7 +6,7 @@
 
 use super::noise::Load;
 use super::plan::{LinearPlan, SEED_BYTES};
-use super::{Budget, Hiding, Layer, PlanError, Tiling};
+use super::{Budget, Encoding, Hiding, Layer, PlanError, Tiling};
 
 /// A product of one prime's polynomials (both halves) is worth this many bytes: its time on one core at 400 Mbit/s.
 const PRODUCT_BYTES: u64 = 96;
@@ -61,7 +61,7 @@ pub(super) fn search(
         let best = finalists
             .into_iter()
             .map(|(_, tiling, budget)| {
-                let plan = LinearPlan::new(layer.clone(), tiling, budget);
+                let plan = LinearPlan::new(layer.clone(), Encoding::Coefficients(tiling), budget);
                 (plan.traffic().total() + product_bytes(&budget, Counts::of(layer, &tiling).products), plan)
             })
             .min_by_key(|(score, _)| *score);

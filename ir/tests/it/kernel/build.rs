@@ -2,7 +2,7 @@
 
 use crate::random::Draw;
 use crate::support::{Seeded, client, fix, server};
-use picc_ir::kernel::build::{BuildError, Lanes, Role, build};
+use picc_ir::kernel::construct::{BuildError, Lanes, Role, build};
 use picc_ir::kernel::testing::agree;
 use picc_ir::kernel::{Access, Step};
 use picc_ir::mpc::{ReluOt, Reveal, Share, TruncReduceLocal};

@@ -2,12 +2,12 @@
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, apply, concat};
-use super::{Family, Out, Rule, Site};
+use super::{Family, Offer, Out, Rule, Site};
 use picc_ir::Op;
 use picc_ir::ops::{Add, Concat, Reshape, Slice, Transpose};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Hygiene, class: Exact, says, rewrite }
+    Rule { name, family: Family::Hygiene, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

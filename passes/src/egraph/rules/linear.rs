@@ -2,13 +2,13 @@
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, apply, part, transposed};
-use super::{Family, Out, Rule, Site};
+use super::{Family, Offer, Out, Rule, Site};
 use egg::Id;
 use picc_ir::Op;
 use picc_ir::ops::{Add, Conv, Expand, MatMul, Reshape, Slice, SumPool, Transpose};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Linear, class: Exact, says, rewrite }
+    Rule { name, family: Family::Linear, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

@@ -2,13 +2,13 @@
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, View, apply, concat, part};
-use super::{Enode, Family, Out, Rule, Site};
+use super::{Enode, Family, Offer, Out, Rule, Site};
 use egg::Id;
 use picc_ir::Op;
 use picc_ir::ops::{Add, Concat, Conv, MatMul, Pad};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Merging, class: Exact, says, rewrite }
+    Rule { name, family: Family::Merging, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

@@ -15,9 +15,10 @@ mod truncation;
 mod winograd;
 
 pub(crate) use expr::{Expr, View};
-pub(crate) use protocol::{EXACT_ONLY, PRICED_ONLY};
+pub(crate) use protocol::refusal;
 
 use super::language::Enode;
+use crate::compile::Linear;
 use egg::Id;
 use picc_ir::Op;
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,21 @@ pub(crate) struct Rule {
     pub class: ErrorClass,
     /// The rewrite as a person would write it.
     pub says: &'static str,
+    pub offer: Offer,
     pub rewrite: fn(&Site, &mut Out),
+}
+
+/// Which programs a rule is for, beside its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Always,
+    /// Linear layers computed in this way.
+    Layers(Linear),
+    /// The same in exact programs, in the place of the rule of this name: what disables the one disables both. A
+    /// program hides all its layers in one way, so that its figure is that of one argument.
+    ExactLayers(Linear, &'static str),
+    /// What has a price and no implementation.
+    Priced,
 }
 
 /// A node and the class that it is in.

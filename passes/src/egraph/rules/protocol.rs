@@ -4,32 +4,55 @@ use super::ErrorClass::{Exact, Ulp};
 use super::expr::{Expr, apply};
 use super::relu::relus;
 use super::ring::ring_for_magnitude;
-use super::{ErrorClass, Family, Out, Rule, Site};
+use super::{ErrorClass, Family, Offer, Out, Rule, Site, View};
+use crate::compile::Linear;
+use crate::eligible::{By, Layer};
 use egg::Id;
 use picc_ir::mpc::rlwe::Hiding;
 use picc_ir::mpc::{
-    ArgMaxOt, ConvOt, ConvPre, ConvRlwe, ExtendOt, MAX_RADIX, MatMulOt, MatMulPre, MatMulRlwe, MaxOt, MaxPoolOt,
-    MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share, SquareOt, TruncReduceFaithful, TruncReduceLocal,
+    ArgMaxOt, ExtendOt, MAX_RADIX, MaxOt, MaxPoolOt, MulOt, ReduceMaxOt, ReluGc, ReluOt, ReluRescaleOt, Share,
+    SquareOt, TruncReduceFaithful, TruncReduceLocal,
 };
 use picc_ir::op::Op;
-use picc_ir::ops::{Add, Conv, Expand, MatMul, ReduceSum, Reshape, Sub};
+use picc_ir::ops::{Add, Expand, MatMul, ReduceSum, Reshape, Sub};
 use picc_ir::{Owner, Party};
 
 const fn rule(name: &'static str, class: ErrorClass, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Protocol, class, says, rewrite }
+    Rule { name, family: Family::Protocol, class, says, offer: Offer::Always, rewrite }
 }
 
+/// A rule of programs whose linear layers are computed in one way alone.
+const fn of(way: Linear, rule: Rule) -> Rule {
+    Rule { offer: Offer::Layers(way), ..rule }
+}
+
+/// A rule of exact programs, which stands there for another.
+const fn exact(twin: &'static str, rule: Rule) -> Rule {
+    Rule { offer: Offer::ExactLayers(Linear::Rlwe, twin), ..rule }
+}
+
+const fn priced(rule: Rule) -> Rule {
+    Rule { offer: Offer::Priced, ..rule }
+}
+
+/// The table of protocols: which of them serves which operator, and in which programs.
 pub(super) const RULES: &[Rule] = &[
-    rule("conv_rlwe", Ulp(1), "conv under RLWE, full-range masks", conv_rlwe),
-    rule("conv_rlwe_exact", Exact, "conv under RLWE, flooded", conv_rlwe_exact),
-    rule("conv_ot_server", Exact, "conv by OT products, the weights choose", conv_ot_server),
-    rule("conv_ot_client", Exact, "conv by OT products, the client's share chooses", conv_ot_client),
-    rule("conv_pre", Exact, "conv prepared before the input is known (DELPHI)", conv_pre),
-    rule("matmul_rlwe", Ulp(1), "matmul under RLWE, full-range masks", matmul_rlwe),
-    rule("matmul_rlwe_exact", Exact, "matmul under RLWE, flooded", matmul_rlwe_exact),
-    rule("matmul_ot_server", Exact, "matmul by OT products, the weights choose", matmul_ot_server),
-    rule("matmul_ot_client", Exact, "matmul by OT products, the client's share chooses", matmul_ot_client),
-    rule("matmul_pre", Exact, "matmul prepared before the input is known (DELPHI)", matmul_pre),
+    of(Linear::Rlwe, rule("conv_rlwe", Ulp(1), "conv under RLWE, full-range masks", conv_rlwe)),
+    exact("conv_rlwe", rule("conv_rlwe_exact", Exact, "conv under RLWE, flooded", conv_rlwe_exact)),
+    of(Linear::Ot, rule("conv_ot_server", Exact, "conv by OT products, the weights choose", conv_ot_server)),
+    of(
+        Linear::Ot,
+        rule("conv_ot_client", Exact, "conv by OT products, the client's share chooses", conv_ot_client),
+    ),
+    priced(rule("conv_pre", Exact, "conv prepared before the input is known (DELPHI)", conv_pre)),
+    of(Linear::Rlwe, rule("matmul_rlwe", Ulp(1), "matmul under RLWE, full-range masks", matmul_rlwe)),
+    exact("matmul_rlwe", rule("matmul_rlwe_exact", Exact, "matmul under RLWE, flooded", matmul_rlwe_exact)),
+    of(Linear::Ot, rule("matmul_ot_server", Exact, "matmul by OT products, the weights choose", matmul_ot_server)),
+    of(
+        Linear::Ot,
+        rule("matmul_ot_client", Exact, "matmul by OT products, the client's share chooses", matmul_ot_client),
+    ),
+    priced(rule("matmul_pre", Exact, "matmul prepared before the input is known (DELPHI)", matmul_pre)),
     rule("matmul_of_secrets", Exact, "matmul of two shared values as elementwise products", matmul_of_secrets),
     rule("mul_ot", Exact, "elementwise product by OT", mul_ot),
     rule("square_ot_server", Exact, "x x by OT, one cross term, the server's share chooses", square_ot_server),
@@ -41,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
         "relu(trunc x), extend(relu x), extend(relu(trunc x)) in the flights of one comparison, radix 4 or 5",
         relu_rescale_ot,
     ),
-    rule("relu_gc", Exact, "relu by a garbled circuit at DELPHI's published prices", relu_gc),
+    priced(rule("relu_gc", Exact, "relu by a garbled circuit at DELPHI's published prices", relu_gc)),
     rule("max_ot", Exact, "max by OT comparison, radix 1 to 5", max_ot),
     rule("max_with_known", Exact, "max(x, k) = relu(x - k) + k for known k", max_with_known),
     rule("max_pool_ot", Exact, "maxpool by OT comparison, radix 1 to 5", max_pool_ot),
@@ -52,13 +75,30 @@ pub(super) const RULES: &[Rule] = &[
     rule("extend_ot", Exact, "extension with one COT an element", extend_ot),
 ];
 
-/// Rules of exact programs only, and the rule of all others that each stands for: what disables the one disables both.
-/// A program hides all its layers in one way, so that its figure is that of one argument.
-pub(crate) const EXACT_ONLY: [(&str, &str); 2] =
-    [("conv_rlwe_exact", "conv_rlwe"), ("matmul_rlwe_exact", "matmul_rlwe")];
-
-/// Rules whose protocols have a price and no implementation.
-pub(crate) const PRICED_ONLY: [&str; 3] = ["conv_pre", "matmul_pre", "relu_gc"];
+/// Why no protocol computes a node, and the way out, where more can be said than that there is none.
+pub(crate) fn refusal(view: View, op: &Op, args: &[Id]) -> Option<(String, &'static str)> {
+    match (op, args) {
+        (Op::Conv(_), &[_, w]) if view.owner(w) != Owner::Server => {
+            Some(("its weights are computed from the input".to_owned(), "use weights that the server knows"))
+        }
+        (Op::MatMul(_), &[a, b]) if !view.is_known(a) && !view.is_known(b) => {
+            let products = products(view.shape(a), view.shape(b))?.iter().product::<usize>();
+            let why = format!(
+                "it multiplies two secret matrices with {products} products of elements, at most \
+                 {MAX_SECRET_PRODUCTS} are supported"
+            );
+            (products > MAX_SECRET_PRODUCTS)
+                .then_some((why, "attention needs fewer tokens or a linear replacement"))
+        }
+        (Op::Conv(_) | Op::MatMul(_), &[a, b]) => {
+            let (x, w) = if view.is_known(a) { (b, a) } else { (a, b) };
+            let why =
+                format!("no allowed protocol fits weights of {} bits in {}", weight_bits(view, w), view.ty(x));
+            Some((why, "give a smaller ring, fewer fraction bits, or choose OT for the linear layers"))
+        }
+        _ => None,
+    }
+}
 
 /// The value as shares; what is the client's is shared without a message.
 fn shared(s: &Site, x: Id) -> Expr {
@@ -66,8 +106,8 @@ fn shared(s: &Site, x: Id) -> Expr {
 }
 
 /// Bits of a signed weight whose range the type states.
-fn weight_bits(s: &Site, w: Id) -> u8 {
-    let most = s.view.fixed(w).map_or(u64::MAX, |f| f.max_abs());
+fn weight_bits(view: View, w: Id) -> u8 {
+    let most = view.fixed(w).map_or(u64::MAX, |f| f.max_abs());
     u8::try_from(65 - most.leading_zeros()).unwrap_or(64)
 }
 
@@ -75,38 +115,38 @@ fn is_shared(s: &Site) -> bool {
     s.view.is_shared(s.class)
 }
 
-fn conv_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::ConvGeom, u8) -> Op) {
+fn conv_with(s: &Site, out: &mut Out, by: By) {
     let Op::Conv(conv) = s.op() else { return };
     let (x, w) = (s.arg(0), s.arg(1));
     if is_shared(s)
         && s.view.owner(w) == Owner::Server
-        && let Ok(geom) = Conv::geom(conv, s.view.shape(x), s.view.shape(w))
+        && let Ok(op) = Layer::Conv(conv).computed(by, [s.view.shape(x), s.view.shape(w)], weight_bits(s.view, w))
     {
-        out.equal(s.class, apply(protocol(geom, weight_bits(s, w)), [shared(s, x), w.into()]));
+        out.equal(s.class, apply(op, [shared(s, x), w.into()]));
     }
 }
 
 fn conv_rlwe(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvRlwe { geom, weight_bits, hiding: Hiding::FullRange }.into());
+    conv_with(s, out, By::Rlwe(Hiding::FullRange));
 }
 
 fn conv_rlwe_exact(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvRlwe { geom, weight_bits, hiding: Hiding::Flood }.into());
+    conv_with(s, out, By::Rlwe(Hiding::Flood));
 }
 
 fn conv_ot_server(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvOt { geom, weight_bits, receiver: Party::Server }.into());
+    conv_with(s, out, By::Ot(Party::Server));
 }
 
 fn conv_ot_client(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvOt { geom, weight_bits, receiver: Party::Client }.into());
+    conv_with(s, out, By::Ot(Party::Client));
 }
 
 fn conv_pre(s: &Site, out: &mut Out) {
-    conv_with(s, out, |geom, weight_bits| ConvPre { geom, weight_bits }.into());
+    conv_with(s, out, By::Preprocessed);
 }
 
-fn matmul_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::MatMulGeom, u8, bool) -> Op) {
+fn matmul_with(s: &Site, out: &mut Out, by: By) {
     let Op::MatMul(_) = s.op() else { return };
     let (a, b) = (s.arg(0), s.arg(1));
     let weights_left = match (s.view.owner(a), s.view.owner(b)) {
@@ -126,43 +166,48 @@ fn matmul_with(s: &Site, out: &mut Out, protocol: impl Fn(picc_ir::geom::MatMulG
     let args = [batched(a, shared(s, a)), batched(b, shared(s, b))];
     let tys = [s.view.type_of(&args[0]), s.view.type_of(&args[1])];
     if let [Ok(left), Ok(right)] = tys
-        && let Ok(geom) = MatMul::geom(&left.shape, &right.shape)
+        && let weight_bits = weight_bits(s.view, if weights_left { a } else { b })
+        && let layer = (Layer::MatMul { weights_left })
+        && let Ok(op) = layer.computed(by, [&left.shape, &right.shape], weight_bits)
     {
-        let weight_bits = weight_bits(s, if weights_left { a } else { b });
-        out.equal(s.class, apply(protocol(geom, weight_bits, weights_left), args));
+        out.equal(s.class, apply(op, args));
     }
 }
 
 fn matmul_rlwe(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| {
-        MatMulRlwe { geom, weight_bits, weights_left, hiding: Hiding::FullRange }.into()
-    });
+    matmul_with(s, out, By::Rlwe(Hiding::FullRange));
 }
 
 fn matmul_rlwe_exact(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| {
-        MatMulRlwe { geom, weight_bits, weights_left, hiding: Hiding::Flood }.into()
-    });
+    matmul_with(s, out, By::Rlwe(Hiding::Flood));
 }
 
 fn matmul_ot_server(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| {
-        MatMulOt { geom, weight_bits, weights_left, receiver: Party::Server }.into()
-    });
+    matmul_with(s, out, By::Ot(Party::Server));
 }
 
 fn matmul_ot_client(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| {
-        MatMulOt { geom, weight_bits, weights_left, receiver: Party::Client }.into()
-    });
+    matmul_with(s, out, By::Ot(Party::Client));
 }
 
 fn matmul_pre(s: &Site, out: &mut Out) {
-    matmul_with(s, out, |geom, weight_bits, weights_left| MatMulPre { geom, weight_bits, weights_left }.into());
+    matmul_with(s, out, By::Preprocessed);
 }
 
 /// Elementwise products that a product of two secret matrices may expand to.
 const MAX_SECRET_PRODUCTS: usize = 1 << 16;
+
+/// `[.., r, k, 1]` and `[.., 1, k, c]`, whose product is summed over `k`.
+fn factors(a: &[usize], b: &[usize]) -> [Vec<usize>; 2] {
+    let outer = b.len().saturating_sub(2);
+    [[a, &[1]].concat(), [&b[..outer], &[1], &b[outer..]].concat()]
+}
+
+/// The shape of that product.
+fn products(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let [left, right] = factors(a, b);
+    picc_ir::tensor::broadcast(&left, &right).map(|shape| shape.to_vec())
+}
 
 fn matmul_of_secrets(s: &Site, out: &mut Out) {
     let Op::MatMul(_) = s.op() else { return };
@@ -170,14 +215,11 @@ fn matmul_of_secrets(s: &Site, out: &mut Out) {
     if !is_shared(s) || s.view.is_known(a) || s.view.is_known(b) {
         return;
     }
-    // [.., r, k, 1] * [.., 1, k, c], summed over k
-    let left = [s.view.shape(a), &[1]].concat();
-    let right = s.view.shape(b);
-    let right = [&right[..right.len() - 2], &[1], &right[right.len() - 2..]].concat();
-    let Some(products) = picc_ir::tensor::broadcast(&left, &right) else { return };
+    let [left, right] = factors(s.view.shape(a), s.view.shape(b));
+    let Some(products) = products(s.view.shape(a), s.view.shape(b)) else { return };
     if products.iter().product::<usize>() <= MAX_SECRET_PRODUCTS {
         let expanded = |x: Id, shape: Vec<usize>| {
-            apply(Expand { shape: products.to_vec() }, [apply(Reshape { shape }, [shared(s, x)])])
+            apply(Expand { shape: products.clone() }, [apply(Reshape { shape }, [shared(s, x)])])
         };
         let product = apply(MulOt {}, [expanded(a, left), expanded(b, right)]);
         out.equal(s.class, apply(ReduceSum { axes: vec![products.len() - 2], keep: false }, [product]));

@@ -2,13 +2,13 @@
 
 use super::ErrorClass::Exact;
 use super::expr::{apply, concat};
-use super::{Expr, Family, Out, Rule, Site};
+use super::{Expr, Family, Offer, Out, Rule, Site};
 use picc_ir::Op;
 use picc_ir::facts::Movement;
 use picc_ir::ops::{Max, Relu};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Relu, class: Exact, says, rewrite }
+    Rule { name, family: Family::Relu, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

@@ -6,14 +6,14 @@
 use super::ErrorClass::Exact;
 use super::expr::{Expr, View, apply, bits_of, concat};
 use super::relu::moves;
-use super::{Enode, Family, Out, Rule, Site};
+use super::{Enode, Family, Offer, Out, Rule, Site};
 use egg::Id;
 use picc_ir::Op;
 use picc_ir::facts::Needs;
 use picc_ir::ops::{Add, Extend, Reduce, TruncReduce};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Ring, class: Exact, says, rewrite }
+    Rule { name, family: Family::Ring, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

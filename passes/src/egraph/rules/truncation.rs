@@ -5,13 +5,13 @@
 
 use super::ErrorClass::{Exact, Ulp};
 use super::expr::{apply, bits_of};
-use super::{ErrorClass, Family, Out, Rule, Site};
+use super::{ErrorClass, Family, Offer, Out, Rule, Site};
 use egg::Id;
 use picc_ir::Op;
 use picc_ir::ops::{Add, Relu, TruncReduce};
 
 const fn rule(name: &'static str, class: ErrorClass, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Truncation, class, says, rewrite }
+    Rule { name, family: Family::Truncation, class, says, offer: Offer::Always, rewrite }
 }
 
 /// Most windows whose roundings may add up; each is half a unit, as is that of the result.

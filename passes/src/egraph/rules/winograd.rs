@@ -22,7 +22,7 @@
 
 use super::ErrorClass::Exact;
 use super::expr::{Expr, apply};
-use super::{Family, Out, Rule, Site};
+use super::{Family, Offer, Out, Rule, Site};
 use egg::Id;
 use picc_ir::op::Op;
 use picc_ir::ops::{
@@ -32,7 +32,7 @@ use picc_ir::ty::wrap;
 use picc_ir::{Fixed, Owner, Ty};
 
 const fn rule(name: &'static str, says: &'static str, rewrite: fn(&Site, &mut Out)) -> Rule {
-    Rule { name, family: Family::Winograd, class: Exact, says, rewrite }
+    Rule { name, family: Family::Winograd, class: Exact, says, offer: Offer::Always, rewrite }
 }
 
 pub(super) const RULES: &[Rule] = &[

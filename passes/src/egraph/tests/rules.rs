@@ -4,7 +4,7 @@ use super::left_sides::left_side;
 use super::ring_graph::Ring;
 use crate::egraph::emit::{Emitted, Emitter};
 use crate::egraph::language::Enode;
-use crate::egraph::rules::{EXACT_ONLY, ErrorClass, Expr, Rule, rules};
+use crate::egraph::rules::{ErrorClass, Expr, Offer, Rule, rules};
 use crate::egraph::saturate::{Grown, RuleOptions};
 use picc_ir::Graph;
 use picc_ir::eval::{Value, run_ring};
@@ -18,7 +18,7 @@ const SEEDS: u64 = 24;
 
 /// What lets `rule` fire: some do in exact programs only.
 fn options(rule: &Rule) -> RuleOptions {
-    let exact = EXACT_ONLY.iter().any(|(name, _)| *name == rule.name);
+    let exact = matches!(rule.offer, Offer::ExactLayers(..));
     RuleOptions { priced_only: true, exact, ..RuleOptions::default() }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{Build, Layer, Member, Part, front, pointwise};
 use crate::compile::Options;
-use crate::eligible::bytes;
 use crate::error::Result;
 use crate::prepared::{Prepared, Tuning};
 use picc_ir::geom::ConvGeom;
@@ -74,7 +73,8 @@ pub fn price(geom: &ConvGeom, member: Option<Member>, options: &Options) -> Resu
     let source = compiled.program.source;
     let rows = compiled.report.rows.iter().filter(|row| row.op != "share" && row.op != "reveal");
     let seconds = compiled.explanation.map(|e| e.after.seconds);
-    Ok(Price { bytes: rows.map(|row| bytes(&row.cost, source)).sum(), seconds })
+    let bytes = rows.map(|row| row.cost.online.total() + source.reserve_traffic(row.cost.cots).total()).sum();
+    Ok(Price { bytes, seconds })
 }
 
 /// Inputs of unit size, whatever the number of channels: the wave's own size is 1 / sqrt(fan-in).

@@ -56,7 +56,7 @@ fn request(plan: &LinearPlan, key: &SecretKey, p: u128, rng: &mut Csprng) -> Vec
             let mut added = HashMap::new();
             for (ci, c) in rp.channels.clone().enumerate() {
                 let (y, x) = PLACES[c];
-                let at = plan.tiling.input_position(ci, 0, y - rp.tile.rows.start, x - rp.tile.cols.start);
+                let at = plan.encoding.input_position(ci, 0, y - rp.tile.rows.start, x - rp.tile.cols.start);
                 added.insert(at, part);
             }
             let mut bits = BitWriter::with_capacity(0);

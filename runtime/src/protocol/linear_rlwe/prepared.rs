@@ -51,12 +51,12 @@ impl PreparedLinear {
             return Err(BadProgram::WeightRange { bits: plan.budget.weight_bits }.into());
         }
         let weights: Vec<i32> = weights.iter().map(|&w| w as i32).collect();
-        let (layer, tiling) = (&plan.layer, &plan.tiling);
+        let (layer, encoding) = (&plan.layer, &plan.encoding);
         let mut tasks = Vec::new();
         let mut starts = Vec::new();
-        for block in 0..tiling.blocks(layer) {
+        for block in 0..encoding.blocks(layer) {
             starts.push(tasks.len());
-            tasks.extend(tiling.output_parts(layer, block).map(|m| (block, m)));
+            tasks.extend(encoding.output_parts(layer, block).map(|m| (block, m)));
         }
         let ring = Ring::of(plan.budget.set);
         let mut prepared = PreparedLinear { plan, ring, weights, starts, rows: None };
@@ -97,19 +97,18 @@ impl PreparedLinear {
 
     /// Every weight polynomial is a constant.
     fn is_scalar(&self) -> bool {
-        let t = &self.plan.tiling;
-        t.channels == 1 && t.outputs == 1 && self.plan.layer.extent == [1, 1]
+        self.plan.encoding.has_constant_weights(&self.plan.layer)
     }
 
     fn transformed_bytes(&self) -> u64 {
-        let products = self.plan.products() / self.plan.tiling.tiles(&self.plan.layer) as u64;
+        let products = self.plan.products() / self.plan.encoding.tiles(&self.plan.layer) as u64;
         products * (self.ring.degree() * self.ring.tables().len() * 8) as u64
     }
 
     fn make_row(&self, block: usize, outputs: &Range<usize>) -> Row {
-        let (layer, tiling) = (&self.plan.layer, &self.plan.tiling);
+        let (layer, encoding) = (&self.plan.layer, &self.plan.encoding);
         let scalar = self.is_scalar();
-        tiling
+        encoding
             .channel_parts(layer, block)
             .map(|channels| {
                 if !self.plan.overlap(outputs, &channels) {
@@ -128,9 +127,9 @@ impl PreparedLinear {
             .collect()
     }
 
-    /// Places of [`picc_ir::mpc::rlwe::tiling`], transformed.
+    /// Places of [`picc_ir::mpc::rlwe::encoding`], transformed.
     fn polynomial(&self, outputs: &Range<usize>, channels: &Range<usize>) -> Vec<u64> {
-        let (layer, tiling, n) = (&self.plan.layer, &self.plan.tiling, self.ring.degree());
+        let (layer, encoding, n) = (&self.plan.layer, &self.plan.encoding, self.ring.degree());
         let mut words = vec![0; n * self.ring.tables().len()];
         for (mi, m) in outputs.clone().enumerate() {
             for (ci, c) in channels.clone().enumerate() {
@@ -140,7 +139,7 @@ impl PreparedLinear {
                 for tap in layer.taps(c) {
                     let w = i64::from(self.weights[layer.weight_index(m, c, tap)]);
                     let (plus, minus) =
-                        (tiling.output_position(mi, 0, 0, 0), tiling.input_position(ci, 0, tap.y, tap.x));
+                        (encoding.output_position(mi, 0, 0, 0), encoding.input_position(ci, 0, tap.y, tap.x));
                     let (at, w) = if plus >= minus { (plus - minus, w) } else { (n + plus - minus, -w) };
                     for (i, t) in self.ring.tables().iter().enumerate() {
                         words[i * n + at] = t.modulus().small(w);

@@ -7,7 +7,9 @@ use super::*;
 use crate::channel::{Kind, memory_pair};
 use crate::crypto::rlwe::{BitReader, Encoder, Protection, Ring, uniform};
 use picc_ir::geom::{ConvGeom, MatMulGeom};
-use picc_ir::mpc::rlwe::{Budget, ConvPlan, Hiding, LinearPlan, MatMulPlan, WeightLayout, noise::STATISTICAL_BITS};
+use picc_ir::mpc::rlwe::{
+    Budget, ConvPlan, Encoding, Hiding, LinearPlan, MatMulPlan, WeightLayout, noise::STATISTICAL_BITS,
+};
 use std::time::Duration;
 
 /// Largest noise of the first response, before the switch.
@@ -26,7 +28,7 @@ fn noise(plan: &LinearPlan, weight: i64, protection: Protection) -> u128 {
     let public = server.key(budget.set).unwrap();
     let job = Job { plan, key: public, encoder: encoder(), share: &x1, protection };
 
-    let parts = plan.tiling.channel_parts(&plan.layer, 0).count();
+    let parts = plan.encoding.channel_parts(&plan.layer, 0).count();
     let ciphertexts: Vec<Ciphertext> = plan
         .request_polynomials()
         .take(parts)
@@ -50,7 +52,7 @@ fn noise(plan: &LinearPlan, weight: i64, protection: Protection) -> u128 {
         let (width, pixel) = (p.tile.cols.len(), i % (elements.len() / p.outputs.len()));
         let (y, x) = (p.tile.rows.start + pixel / width, p.tile.cols.start + pixel % width);
         let mut sum = 0u64;
-        for c in plan.tiling.block_channels(&plan.layer, 0) {
+        for c in plan.encoding.channel_parts(&plan.layer, 0).flatten() {
             if c / plan.layer.channels != m / plan.layer.outputs {
                 continue;
             }
@@ -171,7 +173,8 @@ fn attack(hiding: Hiding, protection: Protection) -> Vec<Option<i64>> {
     let side = if hiding == Hiding::Flood { 88 } else { 60 };
     let g = ConvGeom { c_in: 1, c_out: 6, h: side, w: side, kh: 1, kw: 1, pads: [0; 4], ..BASE };
     let plan = ConvPlan::new(g, 37, 8, hiding).unwrap().linear;
-    assert_eq!((plan.tiling.channels, plan.tiling.outputs), (1, 1));
+    let Encoding::Coefficients(tiling) = plan.encoding;
+    assert_eq!((tiling.channels, tiling.outputs), (1, 1));
     let prepared = PreparedLinear::new(plan.clone(), &[-128, -3, 0, 1, 77, 127], u64::MAX).unwrap();
     let share = vec![0; side * side];
     let budget = &plan.budget;

@@ -103,8 +103,8 @@ pub(super) fn serve(
     }
     let key = server.key(plan.budget.set)?;
     let job = Job { plan, key, encoder: Encoder::new(key.ring(), plan.budget.ring_bits), share, protection };
-    let tiles = plan.tiling.tiles(&plan.layer);
-    let units = plan.tiling.blocks(&plan.layer) * tiles;
+    let tiles = plan.encoding.tiles(&plan.layer);
+    let units = plan.encoding.blocks(&plan.layer) * tiles;
 
     let mut requests = Requests::new(plan, key);
     let mut incoming = plan.request_polynomials();
@@ -115,7 +115,7 @@ pub(super) fn serve(
     while unit < units {
         // A group of tiles of one block shares the transformed weights.
         let block = unit / tiles;
-        let parts = plan.tiling.channel_parts(&plan.layer, block).count();
+        let parts = plan.encoding.channel_parts(&plan.layer, block).count();
         let group = (HELD / parts).max(1).min((block + 1) * tiles - unit);
         let mut received = Vec::with_capacity(group * parts);
         for p in incoming.by_ref().take(group * parts) {
@@ -127,7 +127,7 @@ pub(super) fn serve(
             .map(|(p, seed, index, bytes, mut rng)| job.receive(&p, &seed, index, &bytes, &mut rng))
             .collect::<Result<_>>()?;
 
-        let rows: Vec<_> = plan.tiling.output_parts(&plan.layer, block).enumerate().collect();
+        let rows: Vec<_> = plan.encoding.output_parts(&plan.layer, block).enumerate().collect();
         let wanted: Vec<ResponsePolynomial> = outgoing.by_ref().take(group * rows.len()).collect();
         let rngs: Vec<Csprng> = rows.iter().map(|_| rng.fork()).collect();
         let made: Vec<Vec<Made>> = rows
@@ -165,13 +165,13 @@ pub(super) fn add_message(
     b: &mut Poly<Coeff>,
     rng: &mut Csprng,
 ) {
-    let (layer, tiling, n) = (&plan.layer, &plan.tiling, ring.degree());
+    let (layer, encoding, n) = (&plan.layer, &plan.encoding, ring.degree());
     for (ci, c) in p.channels.clone().enumerate() {
         for (i, image) in p.tile.images.clone().enumerate() {
             for (yi, y) in (p.tile.rows.start..p.tile.rows.end + layer.extent[0] - 1).enumerate() {
                 for (xi, x) in (p.tile.cols.start..p.tile.cols.end + layer.extent[1] - 1).enumerate() {
                     let Some(element) = layer.input_index(image, c, y, x) else { continue };
-                    let at = tiling.input_position(ci, i, yi, xi);
+                    let at = encoding.input_position(ci, i, yi, xi);
                     for (j, r) in encoder.encode(ring, share[element], rng).enumerate() {
                         let word = &mut b.words_mut()[j * n + at];
                         *word = ring.tables()[j].modulus().add(*word, r);

@@ -86,7 +86,7 @@ pub(super) fn coins(plan: &LinearPlan, shares: [&[u64]; 2], want: &[u64]) -> Vec
         Hiding::FullRange => 1,
     };
     // In a ring of one bit two is zero.
-    assert!(coins.iter().all(|c| c.abs() <= most), "{:?} {:?}", plan.tiling, plan.budget);
+    assert!(coins.iter().all(|c| c.abs() <= most), "{:?} {:?}", plan.encoding, plan.budget);
     coins
 }
 

@@ -1,6 +1,6 @@
 //! Geometry of windows that slide over the last two axes of `[n, c, h, w]`.
 
-use crate::ops::extent::checked;
+use crate::semantics::extent::checked;
 use crate::ty::{Shape, Ty, TypeError};
 
 /// A window with its placement. Pads are `[top, left, bottom, right]`, everything else `[vertical, horizontal]`.

@@ -7,7 +7,7 @@
 //! With the phases of a strided convolution in planes of their own, neighbouring outputs read neighbouring inputs.
 
 use crate::geom::ConvGeom;
-use crate::ops::number::Number;
+use crate::semantics::number::Number;
 use crate::tensor::Tensor;
 
 /// Output pixels and output channels that one pass over the taps computes.

@@ -1,7 +1,7 @@
 //! Type rules of operators that combine elements of tensors one by one.
 
-use crate::ops::extent::checked;
-use crate::ops::interval::Interval;
+use crate::semantics::extent::checked;
+use crate::semantics::interval::Interval;
 use crate::tensor::broadcast;
 use crate::ty::{Elem, Fixed, Shape, Ty, TypeError};
 

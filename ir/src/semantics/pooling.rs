@@ -1,7 +1,7 @@
 //! The reference pooling: folds the taps of each window, one tap for all windows of a row at a time.
 
-use crate::ops::number::Number;
-use crate::ops::window::Window;
+use crate::semantics::number::Number;
+use crate::semantics::window::Window;
 use crate::tensor::Tensor;
 use crate::ty::TypeError;
 

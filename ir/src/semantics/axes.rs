@@ -1,6 +1,6 @@
 //! Axes that an operator works along.
 
-use crate::ops::extent::checked;
+use crate::semantics::extent::checked;
 use crate::ty::{Shape, Ty, TypeError};
 
 /// The axis, if the value has it.

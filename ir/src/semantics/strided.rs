@@ -1,6 +1,6 @@
 //! Walks through row-major tensors: every data movement is a walk with a stride for each axis.
 
-use crate::ops::number::Number;
+use crate::semantics::number::Number;
 use crate::tensor::{Tensor, broadcast, strides};
 use crate::ty::TypeError;
 use smallvec::{SmallVec, smallvec};

@@ -21,8 +21,8 @@
 //! knows is zero here, and a public summand is the server's.
 
 use super::{Access, Buffer, Kernel, KernelError, Lane, Step, Verified, verify::verify};
+use crate::locality::is_local;
 use crate::op::Op;
-use crate::segment::is_local;
 use crate::ty::{Owner, Shape};
 use crate::{Graph, Id, Node, Party};
 use std::collections::{BTreeMap, BTreeSet};
