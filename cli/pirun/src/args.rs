@@ -1,5 +1,6 @@
 //! Arguments and the text of `--help`.
 
+use crate::identity::{Expected, Keygen, Known};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_ir::program::Layout;
 use picc_runtime::channel::Network;
@@ -16,8 +17,10 @@ Examples:
       The same over an emulated wide-area network, with a table of costs.
   pirun bench model.pi --weights model.piw
       What a private inference takes on three networks, and where the time goes.
-  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700
-  pirun infer model.pi --server example.org:7700 --input photo.png --top 5
+  pirun keygen --out clinic.key
+      A key for this party, once; the other party needs the fingerprint that it prints.
+  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700 --identity provider.key --client-key sha256:...
+  pirun infer model.pi --server example.org:7700 --identity clinic.key --server-key sha256:... --input photo.png
       The two parties on two machines. Only the server has model.piw.
   pirun reference model.pi --weights model.piw --input test.npz --labels-npy y.npy
       No cryptography: what the program means, on many inputs.
@@ -29,7 +32,7 @@ Exit codes:
   1  the run failed (a program that is refused, weights of another program, a promise that was not kept, a bug)
   2  usage: the command line, an input that does not fit the program, or an output that may not be written
   3  the connection failed, or the other party broke the protocol
-  4  the parties do not agree: other program, other parameters, other version
+  4  the parties do not agree: other program, other parameters, other version, or not the key that was expected
   5  the server refuses for now: busy, shutting down, or a limit of the session is reached";
 
 const CALIBRATE: &str = "\
@@ -65,6 +68,8 @@ pub enum Command {
     Infer(Infer),
     /// Be the server: answer one client after the other, or several at once.
     Serve(Serve),
+    /// Make this party's key, once.
+    Keygen(Keygen),
     /// Evaluate the program without cryptography, on many inputs at once.
     Reference(Reference),
     /// Measure what this machine takes for each kind of work, and write it as a profile for `picc --profile`.
@@ -137,6 +142,8 @@ pub struct Infer {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub retry: u32,
     #[command(flatten)]
+    pub expected: Expected,
+    #[command(flatten)]
     pub input: Input,
     #[command(flatten)]
     pub output: Output,
@@ -181,6 +188,8 @@ pub struct Serve {
     /// Print one JSON object a session on standard output.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub known: Known,
     #[command(flatten)]
     pub link: Link,
 }

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod calibrate;
 mod claims;
+mod identity;
 mod memory;
 mod outputs;
 mod private;
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
         Command::Infer(args) => args.output.output.is_some(),
         Command::Reference(args) => args.output.is_some(),
         Command::Calibrate(args) => args.output.is_some(),
-        Command::Bench(_) | Command::Serve(_) => false,
+        Command::Bench(_) | Command::Serve(_) | Command::Keygen(_) => false,
     };
     if writes {
         picc_files::remove_parts_on_interrupt();
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::Reference(args) => reference::reference(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::Keygen(args) => identity::keygen(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
