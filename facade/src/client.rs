@@ -3,12 +3,14 @@
 use crate::error::Result;
 use crate::program::Program;
 use crate::{CONNECT_PATIENCE, PATIENCE};
-use picc_ir::Tensor;
 use picc_ir::cost::Traffic;
-use picc_runtime::channel::{Channel, Network, tcp};
+use picc_ir::weights::Commitment;
+use picc_ir::{Party, Tensor};
+use picc_runtime::channel::{Channel, Network, Peer, tcp};
 use picc_runtime::crypto::Rng;
 use picc_runtime::exec::{ClientSession, Executable, Output};
 use picc_runtime::inputs::Sample;
+use picc_runtime::tls::ClientTls;
 use std::net::ToSocketAddrs;
 
 /// A client in a session with a server. One session takes any number of inferences and pays for its setup once.
@@ -50,15 +52,27 @@ impl Answer {
 }
 
 impl<'a> Client<'a> {
-    /// Connects to a server, compares programs with it, and sets up the session: base OTs and a public key, some tens
-    /// of milliseconds of work. It tries for five seconds while nobody listens, and gives up on a server that is silent
-    /// for two minutes.
+    /// Connects to a server on this machine, compares programs with it, and sets up the session: base OTs and a public
+    /// key, some tens of milliseconds of work. It tries for five seconds while nobody listens, and gives up on a server
+    /// that is silent for two minutes.
     ///
     /// # Errors
-    /// If there is no connection, if the server has another program or version, or if it is busy.
+    /// If there is no connection, if the server has another program or version, or if it is busy; and if the address is
+    /// another machine's: [`Client::connect_tls`] is for those.
     pub fn connect(program: &'a Program, server: impl ToSocketAddrs) -> Result<Client<'a>> {
-        let channel = tcp::connect(server, &Network::UNSHAPED, CONNECT_PATIENCE, PATIENCE);
+        let socket = tcp::dial(server, CONNECT_PATIENCE, PATIENCE).map_err(picc_runtime::Error::connection)?;
+        tcp::only_on_this_machine(&socket)?;
+        let channel = tcp::channel_over(Party::Client, socket, &Network::UNSHAPED, PATIENCE);
         Client::over(program, channel.map_err(picc_runtime::Error::connection)?)
+    }
+
+    /// [`Client::connect`] over TLS, to any machine.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]; and if the server is not whom `tls` believes, or does not let this client in.
+    pub fn connect_tls(program: &'a Program, server: impl ToSocketAddrs, tls: &ClientTls) -> Result<Client<'a>> {
+        let socket = tcp::dial(server, CONNECT_PATIENCE, PATIENCE).map_err(picc_runtime::Error::connection)?;
+        Client::over(program, picc_runtime::tls::connect(tls, socket, &Network::UNSHAPED, PATIENCE)?)
     }
 
     /// [`Client::connect`] over a channel of your own, such as one end of [`crate::channel::memory_pair`].
@@ -81,6 +95,18 @@ impl<'a> Client<'a> {
     pub fn infer(&mut self, sample: &Sample) -> Result<Answer> {
         let inference = self.session.infer(sample)?;
         Ok(Answer::of(&self.program.exe, inference.outputs))
+    }
+
+    /// Who the server is, if TLS says so.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.session.record().peer.as_ref()
+    }
+
+    /// The server's commitment to its weights: the same in every session with one version of a model.
+    #[must_use]
+    pub fn weights(&self) -> Option<Commitment> {
+        self.session.record().weights
     }
 
     /// Ends the session as the protocol says; a client that is only dropped looks to the server like one that was cut

@@ -38,6 +38,9 @@ pub enum Error {
     /// Weights that are damaged, or another program's.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A key, a certificate or a list of clients that cannot be used; or the system gives no randomness.
+    #[error(transparent)]
+    Identity(#[from] picc_identity::IdentityError),
     /// A session failed, or a program or an input was refused: the variants say by whose fault.
     #[error(transparent)]
     Run(#[from] picc_runtime::Error),

@@ -46,6 +46,47 @@
 //! # }
 //! ```
 //!
+//! # Between two machines
+//!
+//! [`Client::connect`] and [`Server::accept`] speak plain TCP and only on one machine. Between two, each party has an
+//! [`Identity`] and knows the other's [`Fingerprint`]; TLS 1.3 then authenticates both:
+//!
+//! ```
+//! use picc::{Client, ClientTls, Identity, Server, ServerTls, Trust, identity::Validity};
+//! # use picc::{Model, Options};
+//! # use std::net::TcpListener;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+//! # let model = Model::from_onnx_file(format!("{examples}/models/pneumonia_vggsmall.onnx"))?;
+//! # let images = model.samples(&std::fs::read(format!("{examples}/data/xray_calibration.npy"))?)?;
+//! # let compiled = model.calibrate(images.clone()).compile(&Options::default())?;
+//! # let (program, image) = (compiled.program.clone(), images[0].clone());
+//! # let weights = compiled.weights.commitment();
+//! # let server = Server::new(&compiled.program, compiled.weights)?;
+//! # let listener = TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! // Each keeps its own, and tells the other its fingerprint.
+//! let clinic = Identity::generate("clinic", Validity::days(365))?;
+//! let provider = Identity::generate("provider", Validity::days(365))?;
+//!
+//! let tls = ServerTls::new(&provider, Trust::key(clinic.fingerprint()))?;
+//! let serving = std::thread::spawn(move || server.accept_tls(&listener, &tls));
+//!
+//! let tls = ClientTls::new(&clinic, Trust::key(provider.fingerprint()), "127.0.0.1")?;
+//! let mut client = Client::connect_tls(&program, address, &tls)?;
+//! client.infer(&image)?;
+//! assert_eq!(client.weights(), Some(weights)); // which version of the model answers
+//! client.close()?;
+//! assert_eq!(serving.join().unwrap()?.peer.unwrap().key, clinic.fingerprint());
+//!
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Or bring a stream of your own, such as another TLS library's: any reader and writer make a
+//! [`channel::Channel`] ([`channel::stream::over`] has an example), for [`Client::over`] and [`Server::over`].
+//!
 //! # What is promised
 //!
 //! Parties are semi-honest: they follow the protocol and may look at everything that they receive. The code is not
@@ -77,13 +118,18 @@ pub use client::{Answer, Client};
 pub use error::{Error, Result};
 pub use model::{Compiled, MaxDrop, Model};
 pub use picc_compiler::onnx;
+pub use picc_identity as identity;
+pub use picc_identity::{Fingerprint, Identity};
 pub use picc_ir::Tensor;
 pub use picc_ir::cost::Traffic;
 pub use picc_ir::cost::profile::Profile;
 pub use picc_ir::program::{Layout, Preprocess};
+pub use picc_ir::weights::Commitment;
 pub use picc_passes::{Options, Reveal};
 pub use picc_runtime::channel;
+pub use picc_runtime::channel::Peer;
 pub use picc_runtime::inputs::Sample;
+pub use picc_runtime::tls::{ClientTls, ServerTls, Trust};
 pub use program::{Program, Weights};
 pub use server::{Server, Session};
 

@@ -6,6 +6,7 @@ use picc_compiler::onnx::{self, ExternalData, Imported, ImportedInput};
 use picc_compiler::runs::private_runs;
 use picc_ir::labels::names_fit;
 use picc_ir::npy::NpyArray;
+use picc_ir::weights::Salt;
 use picc_passes::accuracy::{Accuracy, Budget, compile_within};
 use picc_passes::egraph::Explanation;
 use picc_passes::{Options, Report, compile};
@@ -155,7 +156,7 @@ impl Model {
         let picc_passes::Compiled { mut program, weights, report, explanation, accuracy, .. } = compiled;
         program.notes.extend(self.imported.notes.iter().cloned());
         let program = Program::new(program)?;
-        let weights = Weights::new(weights, &program);
+        let weights = Weights::new(weights, &program, Salt(picc_identity::random()?));
         Ok(Compiled { program, weights, report, explanation, accuracy })
     }
 }

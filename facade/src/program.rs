@@ -2,10 +2,11 @@
 
 use crate::client::Answer;
 use crate::error::Result;
+use picc_identity::{Fingerprint, Identity};
 use picc_ir::cost::Traffic;
 use picc_ir::eval::run_ring;
 use picc_ir::program::InputSpec;
-use picc_ir::weights::{RingWeights, open_weights, write_weights};
+use picc_ir::weights::{Commitment, RingWeights, Salt, open_weights, write_weights};
 use picc_runtime::exec::{Executable, quantize};
 #[cfg(feature = "images")]
 use picc_runtime::inputs::Pixels;
@@ -39,7 +40,24 @@ impl Program {
         self.exe.program().to_bytes()
     }
 
-    /// BLAKE3 of the program: both parties compare it before a session.
+    /// The file `model.pi` with a signature of its provider: clients that know the provider's key run no other.
+    ///
+    /// # Errors
+    /// If the key is none that signs programs.
+    pub fn to_signed_bytes(&self, provider: &Identity) -> Result<Vec<u8>> {
+        let program = self.exe.program();
+        Ok(program.to_signed_bytes(&provider.sign_program(&program.digest())?))
+    }
+
+    /// That this key signed the bytes that the program was read from.
+    ///
+    /// # Errors
+    /// If nobody did, or somebody else.
+    pub fn signed_by(&self, provider: Fingerprint) -> Result<()> {
+        Ok(self.exe.signed_by(provider)?)
+    }
+
+    /// BLAKE3 of the program without its signature: both parties compare it before a session.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.exe.program().digest()
@@ -123,12 +141,20 @@ impl Program {
 /// A program's weights: the server's secret. They cannot be printed or compared.
 pub struct Weights {
     pub(crate) ring: RingWeights,
+    pub(crate) salt: Salt,
     program: [u8; 32],
 }
 
 impl Weights {
-    pub(crate) fn new(ring: RingWeights, program: &Program) -> Weights {
-        Weights { ring, program: program.digest() }
+    pub(crate) fn new(ring: RingWeights, program: &Program, salt: Salt) -> Weights {
+        Weights { ring, salt, program: program.digest() }
+    }
+
+    /// The name of this version of the weights, which clients hear in the handshake: a salted hash, which is public and
+    /// says nothing of the weights.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        Commitment::to(&self.ring, self.program, &self.salt)
     }
 
     /// Reads `model.piw`.
@@ -136,12 +162,13 @@ impl Weights {
     /// # Errors
     /// If the bytes are damaged, or the weights of another program.
     pub fn from_bytes(bytes: &[u8], program: &Program) -> Result<Weights> {
-        Ok(Weights::new(open_weights(bytes, program.exe.program())?, program))
+        let (ring, salt) = open_weights(bytes, program.exe.program())?;
+        Ok(Weights::new(ring, program, salt))
     }
 
     /// The file `model.piw`. Nobody but the server may read it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        write_weights(&self.ring, self.program)
+        write_weights(&self.ring, self.program, &self.salt)
     }
 }

@@ -3,10 +3,11 @@
 use crate::PATIENCE;
 use crate::error::Result;
 use crate::program::{Program, Weights};
-use picc_runtime::channel::{Channel, Network, tcp};
+use picc_runtime::channel::{Channel, Network, Peer, tcp};
 use picc_runtime::crypto::Rng;
 use picc_runtime::exec::{Leash, ServerModel, serve_on_leash};
 use picc_runtime::report::Record;
+use picc_runtime::tls::ServerTls;
 use std::net::{TcpListener, TcpStream};
 
 /// Inferences that one session takes, unless [`Server::with_max_inferences`] says otherwise.
@@ -32,11 +33,13 @@ pub struct Session {
     pub inferences: u64,
     /// What was sent and received, setup included.
     pub traffic: picc_ir::cost::Traffic,
+    /// Who the client was, if TLS says so.
+    pub peer: Option<Peer>,
 }
 
 impl Session {
     fn of(record: &Record) -> Session {
-        Session { inferences: record.inferences, traffic: record.total().traffic }
+        Session { inferences: record.inferences, traffic: record.total().traffic, peer: record.peer.clone() }
     }
 }
 
@@ -47,7 +50,7 @@ impl Server {
     /// # Errors
     /// If the weights are not the program's.
     pub fn new(program: &Program, weights: Weights) -> Result<Server> {
-        let model = ServerModel::new(&program.exe, weights.ring)?;
+        let model = ServerModel::with_salt(&program.exe, weights.ring, &weights.salt)?;
         Ok(Server { program: program.clone(), model, max_inferences: MAX_INFERENCES })
     }
 
@@ -57,20 +60,32 @@ impl Server {
         Server { max_inferences, ..self }
     }
 
-    /// Waits for one client and runs its session to the end. Call it in a loop, or from several threads.
+    /// Waits for one client on this machine and runs its session to the end. Call it in a loop, or from several
+    /// threads.
     ///
     /// # Errors
-    /// If the session fails, by the client's or the network's fault: the server can take the next.
+    /// If the session fails, by the client's or the network's fault: the server can take the next. A client of another
+    /// machine is refused: [`Server::accept_tls`] is for those.
     pub fn accept(&self, listener: &TcpListener) -> Result<Session> {
         let (stream, _) = listener.accept().map_err(picc_runtime::Error::connection)?;
         self.serve(stream)
     }
 
-    /// Runs the session of a client that has connected.
+    /// [`Server::accept`] over TLS, of clients that `tls` believes.
+    ///
+    /// # Errors
+    /// As [`Server::accept`]; and if the client is none that is let in.
+    pub fn accept_tls(&self, listener: &TcpListener, tls: &ServerTls) -> Result<Session> {
+        let (stream, _) = listener.accept().map_err(picc_runtime::Error::connection)?;
+        self.over(picc_runtime::tls::accept(tls, stream, &Network::UNSHAPED, PATIENCE)?)
+    }
+
+    /// Runs the session of a client on this machine that has connected.
     ///
     /// # Errors
     /// As [`Server::accept`].
     pub fn serve(&self, stream: TcpStream) -> Result<Session> {
+        tcp::only_on_this_machine(&stream)?;
         let channel = tcp::channel_over(picc_ir::Party::Server, stream, &Network::UNSHAPED, PATIENCE);
         self.over(channel.map_err(picc_runtime::Error::connection)?)
     }

@@ -1,8 +1,11 @@
 //! The program artefact `model.pi`: everything that both parties must agree on, and nothing that is secret.
 //!
 //! ```text
-//! PICC | version (u32, little endian) | body (postcard) | BLAKE3 of everything before
+//! PICC | version u32 | bytes of the body u64 | body (postcard) | BLAKE3 of everything before
+//!      | who signed it: key 32 | signature 64      (or nothing)
 //! ```
+//! Integers are little endian. The digest does not cover the signature, so that a program stays the same, and keeps
+//! its weights, whoever signs it. Signatures are made and checked elsewhere; here they are bytes.
 
 use crate::correlation::Source;
 use crate::graph::{Graph, Id};
@@ -19,13 +22,36 @@ pub use crate::preprocess::{Layout, Preprocess};
 pub const MAGIC: [u8; 4] = *b"PICC";
 
 /// Version of the format; a reader takes no other.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Largest program that is read.
 pub const MAX_BYTES: usize = 256 << 20;
 
-const HEADER: usize = 8;
+const HEADER: usize = 16;
 const DIGEST: usize = 32;
+
+/// An Ed25519 signature of a program's digest, at the end of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The signer's public key.
+    pub key: [u8; 32],
+    pub signature: [u8; 64],
+}
+
+impl Signature {
+    const BYTES: usize = 96;
+
+    fn read(bytes: &[u8]) -> Result<Option<Signature>, ProgramError> {
+        match bytes.split_first_chunk() {
+            None if bytes.is_empty() => Ok(None),
+            Some((key, signature)) if bytes.len() == Signature::BYTES => {
+                let signature = *signature.first_chunk().ok_or(ProgramError::Truncated)?;
+                Ok(Some(Signature { key: *key, signature }))
+            }
+            _ => Err(ProgramError::Truncated),
+        }
+    }
+}
 
 /// Why bytes are not a program that may be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +143,16 @@ impl Program {
         bytes
     }
 
-    /// Digest that ends the artefact; the weights file names it.
+    /// The same with a signature of [`Program::digest`].
+    #[must_use]
+    pub fn to_signed_bytes(&self, Signature { key, signature }: &Signature) -> Vec<u8> {
+        let mut bytes = self.to_bytes();
+        bytes.extend(key);
+        bytes.extend(signature);
+        bytes
+    }
+
+    /// Digest of the artefact without its signature; the weights file names it.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         *blake3::hash(&self.undigested()).as_bytes()
@@ -126,12 +161,21 @@ impl Program {
     fn undigested(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
+        bytes.extend([0; size_of::<u64>()]);
         // Fails for sequences of unknown length and for a full disk; there is neither.
-        postcard::to_extend(self, bytes).expect("every field has a postcard form")
+        let mut bytes = postcard::to_extend(self, bytes).expect("every field has a postcard form");
+        let length = (bytes.len() - HEADER) as u64;
+        bytes[HEADER - size_of::<u64>()..HEADER].copy_from_slice(&length.to_le_bytes());
+        bytes
     }
 
     /// Reads and verifies a program. It may come from anybody.
     pub fn from_bytes(bytes: &[u8]) -> Result<Program, ProgramError> {
+        Program::read(bytes).map(|(program, _)| program)
+    }
+
+    /// [`Program::from_bytes`], and the signature that ends the file. Whether it is a good one is not looked at.
+    pub fn read(bytes: &[u8]) -> Result<(Program, Option<Signature>), ProgramError> {
         if bytes.len() > MAX_BYTES {
             return Err(ProgramError::TooLarge { size: bytes.len() });
         }
@@ -143,18 +187,23 @@ impl Program {
         if found != VERSION {
             return Err(ProgramError::Version { found });
         }
-        let (signed, digest) = bytes.split_last_chunk::<DIGEST>().ok_or(ProgramError::Truncated)?;
-        let body = signed.get(HEADER..).ok_or(ProgramError::Truncated)?;
-        if blake3::hash(signed) != *digest {
+        let length = bytes.get(HEADER - size_of::<u64>()..).and_then(<[u8]>::first_chunk);
+        let length = length.map(|b| u64::from_le_bytes(*b)).ok_or(ProgramError::Truncated)?;
+        let end = usize::try_from(length).ok().and_then(|length| length.checked_add(HEADER));
+        let (digested, rest) = end.and_then(|end| bytes.split_at_checked(end)).ok_or(ProgramError::Truncated)?;
+        let (digest, rest) = rest.split_first_chunk::<DIGEST>().ok_or(ProgramError::Truncated)?;
+        let body = digested.get(HEADER..).ok_or(ProgramError::Truncated)?;
+        if blake3::hash(digested) != *digest {
             return Err(ProgramError::Digest);
         }
+        let signature = Signature::read(rest)?;
         let program: Program = postcard::from_bytes(body).map_err(|e| ProgramError::Malformed(e.to_string()))?;
         program.check()?;
         // Two byte strings for one program would give it two digests.
-        if program.undigested() != signed {
+        if program.undigested() != digested {
             return Err(ProgramError::Malformed("not in canonical form".to_owned()));
         }
-        Ok(program)
+        Ok((program, signature))
     }
 
     /// The first node that has a price and that no party can run: such a program is for study only.

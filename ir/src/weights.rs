@@ -4,8 +4,12 @@
 //! ```text
 //! header length (u64) | header (JSON: dtype, shape and offsets of each tensor) | values, little endian
 //! __metadata__: picc.program  = digest of the program
-//!               picc.checksum = BLAKE3 of names, shapes and values
+//!               picc.checksum = BLAKE3 of names, shapes, values and salt
+//!               picc.salt     = 32 random bytes
 //! ```
+//! Salt and checksum make the [`Commitment`], by which clients know one version of a model from another. Without the
+//! salt, which is as secret as the weights, nobody can test a guess of the weights against it.
+//!
 //! Each tensor takes the shortest of I8, I16, I32 and I64 that holds its values. Errors never contain a value.
 
 use crate::op::Op;
@@ -15,6 +19,7 @@ use crate::ty::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Weights of an imported model, by name.
 pub type RealWeights = BTreeMap<String, Tensor<f32>>;
@@ -24,7 +29,51 @@ pub type RingWeights = BTreeMap<String, Tensor<i64>>;
 
 const PROGRAM: &str = "picc.program";
 const CHECKSUM: &str = "picc.checksum";
+const SALT: &str = "picc.salt";
 const METADATA: &str = "__metadata__";
+
+/// 32 random bytes, drawn when the weights are compiled. As secret as the weights.
+#[derive(Clone)]
+pub struct Salt(pub [u8; 32]);
+
+/// The name of a version of a model's weights: BLAKE3 of salt, program and weights. It is public, says nothing of the
+/// weights, and no other weights have it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Commitment([u8; 32]);
+
+impl Commitment {
+    /// To weights of the program with this digest.
+    #[must_use]
+    pub fn to(weights: &RingWeights, program: [u8; 32], salt: &Salt) -> Commitment {
+        let mut hash = blake3::Hasher::new_derive_key("picc 2026 commitment to weights");
+        hash.update(&salt.0).update(&program).update(&checksum(weights));
+        Commitment(*hash.finalize().as_bytes())
+    }
+
+    /// As it stands in a handshake.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Commitment {
+        Commitment(bytes)
+    }
+
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// 64 hexadecimal digits.
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(self.0))
+    }
+}
+
+impl fmt::Debug for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// Why bytes are not the weights of a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,14 +98,14 @@ pub enum WeightsError {
     Range { name: String, lo: i64, hi: i64 },
 }
 
-/// The weights file for the program with this digest. The same weights give the same bytes.
+/// The weights file for the program with this digest. The same weights and salt give the same bytes.
 #[must_use]
-pub fn write_weights(weights: &RingWeights, program: [u8; 32]) -> Vec<u8> {
+pub fn write_weights(weights: &RingWeights, program: [u8; 32], salt: &Salt) -> Vec<u8> {
     // Longest elements first: every tensor is then aligned to its elements.
     let mut order: Vec<(usize, &String, &Tensor<i64>)> =
         weights.iter().map(|(name, t)| (element_bytes(t), name, t)).collect();
     order.sort_by_key(|&(bytes, name, _)| (std::cmp::Reverse(bytes), name));
-    let metadata = json!({ PROGRAM: hex(program), CHECKSUM: hex(checksum(weights)) });
+    let metadata = json!({ PROGRAM: hex(program), CHECKSUM: hex(sealed(weights, salt)), SALT: hex(salt.0) });
     let mut header = Map::from_iter([(METADATA.to_owned(), metadata)]);
     let mut values: Vec<u8> = Vec::new();
     for (bytes, name, t) in order {
@@ -76,8 +125,8 @@ pub fn write_weights(weights: &RingWeights, program: [u8; 32]) -> Vec<u8> {
     file
 }
 
-/// Weights and the digest of the program that they belong to.
-pub fn read_weights(bytes: &[u8]) -> Result<(RingWeights, [u8; 32]), WeightsError> {
+/// Weights, the digest of the program that they belong to, and their salt.
+pub fn read_weights(bytes: &[u8]) -> Result<(RingWeights, [u8; 32], Salt), WeightsError> {
     let format = |e: safetensors::SafeTensorError| WeightsError::Format(e.to_string());
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
     let metadata = header.metadata().as_ref();
@@ -85,14 +134,15 @@ pub fn read_weights(bytes: &[u8]) -> Result<(RingWeights, [u8; 32]), WeightsErro
         metadata.and_then(|m| m.get(key)).and_then(|text| unhex(text)).ok_or(WeightsError::Metadata(key))
     };
     let (program, stated) = (digest(PROGRAM)?, digest(CHECKSUM)?);
+    let salt = Salt(digest(SALT)?);
     let mut weights = RingWeights::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(format)?.iter() {
         weights.insert(name.to_owned(), tensor(name, &view)?);
     }
-    if checksum(&weights) != stated {
+    if sealed(&weights, &salt) != stated {
         return Err(WeightsError::Checksum);
     }
-    Ok((weights, program))
+    Ok((weights, program, salt))
 }
 
 /// Names, shapes and ranges are those of the program's `weight` nodes.
@@ -121,12 +171,12 @@ pub fn check_weights(program: &Program, weights: &RingWeights) -> Result<(), Wei
 }
 
 /// Reads the weights of `program`: [`read_weights`], the digest, and [`check_weights`].
-pub fn open_weights(bytes: &[u8], program: &Program) -> Result<RingWeights, WeightsError> {
-    let (weights, digest) = read_weights(bytes)?;
+pub fn open_weights(bytes: &[u8], program: &Program) -> Result<(RingWeights, Salt), WeightsError> {
+    let (weights, digest, salt) = read_weights(bytes)?;
     if digest != program.digest() {
         return Err(WeightsError::OtherProgram);
     }
-    check_weights(program, &weights).map(|()| weights)
+    check_weights(program, &weights).map(|()| (weights, salt))
 }
 
 /// Bytes of the shortest element type that holds every value.
@@ -152,6 +202,12 @@ fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor<i64>, WeightsError
     Ok(Tensor { shape: Shape::from_slice(view.shape()), data })
 }
 
+/// What finds damage to a file.
+fn sealed(weights: &RingWeights, salt: &Salt) -> [u8; 32] {
+    *blake3::Hasher::new().update(&checksum(weights)).update(&salt.0).finalize().as_bytes()
+}
+
+/// Of names, shapes and values.
 fn checksum(weights: &RingWeights) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     let number = |hash: &mut blake3::Hasher, v: usize| {

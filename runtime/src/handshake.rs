@@ -1,13 +1,15 @@
 //! The first message of a session, both ways at once: do the two parties run the same thing?
 //!
 //! ```text
-//!   magic 4 | version 2 | party 1 | length 1 | program digest 32 | nonce 32 | security parameters, text, zero-padded
+//!   magic 4 | version 2 | party 1 | length 1 | program digest 32 | nonce 32 | binding 32 | weights 32
+//!           | security parameters, text, zero-padded
 //! ```
 //!
 //! It has one fixed size and carries no secret. Each party compares what it got with what it sent, so a mismatch is
-//! the same error on both sides. What a party claims here is not authenticated: semi-honest parties over TCP. The
-//! nonces are fresh and random; the hash of both hellos names the session, and whatever the session derives is bound to
-//! it.
+//! the same error on both sides. Who says it is TLS's to authenticate; without TLS nobody does. The nonces are fresh and
+//! random; `binding` is the exporter's value of the TLS connection (zeros without), and `weights` the server's
+//! commitment to its weights (zeros from the client). The hash of both hellos names the session, and whatever the
+//! session derives is bound to it: to this connection, these weights and these nonces.
 //!
 //! A server that agrees but takes no session now (all slots in use, shutting down) answers with its hello and the
 //! text `refused: ` with a reason in place of the parameters. A client that does not know this form still prints the
@@ -20,14 +22,17 @@ use crate::crypto::Rng;
 use crate::error::{BadProgram, Error, Mismatch, Refusal, Result};
 use crate::session::SessionId;
 use picc_ir::Party;
+use picc_ir::weights::Commitment;
 
 /// Of the messages on the wire. Any change to a protocol's bytes raises it.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 const MAGIC: [u8; 4] = *b"picc";
 const SIZE: usize = picc_ir::cost::HELLO_BYTES as usize;
 const NONCE_AT: usize = 40;
-const TEXT_AT: usize = 72;
+const BINDING_AT: usize = 72;
+const WEIGHTS_AT: usize = 104;
+const TEXT_AT: usize = 136;
 const REFUSED: &str = "refused: ";
 
 /// A hello on the wire: the header of its frame, then the message.
@@ -40,10 +45,20 @@ pub struct Agreement {
     pub program: [u8; 32],
     /// Source of correlated OTs, parameter sets of RLWE; at most [`Agreement::MAX_PARAMETERS`] bytes.
     pub parameters: String,
+    /// What the connection below is bound to: [`crate::channel::Security::binding`].
+    pub binding: Option<[u8; 32]>,
+    /// What the server says of its weights; the client hears it.
+    pub weights: Option<Commitment>,
 }
 
 impl Agreement {
     pub const MAX_PARAMETERS: usize = SIZE - TEXT_AT;
+
+    /// Of one connection.
+    #[must_use]
+    pub fn bound_to(self, binding: Option<[u8; 32]>) -> Agreement {
+        Agreement { binding, ..self }
+    }
 
     fn encode(&self, version: u16, party: Party, nonce: &[u8; 32]) -> Result<[u8; SIZE]> {
         let text = self.parameters.as_bytes();
@@ -56,7 +71,10 @@ impl Agreement {
         hello[6] = party as u8;
         hello[7] = text.len() as u8;
         hello[8..NONCE_AT].copy_from_slice(&self.program);
-        hello[NONCE_AT..TEXT_AT].copy_from_slice(nonce);
+        hello[NONCE_AT..BINDING_AT].copy_from_slice(nonce);
+        hello[BINDING_AT..WEIGHTS_AT].copy_from_slice(&self.binding.unwrap_or_default());
+        let weights = self.weights.filter(|_| party == Party::Server);
+        hello[WEIGHTS_AT..TEXT_AT].copy_from_slice(&weights.map_or([0; 32], |w| *w.as_bytes()));
         hello[TEXT_AT..TEXT_AT + text.len()].copy_from_slice(text);
         Ok(hello)
     }
@@ -97,20 +115,33 @@ pub fn refusal(ours: &Agreement, reason: &Refusal) -> Result<Vec<u8>> {
     answer(&Agreement { parameters, ..ours.clone() }, Party::Server)
 }
 
-/// Exchanges hellos and compares; what both sides then call the session. One round.
-pub fn handshake(channel: &mut Channel, ours: &Agreement, rng: &mut Rng) -> Result<SessionId> {
+/// What both sides know after the hellos.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// What both call the session.
+    pub id: SessionId,
+    /// The server's commitment to its weights.
+    pub weights: Option<Commitment>,
+}
+
+/// Exchanges hellos over a channel, to whose connection they are bound, and compares. One round.
+pub fn handshake(channel: &mut Channel, ours: &Agreement, rng: &mut Rng) -> Result<Agreed> {
     let mut nonce = [0; 32];
     rng.fill_bytes(&mut nonce);
+    let ours = &ours.clone().bound_to(channel.security().binding);
     let hello = ours.encode(PROTOCOL_VERSION, channel.party(), &nonce)?;
     let theirs = channel.exchange(Kind::Handshake, &hello, SIZE).map_err(|e| match e {
         Error::Peer(_) => Mismatch::Protocol.into(),
         e => e,
     })?;
     check(ours, &theirs, channel.party())?;
-    Ok(match channel.party() {
-        Party::Client => SessionId::of(&hello, &theirs),
-        Party::Server => SessionId::of(&theirs, &hello),
-    })
+    let [client, server] = match channel.party() {
+        Party::Client => [&hello[..], &theirs[..]],
+        Party::Server => [&theirs[..], &hello[..]],
+    };
+    let weights = std::array::from_fn(|i| server[WEIGHTS_AT + i]);
+    let weights = Some(weights).filter(|w| *w != [0; 32]).map(Commitment::from_bytes);
+    Ok(Agreed { id: SessionId::of(client, server), weights })
 }
 
 fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
@@ -134,6 +165,9 @@ fn check(ours: &Agreement, theirs: &[u8], party: Party) -> Result<()> {
     if let (Party::Client, Some(reason)) = (party, text.strip_prefix(REFUSED.as_bytes())) {
         return Err(Refusal::Told(reason.escape_ascii().to_string()).into());
     }
+    if theirs[BINDING_AT..WEIGHTS_AT] != ours.binding.unwrap_or_default() {
+        return differ(Mismatch::Binding);
+    }
     if text != ours.parameters.as_bytes() {
         let theirs = text.escape_ascii().to_string();
         return differ(Mismatch::Parameters { ours: ours.parameters.clone(), theirs });
@@ -148,14 +182,14 @@ mod tests {
     use std::time::Duration;
 
     fn agreement() -> Agreement {
-        Agreement { program: [7; 32], parameters: "a source".into() }
+        Agreement { program: [7; 32], parameters: "a source".into(), binding: None, weights: None }
     }
 
-    fn both(client: &Agreement, server: &Agreement) -> [Result<SessionId>; 2] {
+    fn both(client: &Agreement, server: &Agreement) -> [Result<Agreed>; 2] {
         both_with([1, 2], client, server)
     }
 
-    fn both_with(seeds: [u64; 2], client: &Agreement, server: &Agreement) -> [Result<SessionId>; 2] {
+    fn both_with(seeds: [u64; 2], client: &Agreement, server: &Agreement) -> [Result<Agreed>; 2] {
         let (mut c, mut s) = memory_pair(Duration::from_secs(5));
         let [mut client_rng, mut server_rng] = seeds.map(Rng::from_seed);
         std::thread::scope(|scope| {
@@ -175,11 +209,46 @@ mod tests {
         let other = Agreement { program: [8; 32], ..agreement() };
         let name = |seeds, agreement: &Agreement| {
             let [client, _] = both_with(seeds, agreement, agreement);
-            client.unwrap()
+            client.unwrap().id
         };
         let session = name([1, 2], &agreement());
         for another in [name([3, 2], &agreement()), name([1, 3], &agreement()), name([1, 2], &other)] {
             assert_ne!(session, another);
+        }
+    }
+
+    #[test]
+    fn the_client_hears_which_weights_the_server_has() {
+        let weights = Some(Commitment::from_bytes([5; 32]));
+        let server = Agreement { weights, ..agreement() };
+        let [client, served] = both(&agreement(), &server).map(Result::unwrap);
+        assert_eq!((client.weights, served.weights), (weights, weights));
+        assert_ne!(client.id, both(&agreement(), &agreement())[0].as_ref().unwrap().id);
+        // What a client says of weights is not sent.
+        let [client, _] = both(&server, &agreement()).map(Result::unwrap);
+        assert_eq!(client.weights, None);
+    }
+
+    #[test]
+    fn hellos_belong_to_one_connection() {
+        let over = |bindings: [Option<[u8; 32]>; 2]| {
+            let (c, s) = memory_pair(Duration::from_secs(5));
+            let bound = |channel: Channel, binding: Option<[u8; 32]>| match binding {
+                Some(binding) => channel.bound_to(binding),
+                None => channel,
+            };
+            let (mut c, mut s) = (bound(c, bindings[0]), bound(s, bindings[1]));
+            std::thread::scope(|scope| {
+                let server = scope.spawn(move || handshake(&mut s, &agreement(), &mut Rng::from_seed(2)));
+                [handshake(&mut c, &agreement(), &mut Rng::from_seed(1)), server.join().unwrap()]
+            })
+        };
+        let [plain, one, two] = [None, Some([1; 32]), Some([2; 32])].map(|b| over([b, b]).map(Result::unwrap));
+        assert!(plain[0].id != one[0].id && one[0].id != two[0].id);
+        for bindings in [[Some([1; 32]), Some([2; 32])], [None, Some([1; 32])], [Some([1; 32]), None]] {
+            for said in over(bindings) {
+                assert!(matches!(said, Err(Error::Handshake(Mismatch::Binding))), "{said:?}");
+            }
         }
     }
 

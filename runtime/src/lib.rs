@@ -15,6 +15,7 @@ pub mod report;
 pub mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 #[cfg(test)]
 mod wire_vectors;
 

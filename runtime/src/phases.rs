@@ -23,6 +23,7 @@ use crate::session::{Session, SessionId};
 use picc_ir::Party;
 use picc_ir::correlation::Source;
 use picc_ir::mpc::rlwe::ParamSet;
+use picc_ir::weights::Commitment;
 use std::time::Duration;
 
 /// How long a server may take to say hello.
@@ -50,7 +51,7 @@ impl Connected {
         if let Some(shorter) = usual.filter(|usual| *usual < HANDSHAKE_PATIENCE) {
             channel.set_patience(shorter);
         }
-        let id = handshake(&mut channel, ours, &mut rng).map_err(|e| match e {
+        let agreed = handshake(&mut channel, ours, &mut rng).map_err(|e| match e {
             Error::Connection(Connection { source, .. }) if usual.is_some() => {
                 Connection { link: Link::Unknown, source }.into()
             }
@@ -60,7 +61,7 @@ impl Connected {
         if let Some(usual) = usual {
             channel.set_patience(usual);
         }
-        Ok(Agreed { channel, rng, id })
+        Ok(Agreed { channel, rng, id: agreed.id, weights: agreed.weights })
     }
 }
 
@@ -69,13 +70,14 @@ pub struct Agreed {
     channel: Channel,
     rng: Rng,
     id: SessionId,
+    weights: Option<Commitment>,
 }
 
 impl Agreed {
     /// For tests and measurements of what comes later: the parties call the session `id` without a word.
     #[must_use]
     pub fn without_hellos(channel: Channel, id: SessionId, rng: Rng) -> Agreed {
-        Agreed { channel, rng, id }
+        Agreed { channel, rng, id, weights: None }
     }
 
     #[must_use]
@@ -83,10 +85,16 @@ impl Agreed {
         &self.id
     }
 
+    /// What the server says of its weights.
+    #[must_use]
+    pub fn weights(&self) -> Option<Commitment> {
+        self.weights
+    }
+
     /// Sets up the source of correlated OTs, and keys for the `sets` of ring LWE. Traffic: [`Source::setup_traffic`],
     /// and one flight of public keys.
     pub fn set_up(self, source: Source, sets: &[&'static ParamSet]) -> Result<SetUp> {
-        let Agreed { mut channel, mut rng, id } = self;
+        let Agreed { mut channel, mut rng, id, .. } = self;
         let party = channel.party();
         let at = |e: Error| e.at(Place::Setup, party);
         channel.start_node();

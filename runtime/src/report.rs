@@ -1,8 +1,10 @@
 //! What a run took, measured beside predicted: totals, phases and one row a node.
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Peer, WireBytes};
+use crate::session::Session;
 use picc_ir::cost::Traffic;
 use picc_ir::mpc::schedule::ProgramCost;
+use picc_ir::weights::Commitment;
 use picc_ir::{Id, Party};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +81,12 @@ pub struct Record {
     /// Making correlated OTs.
     pub extension: Spent,
     pub nodes: Vec<Spent>,
+    /// Who the other party is, if TLS says so.
+    pub peer: Option<Peer>,
+    /// The server's commitment to its weights.
+    pub weights: Option<Commitment>,
+    /// What TLS added to the bytes of a session that came to its end; the meter's bytes are without it.
+    pub tls: Option<WireBytes>,
     steps: u64,
     progress: Option<Progress>,
 }
@@ -93,6 +101,9 @@ impl Record {
             control: Spent::default(),
             extension: Spent::default(),
             nodes: vec![Spent::default(); nodes],
+            peer: None,
+            weights: None,
+            tls: None,
             steps: 0,
             progress,
         }
@@ -116,6 +127,14 @@ impl Record {
         if let Some(progress) = &self.progress {
             progress(self.steps);
         }
+    }
+
+    /// The session's last message was sent: closes the connection and counts what it carried.
+    pub(crate) fn ends(&mut self, session: Session) {
+        let wire = session.channel.security().wire.clone();
+        let payload = session.channel.meter().total();
+        drop(session);
+        self.tls = wire.map(|wire| wire.read().overhead(self.party, payload));
     }
 
     /// Local work that is reported with a node.

@@ -15,6 +15,7 @@ use picc_ir::correlation::Source;
 use picc_ir::cost::{HELLO_BYTES, Traffic};
 use picc_ir::mpc::cost;
 use picc_ir::mpc::rlwe::{PARAM_SETS, ParamSet, setup_traffic};
+use picc_ir::weights::Commitment;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -100,6 +101,8 @@ fn a_session_sends_the_frames_of_the_page() {
     let agreement = Agreement {
         program: std::array::from_fn(|i| i as u8),
         parameters: format!("{}; rlwe none", Source::default()),
+        binding: None,
+        weights: Some(Commitment::from_bytes([0xcc; 32])),
     };
     let open = |channel: Channel, seed| {
         let agreed = Connected::new(channel, Rng::from_seed(seed)).agree(&agreement).unwrap();
@@ -122,8 +125,8 @@ fn a_session_sends_the_frames_of_the_page() {
     let sums: Vec<u64> = a.iter().zip(&b).map(|(a, b)| (a + b) & 0xfff).collect();
     assert_eq!(sums, [0, 4, 104, 204, 304, 404, 504, 604], "relu of -96 + 100 i");
 
-    // The text ends at byte 97; zeros follow.
-    let hello = hex(&client_log.lock().unwrap()[0][8..8 + 97]);
+    // The text ends at byte 161; zeros follow.
+    let hello = hex(&client_log.lock().unwrap()[0][8..8 + 161]);
     let mut lines = vec![("hello".to_owned(), hello), ("session".to_owned(), hex(id.as_bytes()))];
     lines.extend(frames("client", &client_log));
     lines.extend(frames("server", &server_log));
@@ -134,7 +137,7 @@ fn a_session_sends_the_frames_of_the_page() {
 /// setup.
 #[test]
 fn a_party_has_one_generator() {
-    let agreement = Agreement { program: [1; 32], parameters: String::new() };
+    let agreement = Agreement { program: [1; 32], parameters: String::new(), binding: None, weights: None };
     let sets: Vec<&ParamSet> = PARAM_SETS.iter().collect();
     let frames = |seeds: [u64; 2]| {
         let [(client, client_log), (server, server_log)] = tapped();

@@ -5,6 +5,7 @@ mod common;
 use common::wire::{Fault, Log, Saboteur, Tap};
 use common::{Both, Linear, Truncation, cnn, run_both, sample};
 use picc_ir::Party;
+use picc_ir::weights::{Salt, write_weights};
 use picc_runtime::Error;
 use picc_runtime::channel::{Channel, Network, memory_pair, memory_transports};
 use picc_runtime::crypto::Rng;
@@ -139,6 +140,6 @@ fn a_program_that_leaks_is_refused_at_load() {
 fn weights_of_another_program_are_refused() {
     let (exe, _) = network(Linear::Rlwe);
     let other = cnn(Linear::Ot(Party::Server), Truncation::Faithful);
-    let file = picc_ir::weights::write_weights(&other.weights, other.program.digest());
+    let file = write_weights(&other.weights, other.program.digest(), &Salt([9; 32]));
     assert!(matches!(ServerModel::load(&exe, &file, 0), Err(Error::Program(_))));
 }

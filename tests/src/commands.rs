@@ -43,7 +43,8 @@ pub fn printed(output: &Output, code: i32) -> (String, String) {
 fn up_to_date() -> PathBuf {
     let folder = profile_folder();
     let root = crate::example::root();
-    let crates = ["ir", "passes", "compiler", "kernels", "runtime", "cli/files", "cli/picc", "cli/pirun"];
+    let crates =
+        ["ir", "passes", "compiler", "kernels", "identity", "runtime", "cli/files", "cli/picc", "cli/pirun"];
     let sources = crates.map(|c| newest(&root.join(c).join("src")));
     let newest_source = sources.into_iter().max().expect("some crates");
     let stale = |name: &str| {
@@ -147,6 +148,25 @@ impl Server {
         let status = self.child.wait().expect("a child");
         let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
         (status, log)
+    }
+}
+
+impl Server {
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it; everything it wrote to standard error.
+    ///
+    /// # Panics
+    /// If it is not this process's child any more.
+    #[must_use]
+    pub fn stop(mut self) -> String {
+        self.child.kill().expect("a child");
+        let _ = self.child.wait();
+        self.log.take().and_then(|log| log.join().ok()).unwrap_or_default()
     }
 }
 

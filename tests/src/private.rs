@@ -2,7 +2,7 @@
 
 use picc_ir::eval::{Value, run_ring};
 use picc_ir::mpc::schedule::program_cost;
-use picc_ir::weights::write_weights;
+use picc_ir::weights::{Salt, write_weights};
 use picc_ir::{Id, Tensor};
 use picc_passes::Compiled;
 use picc_runtime::channel::memory_pair;
@@ -31,7 +31,7 @@ pub struct Compared {
 #[must_use]
 pub fn compare(compiled: &Compiled, samples: &[Sample]) -> Compared {
     let exe = Executable::load(&compiled.program.to_bytes()).expect("the program may be run");
-    let file = write_weights(&compiled.weights, compiled.program.digest());
+    let file = write_weights(&compiled.weights, compiled.program.digest(), &Salt([9; 32]));
     let model = ServerModel::load(&exe, &file, PREPARED_BYTES).expect("the weights are the program's");
 
     let (client, server) = memory_pair(Duration::from_secs(300));

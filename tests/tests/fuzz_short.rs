@@ -11,7 +11,7 @@ use peak_alloc::PeakAlloc;
 use picc_ir::Tensor;
 use picc_ir::npy::{write_f32, write_i64};
 use picc_ir::testing::splitmix;
-use picc_ir::weights::write_weights;
+use picc_ir::weights::{Salt, write_weights};
 use picc_passes::Linear;
 use picc_runtime::inputs::write_npz;
 use picc_tests::{example, fuzz};
@@ -241,7 +241,7 @@ fn program_seeds() -> Vec<Vec<u8>> {
     let programs = [(Linear::Ot, true), (Linear::Rlwe, false), (Linear::Auto, true)];
     let bodies = programs.map(|(linear, exact)| {
         let bytes = fuzz::small(linear, exact).program.to_bytes();
-        bytes[8..bytes.len() - 32].to_vec()
+        bytes[16..bytes.len() - 32].to_vec()
     });
     let whole = fuzz::sealed(&bodies[0]);
     [&bodies[..], &[whole]].concat()
@@ -250,9 +250,9 @@ fn program_seeds() -> Vec<Vec<u8>> {
 fn weights_seeds() -> Vec<Vec<u8>> {
     let small = fuzz::small(Linear::Ot, true);
     vec![
-        write_weights(&small.weights, small.program.digest()),
-        write_weights(&small.weights, [0; 32]),
-        write_weights(&[("a".to_owned(), Tensor::new(&[2], vec![i64::MIN, 7]))].into(), [1; 32]),
+        write_weights(&small.weights, small.program.digest(), &Salt([9; 32])),
+        write_weights(&small.weights, [0; 32], &Salt([9; 32])),
+        write_weights(&[("a".to_owned(), Tensor::new(&[2], vec![i64::MIN, 7]))].into(), [1; 32], &Salt([0; 32])),
     ]
 }
 

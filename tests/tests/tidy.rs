@@ -48,13 +48,15 @@ fn crates_depend_one_way() {
         ("passes", &["picc-ir"]),
         ("kernels", &["picc-ir"]),
         ("compiler", &["picc-ir", "picc-kernels", "picc-passes"]),
+        // The compiler signs and the runtime authenticates.
+        ("identity", &["picc-ir"]),
         // The runtime is built without importer and optimizer.
-        ("runtime", &["picc-ir", "picc-kernels"]),
-        ("facade", &["picc-compiler", "picc-ir", "picc-passes", "picc-runtime"]),
+        ("runtime", &["picc-identity", "picc-ir", "picc-kernels"]),
+        ("facade", &["picc-compiler", "picc-identity", "picc-ir", "picc-passes", "picc-runtime"]),
         // Both command lines write files by the same rules, and neither sees the other; files know nothing of programs.
         ("cli/files", &[]),
-        ("cli/picc", &["picc-compiler", "picc-files", "picc-ir", "picc-kernels", "picc-passes"]),
-        ("cli/pirun", &["picc-files", "picc-ir", "picc-kernels", "picc-runtime"]),
+        ("cli/picc", &["picc-compiler", "picc-files", "picc-identity", "picc-ir", "picc-kernels", "picc-passes"]),
+        ("cli/pirun", &["picc-files", "picc-identity", "picc-ir", "picc-kernels", "picc-runtime"]),
     ] {
         assert_eq!(workspace_dependencies(dir), below, "{dir}");
     }
@@ -63,7 +65,8 @@ fn crates_depend_one_way() {
 /// A library does not make its users compile what only a command line needs.
 #[test]
 fn libraries_carry_no_command_line() {
-    let libraries = ["picc", "picc-ir", "picc-passes", "picc-kernels", "picc-compiler", "picc-runtime"];
+    let libraries =
+        ["picc", "picc-identity", "picc-ir", "picc-passes", "picc-kernels", "picc-compiler", "picc-runtime"];
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut tree = Command::new(cargo);
     tree.current_dir(root()).args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"]);
@@ -86,6 +89,7 @@ fn modules_know_only_what_lies_below() {
         ("ir/src", &["std::net", "std::fs", "unsafe {"]),
         ("facade/src", &["unsafe {"]),
         ("cli/files/src", &["std::net"]),
+        ("identity/src", &["std::net", "unsafe {"]),
         ("cli", &["unsafe {"]),
         ("passes/src", &["std::net", "unsafe {"]),
         ("compiler/src", &["std::net", "unsafe {"]),
@@ -104,7 +108,7 @@ fn modules_know_only_what_lies_below() {
 fn folders_go_in_no_circle() {
     // An error names the kind of message that was expected.
     let excused = |dir: &str, folder: &str, other: &str| (dir, folder, other) == ("runtime", "error", "channel");
-    for dir in ["ir", "passes", "compiler", "kernels", "runtime", "facade", "cli/picc", "cli/pirun"] {
+    for dir in ["ir", "passes", "compiler", "kernels", "identity", "runtime", "facade", "cli/picc", "cli/pirun"] {
         let src = root().join(dir).join("src");
         let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (path, text) in sources(&format!("{dir}/src")) {
@@ -136,7 +140,8 @@ fn folders_go_in_no_circle() {
 
 #[test]
 fn files_stay_readable() {
-    for dir in ["ir", "passes", "compiler", "kernels", "runtime", "facade", "cli", "examples", "tests"] {
+    for dir in ["ir", "passes", "compiler", "kernels", "identity", "runtime", "facade", "cli", "examples", "tests"]
+    {
         for (path, text) in sources(dir) {
             let lines = text.lines().count();
             assert!(lines <= 400, "{} has {lines} lines: split it by concept", path.display());
@@ -216,7 +221,7 @@ fn a_source_is_named_by_the_files_of_its_recipe() {
 /// `cargo fmt` keeps code within its width, but not comments.
 #[test]
 fn comments_stay_within_their_width() {
-    for dir in ["ir", "kernels", "compiler", "runtime", "facade", "cli", "examples", "tests"] {
+    for dir in ["ir", "kernels", "compiler", "runtime", "facade", "identity", "cli", "examples", "tests"] {
         for (path, text) in sources(dir) {
             for (number, line) in text.lines().enumerate() {
                 let is_comment = line.trim_start().starts_with("//");

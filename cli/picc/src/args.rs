@@ -27,6 +27,8 @@ Examples:
       as cheap as half a point of accuracy allows, measured on the labelled images
   picc model.onnx -o model.pi --calibrate images.npz --allow retrain --relu-budget 50000
       rewrite the model to have few ReLUs; writes model.retrain.onnx, to be fine-tuned
+  picc model.onnx -o model.pi --calibrate images.npz --sign provider.key
+      signed, so that clients know whose program they run; `pirun keygen --out provider.key` makes the key
   picc inspect model.pi
       who learns what, and bytes and rounds of every layer
 
@@ -153,6 +155,13 @@ pub struct Compile {
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
     #[arg(long, value_name = "REPORT.html")]
     pub report: Option<PathBuf>,
+    /// Sign the program with this key, as `pirun keygen` makes it: clients that give its fingerprint as --server-key run
+    /// only programs that it signed
+    #[arg(long, value_name = "PROVIDER.key", requires = "output")]
+    pub sign: Option<PathBuf>,
+    /// A file whose first line is the passphrase of that key [default: the variable PICC_PASSPHRASE]
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    pub passphrase_file: Option<PathBuf>,
     /// Print the graph after a stage, in text form
     #[arg(long, value_enum, value_name = "STAGE")]
     pub emit: Option<Emit>,

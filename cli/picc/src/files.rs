@@ -5,7 +5,8 @@ use super::explain::Record;
 use super::{Failure, explain, report, retrain};
 use picc_compiler::onnx::Imported;
 use picc_files::{Kind, Output, Outputs, Readers, Refused};
-use picc_ir::weights::write_weights;
+use picc_identity::{Identity, IdentityError, Passphrase, read_identity};
+use picc_ir::weights::{Salt, write_weights};
 use picc_passes::Compiled;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,18 @@ impl From<Refused> for Failure {
     }
 }
 
+impl From<IdentityError> for Failure {
+    fn from(e: IdentityError) -> Failure {
+        match e {
+            IdentityError::File { path, source } => Failure::File { path, problem: source.to_string() },
+            other => Failure::Other(other.to_string()),
+        }
+    }
+}
+
 /// What `-o` and `--report` ask for.
 pub struct Files {
+    signer: Option<Identity>,
     program: Option<Program>,
     report: Option<Output>,
 }
@@ -36,7 +47,9 @@ struct Program {
 impl Files {
     /// Refuses to write over what the command reads, or over files of another kind.
     pub fn open(model: &Path, args: &Compile) -> Result<Files, Failure> {
-        let others = args.calibrate.iter().chain(&args.labels).map(PathBuf::as_path);
+        let passphrase = Passphrase { file: args.passphrase_file.clone() };
+        let signer = args.sign.as_ref().map(|path| read_identity(path, &passphrase)).transpose()?;
+        let others = args.calibrate.iter().chain(&args.labels).chain(&args.sign).map(PathBuf::as_path);
         let mut outputs = Outputs::reading([model, Path::new(&args.profile)].into_iter().chain(others));
         let program = match &args.output {
             Some(path) => {
@@ -55,7 +68,7 @@ impl Files {
         if program.is_some() || report.is_some() {
             picc_files::remove_parts_on_interrupt();
         }
-        Ok(Files { program, report })
+        Ok(Files { signer, program, report })
     }
 
     /// Everything is written before anything gets its name. The secret half is first: weights without a program do no
@@ -68,8 +81,13 @@ impl Files {
     ) -> Result<(), Failure> {
         let mut done = Vec::new();
         if let Some(Program { mut program, mut weights, record: mut beside, model }) = self.program {
-            weights.stage(&write_weights(&compiled.weights, compiled.program.digest()))?;
-            program.stage(&compiled.program.to_bytes())?;
+            let digest = compiled.program.digest();
+            weights.stage(&write_weights(&compiled.weights, digest, &Salt(picc_identity::random()?)))?;
+            let bytes = match &self.signer {
+                Some(signer) => compiled.program.to_signed_bytes(&signer.sign_program(&digest)?),
+                None => compiled.program.to_bytes(),
+            };
+            program.stage(&bytes)?;
             if let Some(record) = record {
                 beside.stage(&record.to_json()?)?;
             }

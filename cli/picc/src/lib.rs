@@ -28,6 +28,8 @@ pub enum Failure {
     Refused { model: PathBuf, problems: Vec<String> },
     /// A file could not be read, written or understood.
     File { path: PathBuf, problem: String },
+    /// Anything that has no file.
+    Other(String),
 }
 
 impl fmt::Display for Failure {
@@ -40,6 +42,7 @@ impl fmt::Display for Failure {
                 problems.iter().try_for_each(|p| write!(f, "\n  {}", p.replace('\n', "\n  ")))
             }
             Failure::File { path, problem } => write!(f, "{}: {problem}", path.display()),
+            Failure::Other(problem) => f.write_str(problem),
         }
     }
 }

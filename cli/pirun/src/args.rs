@@ -1,6 +1,7 @@
 //! Arguments and the text of `--help`.
 
 use crate::help::{AFTER, CALIBRATE};
+use crate::identity::{Expected, Keygen, Known};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use picc_ir::program::Layout;
@@ -34,6 +35,8 @@ pub enum Command {
     Infer(Infer),
     /// Be the server: answer one client after the other, or several at once.
     Serve(Serve),
+    /// Make this party's key, once.
+    Keygen(Keygen),
     /// Evaluate the program without cryptography, on many inputs at once.
     Reference(Reference),
     /// Measure what this machine takes for each kind of work, and write it as a profile for `picc --profile`.
@@ -106,6 +109,8 @@ pub struct Infer {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub retry: u32,
     #[command(flatten)]
+    pub expected: Expected,
+    #[command(flatten)]
     pub input: Input,
     #[command(flatten)]
     pub output: Output,
@@ -150,6 +155,8 @@ pub struct Serve {
     /// Print one JSON object a session on standard output.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub known: Known,
     #[command(flatten)]
     pub link: Link,
 }

@@ -8,8 +8,10 @@ Examples:
       The same over an emulated wide-area network, with a table of costs.
   pirun bench model.pi --weights model.piw
       What a private inference takes on three networks, and where the time goes.
-  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700
-  pirun infer model.pi --server example.org:7700 --input photo.png --top 5
+  pirun keygen --out clinic.key
+      A key for this party, once; the other party needs the fingerprint that it prints.
+  pirun serve model.pi --weights model.piw --listen 0.0.0.0:7700 --identity provider.key --client-key sha256:...
+  pirun infer model.pi --server example.org:7700 --identity clinic.key --server-key sha256:... --input photo.png
       The two parties on two machines. Only the server has model.piw.
   pirun reference model.pi --weights model.piw --input test.npz --labels-npy y.npy
       No cryptography: what the program means, on many inputs.
@@ -21,7 +23,7 @@ Exit codes:
   1  the run failed (a program that is refused, weights of another program, a promise that was not kept, a bug)
   2  usage: the command line, an input that does not fit the program, or an output that may not be written
   3  the connection failed, or the other party broke the protocol
-  4  the parties do not agree: other program, other parameters, other version
+  4  the parties do not agree: other program, other parameters, other version, or not the key that was expected
   5  the server refuses for now: busy, shutting down, or a limit of the session is reached";
 
 pub const CALIBRATE: &str = "\

@@ -6,6 +6,7 @@ mod bench;
 mod calibrate;
 mod claims;
 mod help;
+mod identity;
 mod memory;
 mod outputs;
 mod private;
@@ -34,7 +35,7 @@ pub fn main() -> ExitCode {
         Command::Infer(args) => args.output.output.is_some(),
         Command::Reference(args) => args.output.is_some(),
         Command::Calibrate(args) => args.output.is_some(),
-        Command::Bench(_) | Command::Serve(_) => false,
+        Command::Bench(_) | Command::Serve(_) | Command::Keygen(_) => false,
     };
     if writes {
         picc_files::remove_parts_on_interrupt();
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::Reference(args) => reference::reference(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::Keygen(args) => identity::keygen(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

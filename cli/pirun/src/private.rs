@@ -6,6 +6,7 @@ use super::results::Results;
 use super::show::{Agreement, Shown, show};
 use super::{fitting, load_program, load_weights, pool};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use picc_ir::Party;
 use picc_ir::eval::run_ring;
 use picc_runtime::channel::{Channel, memory_pair_over, tcp};
 use picc_runtime::crypto::Rng;
@@ -13,6 +14,7 @@ use picc_runtime::error::{BadProgram, Broken, Error, Fault, Result};
 use picc_runtime::exec::{ClientSession, Executable, Inference, ServerModel, quantize, serve_session};
 use picc_runtime::inputs::Sample;
 use picc_runtime::report::{Progress, Record};
+use picc_runtime::tls::{self, ClientTls};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -82,6 +84,10 @@ pub fn both(exe: &Executable, model: &ServerModel, samples: &[Sample], link: &Li
 /// The client of a server elsewhere.
 pub fn infer(args: &Infer) -> Result<()> {
     let exe = load_program(&args.model)?;
+    if let Some(key) = args.expected.server_key {
+        exe.signed_by(key).map_err(|e| e.in_file(&args.model))?;
+    }
+    let tls = args.expected.tls(&args.server)?;
     let mut results = Results::open(&args.output, &exe, &[&args.model, &args.input.input])?;
     let samples = fitting(&exe, &args.input)?;
     results.expect(samples.len());
@@ -89,7 +95,7 @@ pub fn infer(args: &Infer) -> Result<()> {
     let mut sessions = 1;
     let record = loop {
         let left = &samples[results.done().len()..];
-        let session = connect(args).and_then(|channel| {
+        let session = connect(args, tls.as_ref(), &exe).and_then(|channel| {
             run_client(&exe, left, channel, &args.link, &mut |inference| results.push(inference))
         });
         match session {
@@ -110,6 +116,10 @@ pub fn infer(args: &Infer) -> Result<()> {
     };
     let time = start.elapsed();
     results.write()?;
+    if let (Some(weights), false) = (record.weights, args.output.json) {
+        let by = record.peer.as_ref().map_or_else(|| args.server.clone(), ToString::to_string);
+        eprintln!("pirun: answered by {by}, with weights {weights}");
+    }
     let shown =
         Shown { exe: &exe, record: &record, server: None, time, agreement: None, sessions, link: &args.link };
     show(&args.output, &shown, results.best())
@@ -118,10 +128,20 @@ pub fn infer(args: &Infer) -> Result<()> {
 /// What a server that starts again is given.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-fn connect(args: &Infer) -> Result<Channel> {
-    let patience = args.link.patience();
-    tcp::connect(args.server.as_str(), &args.link.network, patience.min(tcp::CONNECT_PATIENCE), patience)
-        .map_err(Error::connecting(&args.server))
+fn connect(args: &Infer, tls: Option<&ClientTls>, exe: &Executable) -> Result<Channel> {
+    let (network, patience) = (&args.link.network, args.link.patience());
+    let failed = Error::connecting(&args.server);
+    let socket = tcp::dial(args.server.as_str(), patience.min(tcp::CONNECT_PATIENCE), patience).map_err(&failed)?;
+    let Some(tls) = tls else {
+        args.expected.may_connect(socket.peer_addr().map_err(&failed)?)?;
+        return tcp::channel_over(Party::Client, socket, network, patience).map_err(&failed);
+    };
+    let channel = tls::connect(tls, socket, network, patience)?;
+    // Of a server that a CA certified, the key is known only now.
+    if let (None, Some(peer)) = (args.expected.server_key, &channel.security().peer) {
+        exe.signed_by(peer.key).map_err(|e| e.in_file(&args.model))?;
+    }
+    Ok(channel)
 }
 
 fn run_client(exe: &Executable, samples: &[Sample], channel: Channel, link: &Link, take: Take) -> Result<Record> {

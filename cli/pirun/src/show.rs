@@ -200,6 +200,14 @@ struct Json<'a> {
     nodes: Vec<Row<'a>>,
     top: Vec<Vec<Class>>,
     model: &'a str,
+    /// The server's commitment to its weights: which version of the model answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<String>,
+    /// The server, if TLS says who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<&'a str>,
     network: String,
     inferences: u64,
     setup: Phase,
@@ -214,6 +222,11 @@ struct Json<'a> {
     peak_memory_bytes: Option<u64>,
     bytes_client_to_server: u64,
     bytes_server_to_client: u64,
+    /// What TLS added to these bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_bytes_client_to_server: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_bytes_server_to_client: Option<u64>,
     rounds: u64,
     /// The client's sessions; above one, the other figures are those of the last.
     sessions: u32,
@@ -240,6 +253,9 @@ fn json<'a>(run: &'a Shown, top: Vec<Vec<Class>>) -> Json<'a> {
         nodes: run.exe.graph().nodes.iter().zip(&record.nodes).zip(&cost.nodes).enumerate().map(row).collect(),
         top,
         model: &run.exe.program().model,
+        weights: record.weights.map(|w| w.to_string()),
+        server_key: record.peer.as_ref().map(|p| p.key.to_string()),
+        server_name: record.peer.as_ref().and_then(|p| p.name.as_deref()),
         network: run.link.network.to_string(),
         inferences: times,
         setup: record.setup.into(),
@@ -252,6 +268,8 @@ fn json<'a>(run: &'a Shown, top: Vec<Vec<Class>>) -> Json<'a> {
         peak_memory_bytes: peak_memory(),
         bytes_client_to_server: total.client_to_server,
         bytes_server_to_client: total.server_to_client,
+        tls_bytes_client_to_server: record.tls.map(|t| t.sent),
+        tls_bytes_server_to_client: record.tls.map(|t| t.received),
         rounds: total.rounds,
         sessions: run.sessions,
         client: record.total().time.into(),

@@ -8,7 +8,7 @@ use common::{Builder, Linear, Truncation, cnn, reference, sample};
 use picc_ir::Tensor;
 use picc_ir::eval::Value;
 use picc_ir::npy::{NpyArray, write_f32, write_i64};
-use picc_ir::weights::write_weights;
+use picc_ir::weights::{Salt, write_weights};
 use picc_runtime::exec::Executable;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -40,7 +40,8 @@ impl Files {
         let expected = (0..3).flat_map(logits).collect();
         let files = Files { dir: tempfile::tempdir().unwrap(), built, expected };
         files.write("model.pi", &files.built.program.to_bytes());
-        files.write("model.piw", &write_weights(&files.built.weights, files.built.program.digest()));
+        files
+            .write("model.piw", &write_weights(&files.built.weights, files.built.program.digest(), &Salt([9; 32])));
         let shape = files.built.program.inputs[0].shape.to_vec();
         files.write("x.npy", &write_f32(&Tensor::new(&shape, samples[0].clone())));
         let mut three = shape.clone();

@@ -6,7 +6,7 @@ mod common;
 use common::{Linear, Truncation, cnn, reference, sample};
 use picc_ir::eval::Value;
 use picc_ir::npy::{NpyArray, write_f32, write_i64};
-use picc_ir::weights::write_weights;
+use picc_ir::weights::{Salt, write_weights};
 use picc_ir::{Party, Tensor};
 use picc_runtime::exec::Executable;
 use picc_runtime::inputs::Sample;
@@ -38,7 +38,7 @@ impl Files {
             .collect();
         let files = Files { dir, samples, expected };
         files.write("model.pi", &built.program.to_bytes());
-        files.write("model.piw", &write_weights(&built.weights, built.program.digest()));
+        files.write("model.piw", &write_weights(&built.weights, built.program.digest(), &Salt([9; 32])));
         files.write("x.npy", &write_f32(&files.samples[0]["image"]));
         let all: Vec<f32> = files.samples.iter().flat_map(|s| s["image"].data.clone()).collect();
         files.write("all.npy", &write_f32(&Tensor::new(&[3, 2, 8, 8], all)));
@@ -138,7 +138,7 @@ fn exit_codes_say_whose_fault_it_is() {
     assert_eq!(code("local x.npy --weights model.piw --input x.npy"), Some(1));
     assert_eq!(code("infer model.pi --server 127.0.0.1:9 --input x.npy --timeout 1"), Some(3));
     let other = cnn(Linear::Ot(Party::Client), Truncation::Faithful);
-    files.write("other.piw", &write_weights(&other.weights, other.program.digest()));
+    files.write("other.piw", &write_weights(&other.weights, other.program.digest(), &Salt([9; 32])));
     let refused = files.run("local model.pi --weights other.piw --input x.npy");
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("other.piw"));

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Linear, Truncation, cnn, sample};
 use picc_ir::npy::write_f32;
-use picc_ir::weights::write_weights;
+use picc_ir::weights::{Salt, write_weights};
 use picc_ir::{Party, Tensor};
 use picc_runtime::Error;
 use picc_runtime::channel::{Channel, Network, tcp};
@@ -42,7 +42,7 @@ impl Served {
         let exe = Executable::new(built.program.clone()).unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
         write("model.pi", &built.program.to_bytes());
-        write("model.piw", &write_weights(&built.weights, built.program.digest()));
+        write("model.piw", &write_weights(&built.weights, built.program.digest(), &Salt([9; 32])));
         let all: Vec<f32> = (0..3).flat_map(|i| sample(&built.program, i)["image"].data.clone()).collect();
         write("all.npy", &write_f32(&Tensor::new(&[3, 2, 8, 8], all)));
         let mut command = Command::new(env!("CARGO_BIN_EXE_pirun"));

@@ -3,9 +3,11 @@
 use crate::support::{Seeded, secure_graph};
 use picc_ir::correlation::{FieldBits, Source};
 use picc_ir::ops::Weight;
-use picc_ir::program::{InputSpec, MAGIC, Preprocess, ProgramError, VERSION};
+use picc_ir::program::{InputSpec, MAGIC, Preprocess, ProgramError, Signature, VERSION};
 use picc_ir::segment::one_each;
-use picc_ir::weights::{RingWeights, WeightsError, check_weights, open_weights, read_weights, write_weights};
+use picc_ir::weights::{
+    Commitment, RingWeights, Salt, WeightsError, check_weights, open_weights, read_weights, write_weights,
+};
 use picc_ir::{Fixed, Graph, Id, Op, Owner, Program, Tensor, Ty};
 use std::collections::BTreeMap;
 
@@ -41,6 +43,7 @@ fn weights() -> RingWeights {
 fn sealed(body: &[u8], version: u32) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(version.to_le_bytes());
+    bytes.extend((body.len() as u64).to_le_bytes());
     bytes.extend(body);
     let digest = blake3::hash(&bytes);
     bytes.extend(digest.as_bytes());
@@ -67,16 +70,16 @@ fn refusals_name_their_cause() {
     assert_eq!(error(b"PIC"), ProgramError::Truncated);
     assert_eq!(error(&bytes[..6]), ProgramError::Truncated);
     assert_eq!(error(&bytes[..30]), ProgramError::Truncated);
-    assert_eq!(error(&bytes[..bytes.len() - 1]), ProgramError::Digest);
+    assert_eq!(error(&bytes[..bytes.len() - 1]), ProgramError::Truncated);
     assert_eq!(
-        error(&sealed(&bytes[8..bytes.len() - 32], VERSION + 1)),
+        error(&sealed(&bytes[16..bytes.len() - 32], VERSION + 1)),
         ProgramError::Version { found: VERSION + 1 }
     );
     let mut flipped = bytes.clone();
     flipped[20] ^= 1;
     assert_eq!(error(&flipped), ProgramError::Digest);
-    assert!(matches!(error(&sealed(&bytes[8..bytes.len() - 40], VERSION)), ProgramError::Malformed(_)));
-    let trailing = [&bytes[8..bytes.len() - 32], b"more"].concat();
+    assert!(matches!(error(&sealed(&bytes[16..bytes.len() - 40], VERSION)), ProgramError::Malformed(_)));
+    let trailing = [&bytes[16..bytes.len() - 32], b"more"].concat();
     assert!(matches!(error(&sealed(&trailing, VERSION)), ProgramError::Malformed(_)));
 }
 
@@ -110,7 +113,7 @@ fn the_interface_describes_the_graph() {
 fn mutated_programs_never_panic() {
     let mut r = Seeded(40);
     let bytes = program().to_bytes();
-    let body = &bytes[8..bytes.len() - 32];
+    let body = &bytes[16..bytes.len() - 32];
     for round in 0..6000 {
         if round % 3 == 0 {
             let mut bytes = bytes.clone();
@@ -144,20 +147,23 @@ fn weights_round_trip_compactly() {
         w.insert(name.into(), Tensor::new(&[3], vec![edge, -edge - 1, 0]));
     }
     w.insert("scalar \"odd\"".into(), Tensor::new(&[], vec![-1]));
-    let bytes = write_weights(&w, [7; 32]);
-    assert_eq!(read_weights(&bytes), Ok((w.clone(), [7; 32])));
-    assert_eq!(write_weights(&w, [7; 32]), bytes, "deterministic");
+    let read = |bytes: &[u8]| read_weights(bytes).map(|(weights, program, salt)| (weights, program, salt.0));
+    let bytes = write_weights(&w, [7; 32], &Salt([9; 32]));
+    assert_eq!(read(&bytes), Ok((w.clone(), [7; 32], [9; 32])));
+    assert_eq!(write_weights(&w, [7; 32], &Salt([9; 32])), bytes, "deterministic");
     let header = u64::from_le_bytes(*bytes.first_chunk().expect("long enough")) as usize;
     assert_eq!(bytes.len() - 8 - header, 3 * (1 + 2 + 4 + 8) + 1);
-    assert_eq!(read_weights(&write_weights(&RingWeights::new(), [0; 32])), Ok((RingWeights::new(), [0; 32])));
+    let none = write_weights(&RingWeights::new(), [0; 32], &Salt([0; 32]));
+    assert_eq!(read(&none), Ok((RingWeights::new(), [0; 32], [0; 32])));
 }
 
 #[test]
 fn weights_fit_their_program_only() {
     let p = program();
-    assert_eq!(open_weights(&write_weights(&weights(), p.digest()), &p), Ok(weights()));
-    let other = write_weights(&weights(), [1; 32]);
-    assert_eq!(open_weights(&other, &p), Err(WeightsError::OtherProgram));
+    let open = |bytes: &[u8]| open_weights(bytes, &p).map(|(weights, _)| weights);
+    assert_eq!(open(&write_weights(&weights(), p.digest(), &Salt([9; 32]))), Ok(weights()));
+    let other = write_weights(&weights(), [1; 32], &Salt([9; 32]));
+    assert_eq!(open(&other), Err(WeightsError::OtherProgram));
     let refused = |change: fn(&mut RingWeights), why: &str| {
         let mut w = weights();
         change(&mut w);
@@ -177,7 +183,7 @@ fn weights_fit_their_program_only() {
 
 #[test]
 fn other_files_are_no_weights() {
-    let error = |bytes: &[u8]| read_weights(bytes).expect_err("refused");
+    let error = |bytes: &[u8]| read_weights(bytes).err().expect("refused");
     assert!(matches!(error(b""), WeightsError::Format(_)));
     assert!(matches!(error(&program().to_bytes()), WeightsError::Format(_)));
     let plain =
@@ -186,8 +192,10 @@ fn other_files_are_no_weights() {
     let digest = "00".repeat(32);
     let short = format!("{{\"__metadata__\":{{\"picc.program\":\"{digest}\",\"picc.checksum\":\"00\"}}}}");
     assert_eq!(error(&plain(&short, b"")), WeightsError::Metadata("picc.checksum"));
+    let unsalted = format!("{{\"__metadata__\":{{\"picc.program\":\"{digest}\",\"picc.checksum\":\"{digest}\"}}}}");
+    assert_eq!(error(&plain(&unsalted, b"")), WeightsError::Metadata("picc.salt"));
     let float = format!(
-        "{{\"__metadata__\":{{\"picc.program\":\"{digest}\",\"picc.checksum\":\"{digest}\"}},\"w\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}}}"
+        "{{\"__metadata__\":{{\"picc.program\":\"{digest}\",\"picc.checksum\":\"{digest}\",\"picc.salt\":\"{digest}\"}},\"w\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}}}"
     );
     assert_eq!(error(&plain(&float, &[0; 4])), WeightsError::Dtype { name: "w".into(), dtype: "F32".into() });
 }
@@ -197,7 +205,7 @@ fn other_files_are_no_weights() {
 fn mutated_weights_are_refused() {
     let mut r = Seeded(41);
     let p = program();
-    let bytes = write_weights(&weights(), p.digest());
+    let bytes = write_weights(&weights(), p.digest(), &Salt([9; 32]));
     for _ in 0..6000 {
         let mut changed = bytes.clone();
         let at = r.within(0, bytes.len() - 1);
@@ -207,10 +215,38 @@ fn mutated_weights_are_refused() {
             2 => changed.truncate(at),
             _ => changed.insert(at, r.next() as u8),
         }
-        if let Ok(w) = open_weights(&changed, &p) {
-            assert_eq!(w, weights());
+        if let Ok((w, salt)) = open_weights(&changed, &p) {
+            assert_eq!((w, salt.0), (weights(), [9; 32]));
         }
     }
+}
+
+#[test]
+fn a_commitment_names_weights_program_and_salt() {
+    let of = |weights: &RingWeights, program, salt| Commitment::to(weights, [program; 32], &Salt([salt; 32]));
+    let one = of(&weights(), 1, 1);
+    assert_eq!(of(&weights(), 1, 1), one);
+    let mut other = weights();
+    other.values_mut().for_each(|t| t.data[0] ^= 1);
+    for another in [of(&other, 1, 1), of(&weights(), 2, 1), of(&weights(), 1, 2)] {
+        assert_ne!(another, one);
+    }
+    assert_eq!(one.to_string().len(), 64);
+    assert_eq!(Commitment::from_bytes(*one.as_bytes()), one);
+}
+
+#[test]
+fn a_signature_ends_a_program_and_changes_nothing_in_it() {
+    let p = program();
+    let signature = Signature { key: [1; 32], signature: [2; 64] };
+    let signed = p.to_signed_bytes(&signature);
+    assert_eq!(Program::read(&signed), Ok((p.clone(), Some(signature))));
+    assert_eq!(Program::read(&p.to_bytes()), Ok((p.clone(), None)));
+    assert_eq!(Program::from_bytes(&signed).map(|p| p.digest()), Ok(p.digest()));
+    for end in p.to_bytes().len() + 1..signed.len() {
+        assert_eq!(Program::read(&signed[..end]), Err(ProgramError::Truncated), "{end}");
+    }
+    assert_eq!(Program::read(&[&signed[..], &[0]].concat()), Err(ProgramError::Truncated));
 }
 
 /// A weight's values appear nowhere in the program.

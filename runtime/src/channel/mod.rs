@@ -16,14 +16,17 @@ pub mod frame;
 mod memory;
 mod meter;
 pub mod shaper;
+pub mod stream;
 pub mod tcp;
 
 pub use memory::{memory_pair, memory_pair_over, memory_transports};
-pub use meter::Meter;
+pub use meter::{Meter, WireBytes, WireMeter};
 pub use shaper::Network;
 
 use crate::error::{BadProgram, Error, Length, Misbehaviour, Refusal, Result};
+use picc_identity::Fingerprint;
 use picc_ir::Party;
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -50,7 +53,7 @@ pub enum Kind {
     Refusal = 11,
 }
 
-/// Moves bytes between the parties: memory, TCP. Writes queue and never wait for the peer.
+/// Moves bytes between the parties: memory, or any stream ([`stream::over`]). Writes queue and never wait for the peer.
 pub trait Transport: Send {
     /// Queues `frame` for sending.
     fn write(&mut self, frame: Vec<u8>) -> io::Result<()>;
@@ -72,6 +75,38 @@ pub struct Channel {
     clock: u32,
     meter: Meter,
     waited: Duration,
+    security: Security,
+}
+
+/// What is known of the connection below a channel: nothing, unless TLS or the caller says so.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    /// Who is at the other end.
+    pub peer: Option<Peer>,
+    /// A value that both ends of this connection have and no other connection has (RFC 9266): it enters the hellos,
+    /// and with them the session's name and all that is derived from it.
+    pub binding: Option<[u8; 32]>,
+    /// What TLS makes of the metered bytes.
+    pub wire: Option<WireMeter>,
+}
+
+/// The authenticated party at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its key.
+    pub key: Fingerprint,
+    /// Its name: this side's for the key, or what a CA certified.
+    pub name: Option<String>,
+}
+
+/// `Clinic North (sha256:...)`
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.key),
+            None => write!(f, "{}", self.key),
+        }
+    }
 }
 
 const FLIGHT_MAX: u32 = 0x00ff_ffff;
@@ -83,7 +118,34 @@ pub const MAX_REFUSAL: usize = 256;
 impl Channel {
     #[must_use]
     pub fn new(party: Party, transport: Box<dyn Transport>) -> Channel {
-        Channel { party, transport, clock: 0, meter: Meter::default(), waited: Duration::ZERO }
+        Channel {
+            party,
+            transport,
+            clock: 0,
+            meter: Meter::default(),
+            waited: Duration::ZERO,
+            security: Security::default(),
+        }
+    }
+
+    /// Over a connection of which this is known.
+    #[must_use]
+    pub fn secured(self, security: Security) -> Channel {
+        Channel { security, ..self }
+    }
+
+    /// Ties sessions to the connection below: `binding` is a value that its two ends have and nobody else's connection,
+    /// such as the exporter of a TLS library (RFC 9266). Both parties must give the same.
+    #[must_use]
+    pub fn bound_to(mut self, binding: [u8; 32]) -> Channel {
+        self.security.binding = Some(binding);
+        self
+    }
+
+    /// What is known of the connection below.
+    #[must_use]
+    pub fn security(&self) -> &Security {
+        &self.security
     }
 
     #[must_use]

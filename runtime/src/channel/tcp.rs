@@ -1,24 +1,15 @@
-//! TCP between two machines.
-//!
-//! ```text
-//!   write ──> queue ──> writer thread ──> socket ──> peer
-//! ```
-//!
-//! A thread writes, so that sending never waits for a peer that is itself sending. A read has a deadline that grows
-//! with its length: a peer that is silent, or slower than [`SLOWEST`], is an error and not a hang. Dropping the
-//! transport sends what is queued, then closes.
+//! TCP between two machines. Nobody is authenticated and anybody on the wire reads and changes what goes over it:
+//! [`crate::tls`] is for all but one machine's own parties.
 
-use super::shaper::{Network, Pacer, wait_until};
-use super::{Channel, Transport};
+use super::stream::{Incoming, Outgoing, halves};
+use super::{Channel, Network};
+use crate::error::{BadInput, Error, Result};
 use picc_ir::Party;
-use std::io::{self, BufReader, BufWriter, Cursor, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Bytes a second below which a peer counts as stalled.
-pub const SLOWEST: u64 = 64 * 1024;
+pub use super::stream::SLOWEST;
 
 /// How long a server may take to come up while a client keeps trying.
 pub const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,13 +21,18 @@ pub fn connect(
     patience: Duration,
     timeout: Duration,
 ) -> io::Result<Channel> {
+    channel_over(Party::Client, dial(address, patience, timeout)?, network, timeout)
+}
+
+/// The socket of [`connect`].
+pub fn dial(address: impl ToSocketAddrs, patience: Duration, timeout: Duration) -> io::Result<TcpStream> {
     let addresses: Vec<_> = address.to_socket_addrs()?.collect();
     let end = Instant::now() + patience;
     loop {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in &addresses {
             match TcpStream::connect_timeout(address, timeout) {
-                Ok(stream) => return channel_over(Party::Client, stream, network, timeout),
+                Ok(stream) => return Ok(stream),
                 Err(e) => last = e,
             }
         }
@@ -44,6 +40,19 @@ pub fn connect(
             return Err(last);
         }
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// That both ends of a socket are this machine's: nobody else reads what goes over it.
+///
+/// # Errors
+/// If they are not, with the way out.
+pub fn only_on_this_machine(stream: &TcpStream) -> Result<()> {
+    let peer = stream.peer_addr().map_err(Error::connection)?;
+    if peer.ip().to_canonical().is_loopback() {
+        Ok(())
+    } else {
+        Err(BadInput::Exposed { address: peer.ip() }.into())
     }
 }
 
@@ -65,109 +74,44 @@ pub fn channel_after(
     network: &Network,
     timeout: Duration,
 ) -> io::Result<Channel> {
-    Ok(Channel::new(party, Box::new(Tcp::new(heard, stream, network.pacer(party), timeout)?)))
+    let (incoming, outgoing) = split(stream, timeout)?;
+    halves(party, incoming, outgoing, heard, network, timeout)
 }
 
-struct Tcp {
-    /// What was read before there was a channel.
-    heard: Cursor<Vec<u8>>,
-    reader: BufReader<TcpStream>,
-    queue: Option<Sender<(Option<Instant>, Vec<u8>)>>,
-    writer: Option<JoinHandle<io::Result<()>>>,
-    pacer: Pacer,
-    timeout: Duration,
+/// The two halves of a socket. Writing gives up after `timeout`.
+pub(crate) fn split(stream: TcpStream, timeout: Duration) -> io::Result<(TcpIncoming, TcpOutgoing)> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(timeout))?;
+    let out = BufWriter::with_capacity(1 << 16, stream.try_clone()?);
+    Ok((TcpIncoming(BufReader::with_capacity(1 << 16, stream)), TcpOutgoing(out)))
 }
 
-impl Tcp {
-    fn new(heard: Vec<u8>, stream: TcpStream, pacer: Pacer, timeout: Duration) -> io::Result<Tcp> {
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(timeout))?;
-        let (queue, frames) = channel();
-        let out = stream.try_clone()?;
-        let writer = std::thread::Builder::new().name("tcp writer".into()).spawn(move || {
-            let result = write_all(BufWriter::with_capacity(1 << 16, &out), &frames);
-            // A failed writer also wakes the reader: the session is over.
-            let _ = out.shutdown(if result.is_ok() { Shutdown::Write } else { Shutdown::Both });
-            result
-        })?;
-        let reader = BufReader::with_capacity(1 << 16, stream);
-        let heard = Cursor::new(heard);
-        Ok(Tcp { heard, reader, queue: Some(queue), writer: Some(writer), pacer, timeout })
-    }
+pub(crate) struct TcpIncoming(BufReader<TcpStream>);
 
-    fn writer_failed(&mut self) -> io::Error {
-        self.queue = None;
-        match self.writer.take().map(JoinHandle::join) {
-            Some(Ok(Err(e))) => e,
-            _ => io::Error::new(io::ErrorKind::BrokenPipe, "the connection is closed"),
+impl Incoming for TcpIncoming {
+    fn read_within(&mut self, buf: &mut [u8], patience: Duration) -> io::Result<usize> {
+        if self.0.buffer().is_empty() {
+            self.0.get_ref().set_read_timeout(Some(patience))?;
         }
+        self.0.read(buf)
     }
 }
 
-fn write_all(mut out: BufWriter<&TcpStream>, frames: &Receiver<(Option<Instant>, Vec<u8>)>) -> io::Result<()> {
-    while let Ok((arrival, frame)) = frames.recv() {
-        let mut next = Some((arrival, frame));
-        while let Some((arrival, frame)) = next {
-            if arrival.is_some_and(|t| t > Instant::now()) {
-                out.flush()?;
-                wait_until(arrival);
-            }
-            out.write_all(&frame)?;
-            next = frames.try_recv().ok();
-        }
-        out.flush()?;
-    }
-    Ok(())
-}
+pub(crate) struct TcpOutgoing(BufWriter<TcpStream>);
 
-impl Transport for Tcp {
-    fn write(&mut self, frame: Vec<u8>) -> io::Result<()> {
-        let arrival = self.pacer.arrival(frame.len());
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.send((arrival, frame)).is_ok());
-        if sent { Ok(()) } else { Err(self.writer_failed()) }
+impl Outgoing for TcpOutgoing {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.flush()
     }
 
-    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        let deadline = Instant::now() + self.timeout + Duration::from_secs(buf.len() as u64 / SLOWEST);
-        let mut filled = self.heard.read(buf)?;
-        while filled < buf.len() {
-            if self.reader.buffer().is_empty() {
-                let left = deadline.saturating_duration_since(Instant::now()).min(self.timeout);
-                if left.is_zero() {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is too slow"));
-                }
-                self.reader.get_ref().set_read_timeout(Some(left))?;
-            }
-            match self.reader.read(&mut buf[filled..]) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer is gone")),
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is silent"));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
-    }
-
-    fn set_patience(&mut self, patience: Duration) -> Option<Duration> {
-        Some(std::mem::replace(&mut self.timeout, patience))
-    }
-}
-
-impl Drop for Tcp {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            // The write timeout bounds this.
-            let _ = writer.join();
-        }
+    fn close(&mut self, well: bool) {
+        // A failed writer also wakes the reader: the session is over.
+        let _ = self.0.get_ref().shutdown(if well { Shutdown::Write } else { Shutdown::Both });
     }
 }
 
@@ -175,7 +119,7 @@ impl Drop for Tcp {
 mod tests {
     use super::*;
     use crate::channel::Kind;
-    use crate::error::{Error, Refusal};
+    use crate::error::Refusal;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
 

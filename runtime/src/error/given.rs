@@ -1,5 +1,6 @@
 //! What this party was given: a program, inputs, a machine.
 
+use picc_identity::{IdentityError, SignatureError};
 use picc_ir::eval::EvalError;
 use picc_ir::kernel::construct::BuildError;
 use picc_ir::npy::NpyError;
@@ -10,6 +11,7 @@ use picc_ir::segment::SegmentError;
 use picc_ir::ty::TypeError;
 use picc_ir::weights::WeightsError;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Why a program or its weights cannot be run.
@@ -57,6 +59,9 @@ pub enum BadProgram {
     MessageTooLarge { bytes: usize },
     #[error("the security parameters do not fit the handshake")]
     LongParameters,
+    /// Not signed by whom it must be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The file that it came from.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: Box<BadProgram> },
@@ -137,6 +142,18 @@ pub enum BadInput {
     /// A file without samples.
     #[error("{}: no sample", path.display())]
     NoSample { path: PathBuf },
+    #[error(
+        "plain TCP with other machines ({address}): whoever sits on the wire reads and changes everything; give \
+         --identity and the other side's key (--server-key, --client-key), or accept that with --insecure"
+    )]
+    Exposed { address: IpAddr },
+    #[error("--identity without --client-key, --clients or --ca lets nobody in: name the clients")]
+    NoClients,
+    #[error("--identity needs --server-key sha256:... (or --ca): the server's operator knows it")]
+    NoServerKey,
+    /// A key, a certificate or a list of clients.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The file that it came from.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: Box<BadInput> },

@@ -11,7 +11,7 @@ mod given;
 mod peer;
 
 pub use given::{BadInput, BadProgram, Broken, Local};
-pub use peer::{Connection, Length, Link, Misbehaviour, Mismatch, Refusal};
+pub use peer::{Connection, Length, Link, Misbehaviour, Mismatch, Refusal, Unproven};
 
 use picc_ir::Party;
 use std::fmt;
@@ -55,6 +55,18 @@ pub enum Error {
 impl From<BadProgram> for Error {
     fn from(why: BadProgram) -> Error {
         Error::Program(Box::new(why))
+    }
+}
+
+impl From<picc_identity::IdentityError> for Error {
+    fn from(why: picc_identity::IdentityError) -> Error {
+        BadInput::Identity(why).into()
+    }
+}
+
+impl From<picc_identity::SignatureError> for Error {
+    fn from(why: picc_identity::SignatureError) -> Error {
+        BadProgram::Signature(why).into()
     }
 }
 
@@ -187,9 +199,13 @@ impl Error {
         move |source| Connection { link: Link::Listening { address: address.clone() }, source }.into()
     }
 
-    /// An open connection failed.
+    /// An open connection failed; or TLS found something else out about it.
     #[must_use]
     pub fn connection(source: io::Error) -> Error {
+        let source = match source.downcast::<Unproven>() {
+            Ok(why) => return why.into(),
+            Err(source) => source,
+        };
         Connection { link: Link::Open, source }.into()
     }
 }

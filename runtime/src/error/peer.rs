@@ -1,6 +1,7 @@
 //! What the other party, or the way to it, did.
 
 use crate::channel::Kind;
+use picc_identity::Fingerprint;
 use picc_ir::Party;
 use std::fmt;
 use std::io;
@@ -71,6 +72,75 @@ pub enum Mismatch {
     /// `theirs` is as they sent it, with escapes for what is not printable.
     #[error("the security parameters differ: this side's are `{ours}`, the other's `{theirs}`")]
     Parameters { ours: String, theirs: String },
+    #[error(
+        "the two sides are not ends of one connection: somebody sits in between, or only one side was told which \
+         connection this is"
+    )]
+    Binding,
+    #[error(transparent)]
+    Unproven(Box<Unproven>),
+}
+
+/// Why one party does not take the other for whom it must be. `whose` is the party that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    #[error(
+        "the server's key is {came}, and {expected} is expected: somebody else answers there, or the server has a new \
+         key; ask its operator for the fingerprint, and give it as --server-key"
+    )]
+    Server { expected: Fingerprint, came: Fingerprint },
+    #[error(
+        "the {whose}'s key is {came}, which is none of the {known} that this side knows: --client-key and --clients \
+         let a client in"
+    )]
+    Unknown { whose: Party, came: Fingerprint, known: usize },
+    #[error(
+        "the {whose}'s certificate expired on {on} (key {key}): its owner makes a new one for the same key, `pirun \
+         keygen --renew OLD.key --out NEW.key`"
+    )]
+    Expired { whose: Party, key: Fingerprint, on: String },
+    #[error("the {whose}'s certificate is good from {on} on (key {key}): is a clock wrong?")]
+    Early { whose: Party, key: Fingerprint, on: String },
+    #[error("no CA of the bundle vouches for the {whose} (key {key}): {why}")]
+    Authority { whose: Party, key: Fingerprint, why: String },
+    #[error("the {whose} shows no certificate: start it with --identity")]
+    Nobody { whose: Party },
+    /// The other party's alert, which says no more.
+    #[error(
+        "the {} does not accept this {whose}'s certificate (key {ours}): the key is none that it knows, or the \
+         certificate is not within its dates; its operator's log says which{}",
+        whose.other(),
+        if *whose == Party::Client { ", and --client-key or --clients there lets a client in" } else { "" }
+    )]
+    Told { whose: Party, ours: Fingerprint },
+    #[error("the {whose} does not speak TLS: {}", way_to_tls(*whose))]
+    NoTls { whose: Party },
+    #[error("the {whose} closed the connection instead of speaking TLS: {}", way_to_tls(*whose))]
+    Silent { whose: Party },
+    #[error(
+        "the client speaks TLS, and this server does not: start it with --identity and --client-key, or the client \
+         without --identity and --server-key"
+    )]
+    Encrypted,
+    /// Anything else that TLS refuses.
+    #[error("TLS: {why}")]
+    Tls { why: String },
+}
+
+fn way_to_tls(whose: Party) -> &'static str {
+    match whose {
+        Party::Client => "it needs --identity and --server-key",
+        Party::Server => {
+            "is it a `pirun serve` with --identity? Without one, a client on the same machine gives neither --identity \
+             nor --server-key"
+        }
+    }
+}
+
+impl From<Unproven> for super::Error {
+    fn from(why: Unproven) -> super::Error {
+        Mismatch::Unproven(Box::new(why)).into()
+    }
 }
 
 fn short(digest: &[u8; 32]) -> String {
@@ -82,6 +152,8 @@ fn short(digest: &[u8; 32]) -> String {
 pub enum Refusal {
     #[error("busy, all {sessions} sessions are in use; try again later")]
     Busy { sessions: usize },
+    #[error("it speaks TLS: give --identity and --server-key")]
+    NeedsTls,
     #[error("the server is shutting down")]
     ShuttingDown,
     #[error("the server stopped")]

@@ -3,10 +3,12 @@
 use super::kernels::Kernels;
 use crate::error::{BadProgram, Error, Result};
 use crate::handshake::Agreement;
+use picc_identity::Fingerprint;
 use picc_ir::kernel::construct::BuildError;
 use picc_ir::mpc::rlwe::{LinearPlan, ParamSet};
 use picc_ir::mpc::schedule::{ProgramCost, Schedule, Step, schedule, scheduled_cost};
 use picc_ir::op::MpcOp;
+use picc_ir::program::Signature;
 use picc_ir::segment::{self, Placed};
 use picc_ir::{Graph, Id, Op, Party, Program};
 use std::sync::OnceLock;
@@ -15,6 +17,7 @@ use std::sync::OnceLock;
 pub struct Executable {
     program: Program,
     digest: [u8; 32],
+    signature: Option<Signature>,
     schedule: Schedule,
     placed: Placed,
     /// For each node how many protocols, segments and local steps read it; an output counts once more.
@@ -29,7 +32,8 @@ pub struct Executable {
 impl Executable {
     /// Reads and verifies `model.pi`. Anything that the verifier refuses is refused here.
     pub fn load(model: &[u8]) -> Result<Executable> {
-        Executable::new(Program::from_bytes(model).map_err(BadProgram::Artefact)?)
+        let (program, signature) = Program::read(model).map_err(BadProgram::Artefact)?;
+        Ok(Executable { signature, ..Executable::new(program)? })
     }
 
     /// Verifies and schedules a program.
@@ -46,6 +50,7 @@ impl Executable {
         let only_prepared = only_prepared(&program.graph);
         Ok(Executable {
             digest: program.digest(),
+            signature: None,
             program,
             schedule,
             placed,
@@ -118,12 +123,35 @@ impl Executable {
         self.only_prepared[id.index()]
     }
 
+    /// Who signed the program's file. `None` if nobody did.
+    ///
+    /// # Errors
+    /// If the signature is none of this program.
+    pub fn signer(&self) -> Result<Option<Fingerprint>> {
+        self.signature.as_ref().map(|s| Ok(picc_identity::signer(&self.digest, s)?)).transpose()
+    }
+
+    /// That this key signed the program's file.
+    ///
+    /// # Errors
+    /// If nobody did, or somebody else.
+    pub fn signed_by(&self, expected: Fingerprint) -> Result<()> {
+        Ok(picc_identity::check_signature(&self.digest, self.signature.as_ref(), expected)?)
+    }
+
+    /// The signature that ended the file.
+    #[must_use]
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
     /// What the handshake compares.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
         let sets: Vec<&str> = self.rlwe_sets().iter().map(|s| s.name).collect();
         let rlwe = if sets.is_empty() { "none".to_owned() } else { sets.join(",") };
-        Agreement { program: self.digest, parameters: format!("{}; rlwe {rlwe}", self.program.source) }
+        let parameters = format!("{}; rlwe {rlwe}", self.program.source);
+        Agreement { program: self.digest, parameters, binding: None, weights: None }
     }
 
     /// How a report or an error calls a node.

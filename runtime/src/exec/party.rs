@@ -7,12 +7,13 @@ use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
 use crate::crypto::{Rng, ct};
 use crate::error::{BadInput, BadProgram, Error, Misbehaviour, Place, Result};
+use crate::handshake::Agreement;
 use crate::inputs::Sample;
 use crate::phases::Connected;
 use crate::report::{Progress, Record, Stopwatch};
 use crate::session::Session;
 use picc_ir::eval::{Value as Known, quantize_to};
-use picc_ir::weights::{RingWeights, check_weights, open_weights};
+use picc_ir::weights::{Commitment, RingWeights, Salt, check_weights, open_weights};
 use picc_ir::{Fixed, Id, Op, Tensor};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub struct Inference {
 pub struct ServerModel {
     weights: RingWeights,
     prepared: Prepared,
+    commitment: Commitment,
 }
 
 pub use picc_ir::mpc::memory::PREPARED_BYTES;
@@ -44,21 +46,46 @@ impl ServerModel {
     /// Reads `model.piw`, which must belong to the program. Weights are transformed now as far as `prepared_bytes`
     /// of memory reach, and in each inference beyond that.
     pub fn load(exe: &Executable, file: &[u8], prepared_bytes: u64) -> Result<ServerModel> {
-        let weights = open_weights(file, exe.program()).map_err(BadProgram::Weights)?;
-        ServerModel::prepare(exe, weights, prepared_bytes)
+        let (weights, salt) = open_weights(file, exe.program()).map_err(BadProgram::Weights)?;
+        ServerModel::prepare(exe, weights, &salt, prepared_bytes)
     }
 
-    /// Takes weights that are in memory.
+    /// Takes weights that are in memory, under a commitment of their own.
     pub fn new(exe: &Executable, weights: RingWeights) -> Result<ServerModel> {
-        check_weights(exe.program(), &weights).map_err(BadProgram::Weights)?;
-        ServerModel::prepare(exe, weights, PREPARED_BYTES)
+        let mut salt = [0; 32];
+        Rng::from_os()?.fill_bytes(&mut salt);
+        ServerModel::with_salt(exe, weights, &Salt(salt))
     }
 
-    fn prepare(exe: &Executable, mut weights: RingWeights, prepared_bytes: u64) -> Result<ServerModel> {
+    /// Takes weights that are in memory, under the commitment of this salt.
+    pub fn with_salt(exe: &Executable, weights: RingWeights, salt: &Salt) -> Result<ServerModel> {
+        check_weights(exe.program(), &weights).map_err(BadProgram::Weights)?;
+        ServerModel::prepare(exe, weights, salt, PREPARED_BYTES)
+    }
+
+    fn prepare(
+        exe: &Executable,
+        mut weights: RingWeights,
+        salt: &Salt,
+        prepared_bytes: u64,
+    ) -> Result<ServerModel> {
+        let commitment = Commitment::to(&weights, exe.program().digest(), salt);
         // They are within their public ranges, or would have been refused.
         weights.values_mut().for_each(|tensor| ct::secret(&mut tensor.data));
         let prepared = prepare(exe, &weights, prepared_bytes)?;
-        Ok(ServerModel { weights, prepared })
+        Ok(ServerModel { weights, prepared, commitment })
+    }
+
+    /// What clients hear of the weights.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        self.commitment
+    }
+
+    /// What the server's hello says.
+    #[must_use]
+    pub fn agreement(&self, exe: &Executable) -> Agreement {
+        Agreement { weights: Some(self.commitment), ..exe.agreement() }
     }
 
     /// The weights, for the reference interpreter.
@@ -69,9 +96,11 @@ impl ServerModel {
 }
 
 /// Handshake and setup of either party.
-fn open(exe: &Executable, channel: Channel, rng: Rng, record: &mut Record) -> Result<Session> {
+fn open(exe: &Executable, ours: &Agreement, channel: Channel, rng: Rng, record: &mut Record) -> Result<Session> {
     let (before, watch) = (channel.meter().total(), Stopwatch::start(&channel));
-    let agreed = Connected::new(channel, rng).agree(&exe.agreement())?;
+    record.peer.clone_from(&channel.security().peer);
+    let agreed = Connected::new(channel, rng).agree(ours)?;
+    record.weights = agreed.weights();
     let mut session = agreed.set_up(exe.program().source, &exe.rlwe_sets())?.online();
     let channel = &mut session.channel;
     record.setup(channel.meter().since(before), watch.read(channel, Duration::ZERO));
@@ -95,7 +124,7 @@ impl<'a> ClientSession<'a> {
         progress: Option<Progress>,
     ) -> Result<ClientSession<'a>> {
         let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-        let session = open(exe, channel, rng, &mut record)?;
+        let session = open(exe, &exe.agreement(), channel, rng, &mut record)?;
         Ok(ClientSession { exe, session, record })
     }
 
@@ -113,7 +142,9 @@ impl<'a> ClientSession<'a> {
     /// Ends the session.
     pub fn close(mut self) -> Result<Record> {
         self.say(END)?;
-        Ok(self.record)
+        let ClientSession { session, mut record, .. } = self;
+        record.ends(session);
+        Ok(record)
     }
 
     /// What was measured so far.
@@ -239,7 +270,7 @@ pub fn serve_on_leash(
     leash: &Leash,
 ) -> Result<Record> {
     let mut record = Record::new(channel.party(), exe.graph().nodes.len(), progress);
-    let mut session = open(exe, channel, rng, &mut record)?;
+    let mut session = open(exe, &model.agreement(exe), channel, rng, &mut record)?;
     loop {
         let watch = Stopwatch::start(&session.channel);
         session.channel.start_node();
@@ -256,6 +287,7 @@ pub fn serve_on_leash(
         };
         record.control(session.channel.meter().node(), watch.read(&session.channel, Duration::ZERO));
         if said == END {
+            record.ends(session);
             return Ok(record);
         }
         if said != INFER {

@@ -5,7 +5,7 @@ use super::small::{Small, small};
 use picc_ir::npy::{NpyArray, write_f32, write_i64};
 use picc_ir::program::{MAGIC, VERSION};
 use picc_ir::verify::who_learns;
-use picc_ir::weights::{check_weights, open_weights, read_weights, write_weights};
+use picc_ir::weights::{Salt, check_weights, open_weights, read_weights, write_weights};
 use picc_ir::{Graph, Program};
 use picc_passes::Linear;
 use picc_runtime::exec::{Executable, ServerModel};
@@ -35,6 +35,7 @@ pub fn program(data: &[u8]) -> bool {
 pub fn sealed(body: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
+    bytes.extend((body.len() as u64).to_le_bytes());
     bytes.extend(body);
     let digest = blake3::hash(&bytes);
     bytes.extend(digest.as_bytes());
@@ -48,8 +49,9 @@ pub fn sealed(body: &[u8]) -> Vec<u8> {
 pub fn weights(data: &[u8]) -> bool {
     static SMALL: OnceLock<Small> = OnceLock::new();
     let small = SMALL.get_or_init(|| small(Linear::Ot, true));
-    let Ok((weights, digest)) = read_weights(data) else { return false };
-    assert_eq!(read_weights(&write_weights(&weights, digest)), Ok((weights.clone(), digest)));
+    let Ok((weights, digest, salt)) = read_weights(data) else { return false };
+    let again = read_weights(&write_weights(&weights, digest, &salt)).map(|(w, d, s)| (w, d, s.0));
+    assert_eq!(again, Ok((weights.clone(), digest, salt.0)));
     let fits = check_weights(&small.program, &weights).is_ok() && digest == small.program.digest();
     assert_eq!(open_weights(data, &small.program).is_ok(), fits);
     true
@@ -64,9 +66,9 @@ pub fn model(data: &[u8]) -> bool {
     let &[low, high, ref rest @ ..] = data else { return false };
     let (body, weights) = rest.split_at(usize::from(u16::from_le_bytes([low, high])).min(rest.len()));
     let Ok(program) = Program::from_bytes(&sealed(body)) else { return false };
-    let (digest, Ok((weights, _))) = (program.digest(), read_weights(weights)) else { return false };
+    let (digest, Ok((weights, _, salt))) = (program.digest(), read_weights(weights)) else { return false };
     let Ok(exe) = Executable::new(program) else { return false };
-    ServerModel::load(&exe, &write_weights(&weights, digest), PREPARED).is_ok()
+    ServerModel::load(&exe, &write_weights(&weights, digest, &salt), PREPARED).is_ok()
 }
 
 /// Small models of both linear protocols, for [`model`].
@@ -75,8 +77,8 @@ pub fn model_seeds() -> Vec<Vec<u8>> {
     let models = [(Linear::Ot, true), (Linear::Rlwe, true), (Linear::Rlwe, false)].map(|(l, e)| small(l, e));
     let seed = |small: &Small| {
         let file = small.program.to_bytes();
-        let body = &file[8..file.len() - 32];
-        let weights = write_weights(&small.weights, small.program.digest());
+        let body = &file[16..file.len() - 32];
+        let weights = write_weights(&small.weights, small.program.digest(), &Salt([9; 32]));
         [&(body.len() as u16).to_le_bytes()[..], body, &weights].concat()
     };
     models.iter().map(seed).collect()

@@ -8,7 +8,7 @@ use picc_runtime::error::Refusal;
 use picc_runtime::handshake::{Agreement, FRAME_BYTES, answer, handshake, judge, may_be_hello, refusal};
 
 fn agreement() -> Agreement {
-    Agreement { program: [7; 32], parameters: "a source".into() }
+    Agreement { program: [7; 32], parameters: "a source".into(), binding: None, weights: None }
 }
 
 /// Byte 0: which party listens. Then what it hears.

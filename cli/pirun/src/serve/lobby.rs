@@ -1,22 +1,24 @@
 //! Strangers: connections that have not said a whole hello.
 //!
 //! ```text
-//!   listener ──> strangers: a socket, one hello's bytes, a deadline ──> guests: agree on the program
-//!                    └──> turned away: too slow, too many, another protocol, another program
+//!   listener ──> strangers: a socket, TLS's state, one hello's bytes, a deadline ──> guests: agree on the program
+//!                    └──> turned away: too slow, too many, another protocol, a key that is not known, another program
 //! ```
 //!
-//! One thread waits for all of them and none has a thread of its own, so that they cost no session its slot. A stranger
-//! costs its socket and less than a kilobyte; what it sends beyond a hello is never read, and what cannot be a hello
-//! closes the connection at its first wrong byte. All wait equally long, so the first in line has the only timer.
+//! One thread waits for all of them and none has a thread of its own, so that they cost no session its slot. Without
+//! TLS a stranger costs its socket and less than a kilobyte; with TLS the state of a handshake, at most 100 kB with
+//! everything that a stranger may send before it is known. What cannot be a hello closes the connection at its first
+//! wrong byte. All wait equally long, so the first in line has the only timer.
 
-use mio::net::{TcpListener, TcpStream};
+use super::stranger::{Said, Stranger};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
-use picc_ir::Party;
 use picc_runtime::error::{Error, Local, Refusal, Result};
-use picc_runtime::handshake::{Agreement, FRAME_BYTES, answer, judge, may_be_hello};
+use picc_runtime::handshake::Agreement;
+use picc_runtime::tls::{Handshake, ServerTls};
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,20 +35,13 @@ const RETRY: Duration = Duration::from_millis(100);
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
 
-struct Stranger {
-    token: Token,
-    stream: TcpStream,
-    address: SocketAddr,
-    deadline: Instant,
-    hello: [u8; FRAME_BYTES],
-    heard: usize,
-}
-
 /// A client that agrees, and its hello.
 pub struct Guest {
     pub stream: std::net::TcpStream,
     pub address: SocketAddr,
     pub hello: Vec<u8>,
+    /// Done: who the client is, and the connection.
+    pub tls: Option<Box<Handshake>>,
 }
 
 /// What comes out of the lobby.
@@ -54,6 +49,8 @@ pub enum Arrival {
     Guest(Guest),
     /// It spoke the protocol, and was told why it is turned away.
     Disagrees(SocketAddr, Error),
+    /// Nobody knows who it was.
+    Unproven(SocketAddr, Error),
 }
 
 /// Strangers that were turned away without a word.
@@ -94,13 +91,20 @@ pub struct Lobby {
     strangers: VecDeque<Stranger>,
     next: usize,
     ours: Agreement,
+    tls: Option<ServerTls>,
     /// How long a stranger may take for its hello.
     patience: Duration,
     tally: Tally,
 }
 
 impl Lobby {
-    pub fn new(listener: std::net::TcpListener, ours: Agreement, patience: Duration) -> io::Result<Lobby> {
+    /// With `tls`, nobody comes in without it.
+    pub fn new(
+        listener: std::net::TcpListener,
+        ours: Agreement,
+        tls: Option<ServerTls>,
+        patience: Duration,
+    ) -> io::Result<Lobby> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(listener);
         let poll = Poll::new()?;
@@ -113,6 +117,7 @@ impl Lobby {
             strangers: VecDeque::new(),
             next: WAKER.0 + 1,
             ours,
+            tls,
             patience,
             tally: Tally::default(),
         })
@@ -184,70 +189,53 @@ impl Lobby {
         Some(Duration::ZERO)
     }
 
-    fn admit(&mut self, mut stream: TcpStream, address: SocketAddr) {
+    fn admit(&mut self, mut stream: mio::net::TcpStream, address: SocketAddr) {
         if self.strangers.len() == MOST {
             self.strangers.pop_front();
             self.tally.crowded += 1;
         }
         let token = Token(self.next);
         self.next += 1;
-        if self.poll.registry().register(&mut stream, token, Interest::READABLE).is_ok() {
+        let interest =
+            if self.tls.is_some() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        // Without randomness there is no handshake, and the stranger goes.
+        let Ok(tls) = self.tls.as_ref().map(ServerTls::begin).transpose() else { return };
+        if self.poll.registry().register(&mut stream, token, interest).is_ok() {
             let deadline = Instant::now() + self.patience;
-            self.strangers.push_back(Stranger {
-                token,
-                stream,
-                address,
-                deadline,
-                hello: [0; FRAME_BYTES],
-                heard: 0,
-            });
+            self.strangers.push_back(Stranger::new(token, stream, address, deadline, tls));
         }
     }
 
     /// Reads what a stranger has sent.
     fn listen(&mut self, at: usize) -> Option<Arrival> {
         let stranger = self.strangers.get_mut(at)?;
-        while stranger.heard < FRAME_BYTES {
-            match stranger.stream.read(&mut stranger.hello[stranger.heard..]) {
-                Ok(0) => {
-                    self.tally.gone += 1;
-                    self.strangers.remove(at);
-                    return None;
-                }
-                Ok(n) => {
-                    stranger.heard += n;
-                    if !may_be_hello(&stranger.hello[..stranger.heard]) {
-                        self.tally.foreign += 1;
-                        self.strangers.remove(at);
-                        return None;
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.tally.gone += 1;
-                    self.strangers.remove(at);
-                    return None;
-                }
+        let address = stranger.address;
+        match stranger.listen(&self.ours) {
+            Said::Waits => None,
+            // It stays until it has read why, or its time is over.
+            Said::Leaves(why) => Some(Arrival::Unproven(address, why)),
+            Said::Disagrees(why) => Some(Arrival::Disagrees(address, why)),
+            Said::Gone => {
+                self.strangers.remove(at);
+                self.tally.gone += 1;
+                None
             }
-        }
-        let mut stranger = self.strangers.remove(at)?;
-        let guest = judge(&self.ours, &stranger.hello, Party::Server).and_then(|()| {
-            let left = self.poll.registry().deregister(&mut stranger.stream);
-            left.map_err(Local::system("waiting for clients"))
-        });
-        match guest {
-            Ok(()) => Some(Arrival::Guest(Guest {
-                stream: stranger.stream.into(),
-                address: stranger.address,
-                hello: stranger.hello.to_vec(),
-            })),
-            Err(e) => {
-                if let Ok(hello) = answer(&self.ours, Party::Server) {
-                    say_goodbye(&mut stranger.stream, &hello);
-                    let _ = stranger.stream.shutdown(Shutdown::Write);
+            Said::Left => {
+                self.strangers.remove(at);
+                None
+            }
+            Said::Foreign(why) => {
+                self.strangers.remove(at);
+                self.tally.foreign += 1;
+                why.map(|why| Arrival::Unproven(address, why))
+            }
+            Said::Agrees => {
+                let mut stranger = self.strangers.remove(at)?;
+                let left = self.poll.registry().deregister(&mut stranger.stream);
+                match left.map_err(Local::system("waiting for clients")) {
+                    Ok(()) => Some(Arrival::Guest(stranger.into_guest())),
+                    Err(e) => Some(Arrival::Unproven(address, e)),
                 }
-                Some(Arrival::Disagrees(stranger.address, e))
             }
         }
     }
@@ -255,14 +243,22 @@ impl Lobby {
 
 /// The last message to a peer. It is smaller than any socket's buffer; a peer whose socket takes no more is not owed
 /// it.
-fn say_goodbye(stream: &mut impl Write, message: &[u8]) {
+pub(super) fn say_goodbye(stream: &mut impl Write, message: &[u8]) {
     let _ = stream.write_all(message);
 }
 
 impl Guest {
     /// Tells a guest that there is no session for it, and why.
     pub fn turn_away(mut self, ours: &Agreement, why: &Refusal) -> Result<()> {
-        say_goodbye(&mut self.stream, &picc_runtime::handshake::refusal(ours, why)?);
+        let binding = self.tls.as_ref().map(|tls| tls.binding()).transpose()?;
+        let refusal = picc_runtime::handshake::refusal(&ours.clone().bound_to(binding), why)?;
+        match &mut self.tls {
+            Some(tls) => {
+                tls.say_goodbye(&refusal);
+                say_goodbye(&mut self.stream, &tls.output());
+            }
+            None => say_goodbye(&mut self.stream, &refusal),
+        }
         self.stream.shutdown(Shutdown::Write).map_err(Error::connection)
     }
 }
@@ -270,15 +266,18 @@ impl Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use picc_ir::Party;
+    use picc_runtime::handshake::{FRAME_BYTES, answer, judge};
+    use std::io::Read;
     use std::net::TcpStream as Socket;
 
     const LONG: Duration = Duration::from_secs(60);
 
     fn lobby(patience: Duration) -> (Lobby, SocketAddr) {
-        let ours = Agreement { program: [7; 32], parameters: "a source".into() };
+        let ours = Agreement { program: [7; 32], parameters: "a source".into(), binding: None, weights: None };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        (Lobby::new(listener, ours, patience).unwrap(), address)
+        (Lobby::new(listener, ours, None, patience).unwrap(), address)
     }
 
     fn until<T>(lobby: &mut Lobby, mut found: impl FnMut(&mut Lobby, Vec<Arrival>) -> Option<T>) -> T {
@@ -377,10 +376,5 @@ mod tests {
         guest.turn_away(&ours, &Refusal::ShuttingDown).unwrap();
         let told = Refusal::Told(Refusal::ShuttingDown.to_string());
         assert!(matches!(heard(late), Err(Error::Refused(why)) if why == told));
-    }
-
-    #[test]
-    fn a_stranger_costs_less_than_a_kilobyte() {
-        assert!(size_of::<Stranger>() < 1024);
     }
 }

@@ -7,11 +7,13 @@
 
 mod lobby;
 mod running;
+mod stranger;
 
 use super::args::{Link, Serve};
 use super::{load_program, load_weights};
 use lobby::{Arrival, Lobby};
 use mio::Waker;
+use picc_runtime::channel::Peer;
 use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::exec::{Executable, ServerModel};
 use picc_runtime::report::Record;
@@ -52,6 +54,7 @@ struct Limits {
 /// Accepts clients until a signal, or until the first session ends with `--once`.
 pub fn serve(args: Serve) -> Result<()> {
     let exe = load_program(&args.model)?;
+    let tls = args.known.tls()?;
     let model = load_weights(&exe, &args.weights, args.prepared_memory)?;
     let seconds = Duration::from_secs;
     let limits = Limits {
@@ -64,11 +67,17 @@ pub fn serve(args: Serve) -> Result<()> {
     let in_use = Error::listening(&args.listen);
     let listener = TcpListener::bind(&args.listen).map_err(&in_use)?;
     let address = listener.local_addr().map_err(&in_use)?;
+    if tls.is_none() {
+        args.known.may_listen(address)?;
+    }
     let polling = Local::system("waiting for clients");
-    let lobby = Lobby::new(listener, exe.agreement(), seconds(args.handshake_seconds)).map_err(&polling)?;
+    let ours = model.agreement(&exe);
+    eprintln!("pirun: weights {}", model.commitment());
+    let lobby = Lobby::new(listener, ours, tls, seconds(args.handshake_seconds)).map_err(&polling)?;
     let waker = lobby.waker().map_err(&polling)?;
     let signals = signals(&waker).map_err(Local::system("signals"))?;
     let shared = Arc::new(Shared { exe, model, limits, link: args.link, json: args.json });
+    // The address is the line's last word, for whoever reads it by program.
     eprintln!("pirun: serving `{}` on {address}", shared.exe.program().model);
     Server { shared, lobby, waker, running: Vec::new(), sessions: 0, once: args.once, notices: Notices::new() }
         .run(&signals)
@@ -159,10 +168,14 @@ impl Server {
                 self.notices.turned_away(&self.shared, address, &e);
                 Some(Err(e))
             }
+            Arrival::Unproven(address, e) => {
+                self.notices.turned_away(&self.shared, address, &e);
+                None
+            }
             Arrival::Guest(guest) if closing || self.running.len() >= limits.sessions => {
                 let why = if closing { Refusal::ShuttingDown } else { Refusal::Busy { sessions: limits.sessions } };
                 let address = guest.address;
-                let told = guest.turn_away(&self.shared.exe.agreement(), &why);
+                let told = guest.turn_away(&self.shared.model.agreement(&self.shared.exe), &why);
                 self.notices.turned_away(&self.shared, address, &told.err().unwrap_or(why.into()));
                 None
             }
@@ -242,8 +255,8 @@ impl Notices {
     }
 }
 
-fn object(number: u64, result: &Result<Record>) -> serde_json::Value {
-    match result {
+fn object(number: u64, peer: Option<&Peer>, result: &Result<Record>) -> serde_json::Value {
+    let mut object = match result {
         Ok(record) => {
             let spent = record.total();
             serde_json::json!({
@@ -253,8 +266,16 @@ fn object(number: u64, result: &Result<Record>) -> serde_json::Value {
                 "bytes_server_to_client": spent.traffic.server_to_client,
                 "rounds": spent.traffic.rounds,
                 "seconds": spent.time.total.as_secs_f64(),
+                "weights": record.weights.map(|w| w.to_string()),
+                "tls_bytes_client_to_server": record.tls.map(|t| t.received),
+                "tls_bytes_server_to_client": record.tls.map(|t| t.sent),
             })
         }
         Err(e) => serde_json::json!({ "session": number, "error": e.to_string(), "fault": e.fault().name() }),
+    };
+    if let Some(Peer { key, name }) = peer {
+        object["client_key"] = key.to_string().into();
+        object["client_name"] = name.clone().into();
     }
+    object
 }

@@ -5,7 +5,7 @@ use super::{Limits, Shared, object};
 use crate::pool;
 use mio::Waker;
 use picc_ir::Party;
-use picc_runtime::channel::tcp;
+use picc_runtime::channel::{Peer, tcp};
 use picc_runtime::crypto::Rng;
 use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::exec::{Leash, serve_on_leash};
@@ -22,6 +22,8 @@ const LINGER_BYTES: usize = 64 << 20;
 
 pub struct Running {
     number: u64,
+    /// The client, if TLS says who it is.
+    peer: Option<Peer>,
     start: Instant,
     /// The session's socket, to end it from here.
     stream: TcpStream,
@@ -43,6 +45,7 @@ impl Running {
     pub fn start(shared: &Arc<Shared>, number: u64, guest: Guest, waker: &Arc<Waker>) -> Result<Running> {
         let leash = Arc::new(Leash::new(shared.limits.inferences));
         let failed = Local::system("a session's socket");
+        let peer = guest.tls.as_ref().map(|tls| tls.peer()).transpose()?;
         let linger = guest.stream.try_clone().map_err(&failed)?;
         let stream = guest.stream.try_clone().map_err(&failed)?;
         let (shared, theirs, farewell) = (Arc::clone(shared), Arc::clone(&leash), Farewell(Arc::clone(waker)));
@@ -50,7 +53,10 @@ impl Running {
             let _farewell = farewell;
             let link = &shared.link;
             let (party, patience) = (Party::Server, link.patience());
-            let channel = tcp::channel_after(party, guest.hello, guest.stream, &link.network, patience);
+            let channel = match guest.tls {
+                Some(tls) => tls.finish()?.over(guest.stream, guest.hello, &link.network, patience),
+                None => tcp::channel_after(party, guest.hello, guest.stream, &link.network, patience),
+            };
             let channel = channel.map_err(Error::connection)?;
             let result = pool(link.threads)?
                 .install(|| serve_on_leash(&shared.exe, &shared.model, channel, Rng::from_os()?, None, &theirs));
@@ -61,7 +67,7 @@ impl Running {
         };
         let thread = std::thread::Builder::new().name(format!("session {number}")).spawn(session);
         let thread = thread.map_err(Local::threads)?;
-        Ok(Running { number, start: Instant::now(), stream, leash, thread })
+        Ok(Running { number, peer, start: Instant::now(), stream, leash, thread })
     }
 
     pub fn is_over(&self) -> bool {
@@ -108,18 +114,25 @@ impl Running {
                     spent.traffic.rounds,
                     spent.time.total.as_secs_f64()
                 );
+                if let Some(tls) = record.tls {
+                    let (received, sent) = (tls.received, tls.sent);
+                    eprintln!("pirun: session {number}: TLS added {received} bytes in, {sent} bytes out");
+                }
             }
             Err(Error::Refused(why)) => eprintln!("pirun: session {number} ended by the server: {why}"),
             Err(e) => eprintln!("pirun: session {number} failed: {e}"),
         }
         if shared.json {
-            println!("{}", object(number, &result));
+            println!("{}", object(number, self.peer.as_ref(), &result));
         }
         result
     }
 
     pub fn introduce(&self, address: SocketAddr) {
-        eprintln!("pirun: session {}: client {address}", self.number);
+        match &self.peer {
+            Some(peer) => eprintln!("pirun: session {}: client {address}, {peer}", self.number),
+            None => eprintln!("pirun: session {}: client {address}", self.number),
+        }
     }
 }
 
