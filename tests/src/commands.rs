@@ -43,7 +43,8 @@ pub fn printed(output: &Output, code: i32) -> (String, String) {
 fn up_to_date() -> PathBuf {
     let folder = profile_folder();
     let root = crate::example::root();
-    let crates = ["ir", "passes", "compiler", "kernels", "identity", "runtime", "cli/files", "cli/picc", "cli/pirun"];
+    let crates =
+        ["ir", "passes", "compiler", "kernels", "identity", "runtime", "cli/files", "cli/picc", "cli/pirun"];
     let sources = crates.map(|c| newest(&root.join(c).join("src")));
     let newest_source = sources.into_iter().max().expect("some crates");
     let stale = |name: &str| {

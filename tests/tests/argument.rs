@@ -41,7 +41,8 @@ fn is_test_name(word: &str) -> bool {
 /// Names of functions that carry `#[test]`.
 fn tests() -> BTreeSet<String> {
     let mut paths = Vec::new();
-    for dir in ["ir", "passes", "compiler", "kernels", "identity", "runtime", "facade", "cli", "examples", "tests"] {
+    for dir in ["ir", "passes", "compiler", "kernels", "identity", "runtime", "facade", "cli", "examples", "tests"]
+    {
         files(&root().join(dir), "rs", &mut paths);
     }
     let mut found = BTreeSet::new();

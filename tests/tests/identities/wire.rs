@@ -191,7 +191,10 @@ fn damaged_runs(runs: usize, seed: u64) {
             Some((0, values)) => {
                 // Shares are drawn anew: a value may be off by the last bit at each layer.
                 let off = right.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(values.len() == right.len() && off < 0.05, "run {run}: a wrong answer: {plan:?} {values:?}");
+                assert!(
+                    values.len() == right.len() && off < 0.05,
+                    "run {run}: a wrong answer: {plan:?} {values:?}"
+                );
                 answered += 1;
             }
             Some((code, _)) => {
