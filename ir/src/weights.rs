@@ -18,7 +18,7 @@ use crate::tensor::Tensor;
 use crate::ty::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// Weights of an imported model, by name.
@@ -128,13 +128,9 @@ pub fn write_weights(weights: &RingWeights, program: [u8; 32], salt: &Salt) -> V
 /// Weights, the digest of the program that they belong to, and their salt.
 pub fn read_weights(bytes: &[u8]) -> Result<(RingWeights, [u8; 32], Salt), WeightsError> {
     let format = |e: safetensors::SafeTensorError| WeightsError::Format(e.to_string());
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let metadata = header.metadata().as_ref();
-    let digest = |key: &'static str| {
-        metadata.and_then(|m| m.get(key)).and_then(|text| unhex(text)).ok_or(WeightsError::Metadata(key))
-    };
-    let (program, stated) = (digest(PROGRAM)?, digest(CHECKSUM)?);
-    let salt = Salt(digest(SALT)?);
+    let metadata = metadata(bytes)?;
+    let digest = |key| digest(metadata.as_ref(), key);
+    let (program, stated, salt) = (digest(PROGRAM)?, digest(CHECKSUM)?, Salt(digest(SALT)?));
     let mut weights = RingWeights::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(format)?.iter() {
         weights.insert(name.to_owned(), tensor(name, &view)?);
@@ -170,13 +166,23 @@ pub fn check_weights(program: &Program, weights: &RingWeights) -> Result<(), Wei
     }
 }
 
-/// Reads the weights of `program`: [`read_weights`], the digest, and [`check_weights`].
+/// Reads the weights of `program`: the digest, [`read_weights`], and [`check_weights`].
 pub fn open_weights(bytes: &[u8], program: &Program) -> Result<(RingWeights, Salt), WeightsError> {
-    let (weights, digest, salt) = read_weights(bytes)?;
-    if digest != program.digest() {
+    // First, so that weights of another version are called that, whatever else they lack.
+    if digest(metadata(bytes)?.as_ref(), PROGRAM)? != program.digest() {
         return Err(WeightsError::OtherProgram);
     }
+    let (weights, _, salt) = read_weights(bytes)?;
     check_weights(program, &weights).map(|()| (weights, salt))
+}
+
+fn metadata(bytes: &[u8]) -> Result<Option<HashMap<String, String>>, WeightsError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| WeightsError::Format(e.to_string()))?;
+    Ok(header.metadata().clone())
+}
+
+fn digest(metadata: Option<&HashMap<String, String>>, key: &'static str) -> Result<[u8; 32], WeightsError> {
+    metadata.and_then(|m| m.get(key)).and_then(|text| unhex(text)).ok_or(WeightsError::Metadata(key))
 }
 
 /// Bytes of the shortest element type that holds every value.

@@ -4,8 +4,8 @@ drops or repeats bytes.
 
     cargo build --release && python3 tests/robustness/proxy.py [RUNS] [SEED]
 
-Nothing authenticates the bytes between the parties yet, so a damaged share is a damaged answer: those are counted, not
-forbidden. Forbidden: a panic, a hang, an error called a bug, a server that stops serving, threads, sockets or files
+Over plain TCP, where nothing authenticates the bytes, so a damaged share is a damaged answer: those are counted, not
+forbidden. Over TLS they are forbidden: tests/tests/identities/wire.rs. Forbidden: a panic, a hang, an error called a bug, a server that stops serving, threads, sockets or files
 that stay behind.
 """
 

@@ -225,8 +225,8 @@ fn keys_are_kept() {
     assert!(sealed.trim().parse::<Fingerprint>().is_ok());
 }
 
-/// Strangers in the middle of a handshake, as far as they may go, beside sockets that say nothing and clients that stand
-/// still in their sessions.
+/// Strangers in the middle of a handshake, as far as they may go, beside sockets that say nothing and clients that
+/// stand still in their sessions.
 #[cfg(target_os = "linux")]
 #[test]
 fn strangers_cost_no_thread_and_little_memory_under_tls() {

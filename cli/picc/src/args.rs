@@ -155,8 +155,8 @@ pub struct Compile {
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
     #[arg(long, value_name = "REPORT.html")]
     pub report: Option<PathBuf>,
-    /// Sign the program with this key, as `pirun keygen` makes it: clients that give its fingerprint as --server-key run
-    /// only programs that it signed
+    /// Sign the program with this key, as `pirun keygen` makes it: clients that give its fingerprint as --server-key
+    /// run only programs that it signed
     #[arg(long, value_name = "PROVIDER.key", requires = "output")]
     pub sign: Option<PathBuf>,
     /// A file whose first line is the passphrase of that key [default: the variable PICC_PASSPHRASE]
