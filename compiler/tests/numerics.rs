@@ -1,8 +1,8 @@
 //! Models whose channels, features, rows or heads are of unlike units: right by default options.
 //!
 //! `data/numerics` holds each model with inputs and what onnxruntime 1.31 computes of them, sample by sample along the
-//! first axis. Right is: every column of the output (its second axis) within a hundredth of that column's largest value,
-//! and every answer the same.
+//! first axis. Right is: every column of the output (its second axis) within a hundredth of that column's largest
+//! value, and every answer the same.
 
 use picc_compiler::onnx::{Imported, Options, import_file};
 use picc_compiler::runs::private_runs;
