@@ -81,7 +81,6 @@ impl Known {
         if clients.all().is_empty() && self.own.ca.is_none() {
             return Err(BadInput::NoClients.into());
         }
-        eprintln!("pirun: this server's key is {}", identity.fingerprint());
         Ok(Some(ServerTls::new(&identity, self.own.believe(Trust::keys(clients))?)?))
     }
 

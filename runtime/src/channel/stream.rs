@@ -59,9 +59,9 @@ impl<W: Write + Send> Outgoing for Plain<W> {
     }
 }
 
-/// `party`'s channel over a stream of the caller's own, as a reader and a writer. The caller answers for what the stream
-/// is: that nobody else reads or changes it, who is at its other end ([`Channel::bound_to`] ties the session to that),
-/// and that a read ends when the peer stays silent for too long. The writer is dropped at the channel's end.
+/// `party`'s channel over a stream of the caller's own, as a reader and a writer. The caller answers for what the
+/// stream is: that nobody else reads or changes it, who is at its other end ([`Channel::bound_to`] ties the session to
+/// that), and that a read ends when the peer stays silent for too long. The writer is dropped at the channel's end.
 ///
 /// # Errors
 /// If there is no thread for the writer.

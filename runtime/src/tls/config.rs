@@ -84,6 +84,12 @@ impl ClientTls {
 }
 
 impl ServerTls {
+    /// The key that it shows.
+    #[must_use]
+    pub fn key(&self) -> Fingerprint {
+        self.ours
+    }
+
     /// A server that lets in whom it believes.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use picc_runtime::channel::Peer;
 use picc_runtime::error::{Error, Local, Refusal, Result};
 use picc_runtime::exec::{Executable, ServerModel};
 use picc_runtime::report::Record;
+use picc_runtime::tls::ServerTls;
 use running::Running;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -72,13 +73,17 @@ pub fn serve(args: Serve) -> Result<()> {
     }
     let polling = Local::system("waiting for clients");
     let ours = model.agreement(&exe);
-    eprintln!("pirun: weights {}", model.commitment());
+    let key = tls.as_ref().map(ServerTls::key);
     let lobby = Lobby::new(listener, ours, tls, seconds(args.handshake_seconds)).map_err(&polling)?;
     let waker = lobby.waker().map_err(&polling)?;
     let signals = signals(&waker).map_err(Local::system("signals"))?;
     let shared = Arc::new(Shared { exe, model, limits, link: args.link, json: args.json });
-    // The address is the line's last word, for whoever reads it by program.
+    // The first line, and the address its last word, for whoever reads it by program.
     eprintln!("pirun: serving `{}` on {address}", shared.exe.program().model);
+    eprintln!("pirun: with weights {}", shared.model.commitment());
+    if let Some(key) = key {
+        eprintln!("pirun: this server's key is {key}");
+    }
     Server { shared, lobby, waker, running: Vec::new(), sessions: 0, once: args.once, notices: Notices::new() }
         .run(&signals)
 }
