@@ -55,8 +55,10 @@ fn compiling_writes_a_public_and_a_secret_file() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = compiled.file("model.piw").metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "the weights are the server's secret");
+        for secret in ["model.piw", "model.explain.json"] {
+            let mode = compiled.file(secret).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{secret} is the server's");
+        }
     }
 
     // One model, one program: the same bytes, whoever compiles, and no words if none are wanted.
