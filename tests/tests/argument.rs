@@ -71,7 +71,8 @@ fn every_test_that_is_named_exists() {
 /// Functions that `runtime::protocol` exports.
 fn exported(module: &str) -> Vec<&str> {
     let exported = module.lines().filter_map(|l| l.strip_prefix("pub use ")?.strip_suffix(';'));
-    let names = exported.flat_map(|path| path.split("::").last().unwrap_or(path).trim_matches(['{', '}']).split(", "));
+    let names =
+        exported.flat_map(|path| path.split("::").last().unwrap_or(path).trim_matches(['{', '}']).split(", "));
     names.filter(|name| name.starts_with(|c: char| c.is_lowercase())).collect()
 }
 
@@ -107,7 +108,8 @@ fn every_section_names_what_keeps_it() {
     assert!(sections.len() > 8, "{} sections", sections.len());
     for (title, section) in sections {
         assert!(code(section).any(|word| tests.contains(word)), "*{title}* names no test");
-        let is_kept = |word: &str| tests.contains(word) || (word.starts_with("tests/") && root().join(word).exists());
+        let is_kept =
+            |word: &str| tests.contains(word) || (word.starts_with("tests/") && root().join(word).exists());
         for paragraph in section.split("\n\n").filter(|p| p.trim_start().starts_with("Tests: ")) {
             for word in code(paragraph) {
                 assert!(is_kept(word), "*{title}*: `{word}` is neither a test nor a file");
@@ -137,8 +139,22 @@ fn secrets_have_no_debug_and_no_comparison() {
     files(&root().join("runtime/src"), "rs", &mut paths);
     let text: String = paths.iter().map(|p| fs::read_to_string(p).expect("utf-8")).collect();
     let types = [
-        "Value", "Secrets", "RlweKeys", "Block", "Rng", "Csprng", "Mask", "SecretKey", "Prg", "StreamKey", "RoundKeys",
-        "CotSender", "CotReceiver", "KeyPair", "Delta", "Session",
+        "Value",
+        "Secrets",
+        "RlweKeys",
+        "Block",
+        "Rng",
+        "Csprng",
+        "Mask",
+        "SecretKey",
+        "Prg",
+        "StreamKey",
+        "RoundKeys",
+        "CotSender",
+        "CotReceiver",
+        "KeyPair",
+        "Delta",
+        "Session",
     ];
     for name in types {
         let is_head = |line: &str| {
