@@ -69,14 +69,18 @@ fn every_test_that_is_named_exists() {
     assert!(named > 40, "{named} tests are named");
 }
 
+/// Functions that `runtime::protocol` exports.
+fn exported(module: &str) -> Vec<&str> {
+    let exported = module.lines().filter_map(|l| l.strip_prefix("pub use ")?.strip_suffix(';'));
+    let names =
+        exported.flat_map(|path| path.split("::").last().unwrap_or(path).trim_matches(['{', '}']).split(", "));
+    names.filter(|name| name.starts_with(|c: char| c.is_lowercase())).collect()
+}
+
 #[test]
 fn every_protocol_has_its_argument() {
     let module = fs::read_to_string(root().join("runtime/src/protocol/mod.rs")).expect("utf-8");
-    let exported = module.lines().filter_map(|l| l.strip_prefix("pub use ")?.strip_suffix(';'));
-    let names: Vec<&str> = exported
-        .flat_map(|path| path.split("::").last().unwrap_or(path).trim_matches(['{', '}']).split(", "))
-        .filter(|name| name.starts_with(|c: char| c.is_lowercase()))
-        .collect();
+    let names = exported(&module);
     assert!(names.len() > 20, "{names:?}");
     let pages = pages();
     let headings: BTreeSet<&str> =
@@ -92,6 +96,83 @@ fn every_source_that_is_named_exists() {
     for (page, text) in pages() {
         for word in code(&text).filter(|w| w.contains('/') && w.ends_with(".rs") && !w.contains(' ')) {
             assert!(root().join(word).exists(), "{page} names `{word}`");
+        }
+    }
+}
+
+/// A section of SECURITY.md that promises something says which tests or scripts keep it.
+#[test]
+fn every_section_names_what_keeps_it() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("utf-8");
+    let tests = tests();
+    let sections: Vec<(&str, &str)> = text.split("\n## ").skip(1).filter_map(|s| s.split_once('\n')).collect();
+    assert!(sections.len() > 8, "{} sections", sections.len());
+    for (title, section) in sections {
+        assert!(code(section).any(|word| tests.contains(word)), "*{title}* names no test");
+        let is_kept =
+            |word: &str| tests.contains(word) || (word.starts_with("tests/") && root().join(word).exists());
+        for paragraph in section.split("\n\n").filter(|p| p.trim_start().starts_with("Tests: ")) {
+            for word in code(paragraph) {
+                assert!(is_kept(word), "*{title}*: `{word}` is neither a test nor a file");
+            }
+        }
+    }
+}
+
+/// What is exported for shares runs under valgrind with secrets undefined. Packing runs inside those that send, and the
+/// plain layers are definitions that tests compare with.
+#[test]
+fn every_protocol_is_tried_for_constant_time() {
+    let module = fs::read_to_string(root().join("runtime/src/protocol/mod.rs")).expect("utf-8");
+    let cases = fs::read_to_string(root().join("runtime/examples/constant_time/protocols.rs")).expect("utf-8");
+    let inside = ["pack", "unpack", "plain_conv", "plain_matmul"];
+    let names = exported(&module);
+    assert!(names.len() > 20, "{names:?}");
+    for name in names.iter().filter(|name| !inside.contains(name)) {
+        assert!(cases.contains(&format!("p::{name}(")), "no case of the constant-time test calls `{name}`");
+    }
+}
+
+/// Types that hold shares, keys and masks cannot be printed or compared by accident.
+#[test]
+fn secrets_have_no_debug_and_no_comparison() {
+    let mut paths = Vec::new();
+    files(&root().join("runtime/src"), "rs", &mut paths);
+    let text: String = paths.iter().map(|p| fs::read_to_string(p).expect("utf-8")).collect();
+    let types = [
+        "Value",
+        "Secrets",
+        "RlweKeys",
+        "Block",
+        "Rng",
+        "Csprng",
+        "Mask",
+        "SecretKey",
+        "Prg",
+        "StreamKey",
+        "RoundKeys",
+        "CotSender",
+        "CotReceiver",
+        "KeyPair",
+        "Delta",
+        "Session",
+    ];
+    for name in types {
+        let is_head = |line: &str| {
+            let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            words.windows(2).any(|w| ["struct", "enum"].contains(&w[0]) && w[1] == name)
+        };
+        let heads: Vec<usize> = text.lines().enumerate().filter(|(_, l)| is_head(l)).map(|(i, _)| i).collect();
+        assert!(!heads.is_empty(), "there is no type `{name}`: name the one that took its place");
+        let lines: Vec<&str> = text.lines().collect();
+        for head in heads {
+            let above = lines[..head].iter().rev().take_while(|l| l.trim_start().starts_with(['#', '/']));
+            for attribute in above.filter(|l| l.contains("derive")) {
+                assert!(!attribute.contains("Debug") && !attribute.contains("PartialEq"), "{name}: {attribute}");
+            }
+        }
+        for what in ["Debug for", "PartialEq for"] {
+            assert!(!text.contains(&format!("{what} {name} ")), "{what} {name}");
         }
     }
 }

@@ -55,15 +55,21 @@ fn compiling_writes_a_public_and_a_secret_file() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = compiled.file("model.piw").metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "the weights are the server's secret");
+        for secret in ["model.piw", "model.explain.json"] {
+            let mode = compiled.file(secret).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{secret} is the server's");
+        }
     }
 
     // One model, one program: the same bytes, whoever compiles, and no words if none are wanted.
     let again = Compiled::new(&["--quiet"]);
     assert_eq!(again.printed, "");
     assert_eq!(again.read("model.pi"), compiled.read("model.pi"));
-    assert_eq!(again.read("model.piw"), compiled.read("model.piw"));
+    // But for the salt of the commitment to the weights.
+    let [(weights, program, salt), (same, of, another)] =
+        [&compiled, &again].map(|c| picc_ir::weights::read_weights(&c.read("model.piw")).unwrap());
+    assert!(weights == same && program == of, "one model, other weights");
+    assert!(salt != another, "a salt is drawn once for each compilation");
 }
 
 #[test]

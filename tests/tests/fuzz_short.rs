@@ -227,7 +227,7 @@ fn text_seeds() -> Vec<Vec<u8>> {
             seeds.extend([without_types(&text), text]);
         }
     }
-    for file in ["canonicalize", "quantize", "lower", "split"] {
+    for file in ["canonicalize", "quantize", "protocols", "split"] {
         let folder = std::fs::read_dir(example::root().join("passes/filetests").join(file)).unwrap();
         let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
         paths.sort();

@@ -210,6 +210,20 @@ fn a_party_leaves_no_core_dump() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "soft and hard limit");
 }
 
+#[cfg(unix)]
+#[test]
+fn weights_that_others_may_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let files = Files::new(Linear::Rlwe);
+    for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
+        std::fs::set_permissions(files.path("model.piw"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = files.run("reference model.pi --weights model.piw --input x.npy");
+        ok(&output);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.contains("may be read by others"), warns, "{mode:o}: {said}");
+    }
+}
+
 #[test]
 fn the_reference_counts_right_answers() {
     let files = Files::new(Linear::Rlwe);

@@ -48,3 +48,19 @@ fn buffers_that_do_not_fit_are_refused() {
     code.run(&mut [BufferRef::U32(&x), BufferRef::U32Mut(&mut y)]).unwrap();
     assert_eq!(y, x);
 }
+
+/// Pages with kernels in them can be run and read; nothing of the process can be both written and run.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_page_is_writable_and_executable_at_once() {
+    let kernel = verify(copy()).unwrap();
+    let (codes, _) = Jit::with_cache(None).unwrap().compile(&[&kernel]).unwrap();
+    let (x, mut y) = ([7u32; 8], [0u32; 8]);
+    codes[0].run(&mut [BufferRef::U32(&x), BufferRef::U32Mut(&mut y)]).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let modes: Vec<&str> = maps.lines().filter_map(|l| l.split(' ').nth(1)).collect();
+    // A mapping of no file is where the kernel is.
+    let anonymous = |l: &&str| l.split_whitespace().count() == 5;
+    assert!(maps.lines().filter(anonymous).any(|l| l.contains(" r-xp ")), "{maps}");
+    assert!(!modes.iter().any(|m| m.contains('w') && m.contains('x')), "{maps}");
+}

@@ -55,6 +55,9 @@ fn comparisons(cases: &mut Cases<'_>) {
         p::relu_window(s, &share(N, 20, 2), 20, 5, 4)
     });
     cases.case("max", cost::max(n, 64, 4), |s| p::max(s, &share(N, 64, 3), &share(N, 64, 4), 64, 4));
+    cases.case("max of high bits", cost::relu_window(n, 20, 5, 4), |s| {
+        p::max_window(s, &share(N, 20, 3), &share(N, 20, 4), 20, 5, 4)
+    });
     for (ring, shift, to) in [(20, 5, 18), (20, 5, 15), (19, 0, 24)] {
         let name = format!("relu_rescale, {ring} bits by {shift} to {to}");
         cases.case(&name, cost::relu_rescale(n, ring, shift, to, 5), |s| {
