@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It has one fixed size and carries no secret. Each party compares what it got with what it sent, so a mismatch is
-//! the same error on both sides. Who says it is TLS's to authenticate; without TLS nobody does. The nonces are fresh and
-//! random; `binding` is the exporter's value of the TLS connection (zeros without), and `weights` the server's
+//! the same error on both sides. Who says it is TLS's to authenticate; without TLS nobody does. The nonces are fresh
+//! and random; `binding` is the exporter's value of the TLS connection (zeros without), and `weights` the server's
 //! commitment to its weights (zeros from the client). The hash of both hellos names the session, and whatever the
 //! session derives is bound to it: to this connection, these weights and these nonces.
 //!

@@ -91,8 +91,8 @@ pub struct Compile {
     #[arg(long, value_name = "BITS", requires = "calibrate", conflicts_with_all = ["frac", "ring"],
           value_parser = bits(bounds::PRECISION))]
     pub precision: Option<u8>,
-    /// Values may get this many bits larger than calibration has shown before they are garbled (`pirun reference` counts
-    /// that)
+    /// Values may get this many bits larger than calibration has shown before they are garbled, which `pirun reference`
+    /// counts
     #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = bits(bounds::MARGIN))]
     pub margin: u8,
     /// One number of fraction bits for all activations [default: 12 without calibration or with --ring, else

@@ -144,7 +144,7 @@ impl Stranger {
             Ok(Step::Done) => tls.heard(&mut self.hello[self.heard..]),
             Err(e) => Err(e),
         };
-        let (heard, binding) = match heard.and_then(|n| Ok((n, tls.binding().ok()))) {
+        let (heard, binding) = match heard.map(|n| (n, tls.binding().ok())) {
             Ok(heard) => heard,
             Err(e) => {
                 self.leave();
