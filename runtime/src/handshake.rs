@@ -19,6 +19,7 @@
 
 use crate::channel::{Channel, Kind, frame};
 use crate::crypto::Rng;
+use crate::crypto::ct;
 use crate::error::{BadProgram, Error, Mismatch, Refusal, Result};
 use crate::session::SessionId;
 use picc_ir::Party;
@@ -139,7 +140,8 @@ pub fn handshake(channel: &mut Channel, ours: &Agreement, rng: &mut Rng) -> Resu
         Party::Client => [&hello[..], &theirs[..]],
         Party::Server => [&theirs[..], &hello[..]],
     };
-    let weights = std::array::from_fn(|i| server[WEIGHTS_AT + i]);
+    // The commitment to secret weights is what a hello shows.
+    let weights = std::array::from_fn(|i| ct::public(server[WEIGHTS_AT + i]));
     let weights = Some(weights).filter(|w| *w != [0; 32]).map(Commitment::from_bytes);
     Ok(Agreed { id: SessionId::of(client, server), weights })
 }
