@@ -16,6 +16,7 @@
 //! The server learns that an inference ran; the client learns the declared outputs. A program that the verifier
 //! refuses is refused here as well.
 
+mod encoder;
 mod executable;
 mod kernels;
 mod leash;
@@ -25,9 +26,10 @@ mod protocols;
 mod run;
 mod value;
 
+pub use encoder::{clip, quantize, short};
 pub use executable::Executable;
 pub use leash::Leash;
 pub use party::{
-    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, clip, quantize, run_client, run_server,
-    serve_on_leash, serve_session, short,
+    ClientSession, Inference, Output, PREPARED_BYTES, ServerModel, run_client, run_server, serve_on_leash,
+    serve_session,
 };

@@ -1,20 +1,21 @@
 //! The two parties of a session.
 
+use super::encoder::quantize;
 use super::executable::Executable;
 use super::leash::Leash;
 use super::linear::{Prepared, prepare};
 use super::run::{Run, Secrets};
 use crate::channel::{Channel, Kind};
 use crate::crypto::{Rng, ct};
-use crate::error::{BadInput, BadProgram, Error, Misbehaviour, Place, Result};
+use crate::error::{BadProgram, Error, Misbehaviour, Place, Result};
 use crate::handshake::Agreement;
 use crate::inputs::Sample;
 use crate::phases::Connected;
 use crate::report::{Progress, Record, Stopwatch};
 use crate::session::Session;
-use picc_ir::eval::{Value as Known, quantize_to};
+use picc_ir::eval::Value as Known;
 use picc_ir::weights::{Commitment, RingWeights, Salt, check_weights, open_weights};
-use picc_ir::{Fixed, Id, Op, Tensor};
+use picc_ir::{Id, Tensor};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -163,78 +164,6 @@ impl<'a> ClientSession<'a> {
         self.record.control(channel.meter().node(), watch.read(channel, Duration::ZERO));
         Ok(())
     }
-}
-
-/// The client's inputs as the program's integers: `round(x * 2^frac_bits)`.
-///
-/// # Errors
-/// If an input is missing or has another shape, or if a value lies outside the program's range by more than rounding:
-/// the program would answer for another input. [`clip`] moves such values to the ends first.
-pub fn quantize(exe: &Executable, sample: &Sample) -> Result<BTreeMap<String, Tensor<i64>>> {
-    let mut inputs = BTreeMap::new();
-    for node in &exe.graph().nodes {
-        if let Op::Input(input) = &node.op {
-            let x = sample.get(&input.name).ok_or_else(|| BadInput::Missing { input: input.name.clone() })?;
-            if x.shape != input.ty.shape {
-                let (got, needs) = (x.shape.as_slice().into(), input.ty.shape.as_slice().into());
-                return Err(BadInput::Shape { input: input.name.clone(), got, needs }.into());
-            }
-            let f = input.ty.as_fixed().ok_or_else(|| BadProgram::RealInput { input: input.name.clone() })?;
-            in_range(&input.name, x, f)?;
-            inputs.insert(input.name.clone(), quantize_to(x, f));
-        }
-    }
-    Ok(inputs)
-}
-
-/// The ends of an input's range, as numbers.
-fn ends(f: Fixed) -> [f64; 2] {
-    let scale = f64::from(f.frac_bits).exp2();
-    [f.lo as f64 / scale, f.hi as f64 / scale]
-}
-
-/// With five significant digits, for messages.
-#[must_use]
-pub fn short(v: f64) -> f64 {
-    if v == 0.0 {
-        return v;
-    }
-    let scale = 10f64.powi(4 - v.abs().log10().floor() as i32);
-    (v * scale).round() / scale
-}
-
-fn in_range(name: &str, x: &Tensor<f32>, f: Fixed) -> Result<()> {
-    let input = name.to_owned();
-    if let Some((index, &value)) = x.data.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-        return Err(BadInput::NotFinite { input, index, value }.into());
-    }
-    let [lo, hi] = ends(f);
-    // One unit for rounding to integers, and what an f32 cannot tell apart.
-    let slack = f64::from(f.frac_bits).exp2().recip().max(lo.abs().max(hi) * f64::from(f32::EPSILON));
-    let is_outside = |v: f32| !(lo - slack..=hi + slack).contains(&f64::from(v));
-    let Some(index) = x.data.iter().position(|&v| is_outside(v)) else { return Ok(()) };
-    let (mut outside, mut worst) = (0, [f32::MAX, f32::MIN]);
-    for &v in x.data.iter().filter(|v| is_outside(**v)) {
-        outside += 1;
-        worst = [worst[0].min(v), worst[1].max(v)];
-    }
-    let range = [lo, hi].map(short);
-    Err(BadInput::OutOfRange { input, index, outside, values: x.data.len(), worst, range }.into())
-}
-
-/// Moves values outside the program's ranges to their ends; how many there were. What is no number stays.
-pub fn clip(exe: &Executable, sample: &mut Sample) -> u64 {
-    let mut clipped = 0;
-    for node in &exe.graph().nodes {
-        let Op::Input(input) = &node.op else { continue };
-        let (Some(x), Some(f)) = (sample.get_mut(&input.name), input.ty.as_fixed()) else { continue };
-        let [lo, hi] = ends(f).map(|end| end as f32);
-        for v in x.data.iter_mut().filter(|v| **v < lo || **v > hi) {
-            *v = v.clamp(lo, hi);
-            clipped += 1;
-        }
-    }
-    clipped
 }
 
 /// A whole session of the client: one inference for each sample.
