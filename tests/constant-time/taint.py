@@ -308,7 +308,7 @@ class Function:
 
     def compute(self, insn, state):
         op, args = insn.op, insn.args
-        if op.startswith("nop") or op in ("endbr64", "vzeroupper", "vzeroall", "cld", "lfence", "data16", "cs"):
+        if op.startswith("nop") or op in ("endbr64", "vzeroupper", "vzeroall", "cld", "lfence"):
             return
         if op == "push":
             self.move_stack(state, -8)
@@ -432,6 +432,9 @@ def parse(line):
     op, rest = words[0], words[1].strip() if len(words) > 1 else ""
     if op.startswith("rep"):
         op, _, rest = "rep " + rest.split()[0], "", rest.partition(" ")[2]
+    if "nop" in rest.split() and op in ("data16", "cs"):
+        # Padding of any length: its operand is never read.
+        op, rest = "nop", ""
     target = re.match(r"([0-9a-f]+) ?(<|$)", rest) if op.startswith("j") or op == "call" else None
     args = [] if target else [re.sub(r"<.*>", "", a).strip() for a in re.split(r",(?![^\[]*\])", rest) if a]
     pointer = re.match(r" *([0-9a-f]+) <", comment)
