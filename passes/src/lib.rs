@@ -36,6 +36,7 @@ mod report;
 pub mod retrain;
 mod reveal;
 mod segment;
+mod sets;
 mod tail;
 #[cfg(test)]
 mod testing;

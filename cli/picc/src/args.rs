@@ -61,6 +61,7 @@ pub enum Command {
 
 /// Compile a model.
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("budget").args(["max_accuracy_drop", "min_agreement"])))]
 pub struct Compile {
     /// The trained model
     #[arg(value_name = "MODEL.onnx", required = true)]
@@ -93,7 +94,7 @@ pub struct Compile {
     pub precision: Option<u8>,
     /// Values may get this many bits larger than calibration has shown before they are garbled, which `pirun reference`
     /// counts
-    #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = bits(bounds::MARGIN))]
+    #[arg(long, value_name = "BITS", default_value_t = 1, requires = "calibrate", value_parser = bits(bounds::MARGIN))]
     pub margin: u8,
     /// One number of fraction bits for all activations [default: 12 without calibration or with --ring, else
     /// --precision]
@@ -146,11 +147,11 @@ pub struct Compile {
     pub max_accuracy_drop: Option<f64>,
     /// The same, without labels: as long as the program gives the answers of the float model on at least this many per
     /// cent of the samples of --calibrate
-    #[arg(long, value_name = "PERCENT", requires = "calibrate", conflicts_with = "max_accuracy_drop")]
+    #[arg(long, value_name = "PERCENT", requires = "calibrate")]
     pub min_agreement: Option<f64>,
     /// How sure the accuracy budget must hold on other samples of the same kind; 50 takes what was measured for the
     /// truth
-    #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 95.0, requires = "budget")]
     pub confidence: f64,
     /// Write what the program costs, layer by layer, before and after rewriting: a self-contained page, or text (.txt)
     #[arg(long, value_name = "REPORT.html")]

@@ -6,10 +6,12 @@
 use crate::error::{CompileError, Result};
 use crate::graph_edit::is_known;
 use crate::quantize::factor;
+use crate::sets::Sets;
 use picc_ir::facts::Movement;
 use picc_ir::op::Op;
 use picc_ir::ops::Add;
 use picc_ir::{Graph, Id, Owner, Tensor, Ty};
+use std::collections::BTreeMap;
 
 /// The label of zeros that no scale changes.
 pub(super) const FREE: u32 = 0;
@@ -63,7 +65,7 @@ pub(super) struct Scaled {
 
 /// See the module.
 pub(super) struct Classes {
-    parent: Vec<u32>,
+    sets: Sets,
     /// For each node, its elements; none for what is known.
     pub labels: Vec<Option<Labels>>,
     /// For each node with known weights that can be scaled.
@@ -72,20 +74,16 @@ pub(super) struct Classes {
 
 impl Classes {
     /// The class of a label, by its first label.
-    pub fn root(&self, mut l: u32) -> u32 {
-        while self.parent[l as usize] != l {
-            l = self.parent[l as usize];
-        }
-        l
+    pub fn root(&self, l: u32) -> u32 {
+        self.sets.root(l)
     }
 
     pub fn count(&self) -> usize {
-        self.parent.len()
+        self.sets.len()
     }
 
     fn fresh(&mut self, n: usize) -> Vec<u32> {
-        let first = self.parent.len() as u32;
-        self.parent.extend(first..first + n as u32);
+        let first = self.sets.grow(n);
         (first..first + n as u32).collect()
     }
 
@@ -94,10 +92,7 @@ impl Classes {
         if a == FREE || b == FREE {
             return a.max(b);
         }
-        let (a, b) = (self.root(a), self.root(b));
-        let (low, high) = (a.min(b), a.max(b));
-        self.parent[high as usize] = low;
-        low
+        self.sets.unite(a, b)
     }
 
     /// One scale for all elements that `slot` takes to one place, of `count`: the labels of the places.
@@ -129,7 +124,7 @@ pub(super) fn slots(shape: &[usize], kept: impl Fn(usize) -> bool) -> (Vec<usize
 /// Labels of all elements. With `ends` inputs and outputs may have any scale.
 pub(super) fn classes(graph: &Graph, ends: bool) -> Result<Option<Classes>> {
     let n = graph.nodes.len();
-    let mut c = Classes { parent: vec![FREE, PINNED], labels: vec![None; n], scaled: vec![None; n] };
+    let mut c = Classes { sets: Sets::new(2), labels: vec![None; n], scaled: vec![None; n] };
     for (id, node) in graph.iter().filter(|(id, _)| !is_known(graph, *id)) {
         let labels = match &node.op {
             Op::Input(_) if ends => c.fresh(node.ty.len()),
@@ -147,16 +142,58 @@ pub(super) fn classes(graph: &Graph, ends: bool) -> Result<Option<Classes>> {
             c.pin(&labels);
         }
     }
+    shared(graph, &mut c);
     // A tensor with elements that keep their scale keeps it as a whole: they say how large it is.
     loop {
         let mixed = |l: &Labels| {
             let pinned = l.of.iter().filter(|&&l| c.root(l) == PINNED).count();
             pinned > 0 && l.of.iter().any(|&l| l != FREE && c.root(l) != PINNED)
         };
-        let Some(labels) = c.labels.iter().flatten().find(|l| mixed(l)).cloned() else { break };
-        c.pin(&labels.of);
+        let found: Vec<Labels> = c.labels.iter().flatten().filter(|l| mixed(l)).cloned().collect();
+        if found.is_empty() {
+            break;
+        }
+        found.iter().for_each(|labels| c.pin(&labels.of));
     }
     Ok(Some(c))
+}
+
+/// A weight that several nodes use is scaled for all of them alike, so that it stays one weight: its users' channels are
+/// united one by one. Where one of them uses it in another way they keep their scale.
+fn shared(graph: &Graph, c: &mut Classes) {
+    let mut users: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
+    for (id, node) in graph.iter() {
+        for (i, &a) in node.args.iter().enumerate().filter(|(_, a)| is_known(graph, **a)) {
+            let scales = c.scaled[id.index()].as_ref().is_some_and(|s| s.arg == i);
+            users.entry(name(graph, a)).or_default().push(scales.then_some(id));
+        }
+    }
+    for users in users.into_values().filter(|users| users.len() > 1) {
+        let all: Vec<Scaled> = users.iter().flatten().filter_map(|id| c.scaled[id.index()].clone()).collect();
+        let alike = |s: &Scaled| {
+            let free = |l: &Vec<u32>| l.iter().map(|&l| l == FREE).collect::<Vec<_>>();
+            (free(&s.input), free(&s.output))
+        };
+        if all.len() < users.len() || all.windows(2).any(|w| alike(&w[0]) != alike(&w[1])) {
+            for s in &all {
+                c.pin(&s.input);
+                c.pin(&s.output);
+            }
+            continue;
+        }
+        for w in all.windows(2) {
+            w[0].input.iter().zip(&w[1].input).for_each(|(&a, &b)| _ = c.unite(a, b));
+            w[0].output.iter().zip(&w[1].output).for_each(|(&a, &b)| _ = c.unite(a, b));
+        }
+    }
+}
+
+/// What a weight with scales in it is called: as before; constants get a name.
+pub(super) fn name(graph: &Graph, known: Id) -> String {
+    match &graph.node(known).op {
+        Op::Weight(w) => w.name.clone(),
+        _ => format!("{}*{}", graph.node(known).name, known.0),
+    }
 }
 
 fn of(c: &Classes, id: Id) -> Vec<u32> {

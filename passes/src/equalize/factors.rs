@@ -4,6 +4,7 @@ use super::classes::{Classes, FREE, PINNED};
 use crate::error::Result;
 use crate::graph_edit::known;
 use crate::ranges::walk;
+use crate::sets::Sets;
 use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Tensor};
 use rayon::prelude::*;
@@ -45,11 +46,11 @@ pub(super) fn shifts(
     let peaks = peaks.into_iter().reduce(|a, b| Ok(a?.join(b?)));
     let Some(Peaks { largest, sum }) = peaks.transpose()? else { return Ok(vec![0; classes.count()]) };
     // Classes that stand in one tensor are compared with the largest of all of them.
-    let mut company = Company((0..classes.count() as u32).collect());
+    let mut company = Sets::new(classes.count());
     for labels in classes.labels.iter().flatten() {
         let mut roots = labels.of.iter().map(|&l| classes.root(l)).filter(|&r| r != FREE && r != PINNED);
         if let Some(first) = roots.next() {
-            roots.for_each(|r| company.meet(first, r));
+            roots.for_each(|r| _ = company.unite(first, r));
         }
     }
     let mut top = vec![0.0f32; classes.count()];
@@ -125,21 +126,4 @@ fn limited(graph: &Graph, weights: &RealWeights, classes: &Classes, shifts: &mut
         }
     }
     Ok(changed)
-}
-
-/// Classes that stand in one tensor, directly or through others.
-struct Company(Vec<u32>);
-
-impl Company {
-    fn root(&self, mut l: u32) -> u32 {
-        while self.0[l as usize] != l {
-            l = self.0[l as usize];
-        }
-        l
-    }
-
-    fn meet(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b) as usize] = a.min(b);
-    }
 }

@@ -21,8 +21,8 @@ use picc_ir::weights::RealWeights;
 use picc_ir::{Graph, Tensor};
 use std::collections::BTreeMap;
 
-/// The secure part and the client's with equalized channels; `None` if there is nothing to equalize. With `ends` the
-/// client may scale inputs and outputs.
+/// The secure part and the client's with equalized channels; `None` for a network of too many
+/// channels. With `ends` the client may scale inputs and outputs.
 pub(crate) fn equalize(
     core: &Graph,
     tail: &Graph,
@@ -32,5 +32,5 @@ pub(crate) fn equalize(
 ) -> Result<Option<Equalized>> {
     let Some(classes) = classes::classes(core, ends)? else { return Ok(None) };
     let shifts = factors::shifts(core, weights, &classes, samples)?;
-    rewrite::rewrite(core, tail, weights, &classes, &shifts)
+    rewrite::rewrite(core, tail, weights, &classes, &shifts).map(Some)
 }

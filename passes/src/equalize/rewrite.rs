@@ -1,8 +1,8 @@
 //! Folds the factors of classes into weights, and puts what is left of them at the ends.
 
-use super::classes::{Classes, FREE, Labels, Scaled};
+use super::classes::{Classes, FREE, Labels, Scaled, name};
 use crate::error::Result;
-use crate::graph_edit::{Builder, is_known, known, real_const, uses};
+use crate::graph_edit::{Builder, is_known, known, real_const};
 use picc_ir::op::Op;
 use picc_ir::ops::{Mul, Weight};
 use picc_ir::weights::RealWeights;
@@ -18,19 +18,17 @@ pub(crate) struct Equalized {
     pub shifts: Vec<(i32, i32)>,
 }
 
-/// The model in which the elements of label `l` are `2^shifts[l]` times larger; `None` if that is the same.
+/// The model in which the elements of label `l` are `2^shifts[l]` times larger. Whether any is does not show:
+/// without a factor of another size the graph is made anew all the same.
 pub(super) fn rewrite(
     core: &Graph,
     tail: &Graph,
     weights: &RealWeights,
     classes: &Classes,
     shifts: &[i32],
-) -> Result<Option<Equalized>> {
-    if shifts.iter().all(|&s| s == 0) {
-        return Ok(None);
-    }
+) -> Result<Equalized> {
     let exponent = |l: u32| if l == FREE { 0 } else { shifts[l as usize] };
-    let mut new = New { b: Builder::default(), weights: weights.clone(), shifts: Vec::new(), shared: shared(core) };
+    let mut new = New { b: Builder::default(), weights: weights.clone(), shifts: Vec::new() };
     let mut map: Vec<Id> = vec![Id(0); core.nodes.len()];
     for (id, node) in core.iter().filter(|(id, _)| !is_known(core, *id)) {
         let scaled = classes.scaled[id.index()].as_ref();
@@ -57,7 +55,7 @@ pub(super) fn rewrite(
     let undone = undone(core, tail, classes, exponent)?;
     let New { b, weights, mut shifts, .. } = new;
     shifts.resize(b.graph.nodes.len(), (0, 0));
-    Ok(Some(Equalized { core: Graph { outputs, ..b.graph }, tail: undone, weights, shifts }))
+    Ok(Equalized { core: Graph { outputs, ..b.graph }, tail: undone, weights, shifts })
 }
 
 fn within((lo, hi): (i32, i32), s: i32) -> (i32, i32) {
@@ -68,8 +66,6 @@ struct New {
     b: Builder,
     weights: RealWeights,
     shifts: Vec<(i32, i32)>,
-    /// Weights that several nodes use, by name.
-    shared: BTreeMap<String, usize>,
 }
 
 impl New {
@@ -80,8 +76,7 @@ impl New {
         self.shifts[at.index()] = range;
     }
 
-    /// The known argument of node `id` with its factors in it: a weight of the server, whatever it was. It keeps its
-    /// name if nobody else uses it.
+    /// The known argument of node `id` with its factors in it: a weight of the server, whatever it was.
     fn scaled(
         &mut self,
         core: &Graph,
@@ -96,23 +91,10 @@ impl New {
         let factor = |(&i, &o): (&u32, &u32)| f64::from(exponent(o) - exponent(i)).exp2() as f32;
         let factors = scaled.input.iter().zip(&scaled.output).map(factor);
         let values = old.data.iter().zip(factors).map(|(v, f)| v * f).collect();
-        let base = if let Op::Weight(w) = &node.op { w.name.as_str() } else { node.name.as_str() };
-        let alone = matches!(&node.op, Op::Weight(_)) && self.shared.get(base) == Some(&1);
-        let name = if alone { base.to_owned() } else { format!("{base}*{}", id.0) };
+        let name = name(core, arg);
         self.weights.insert(name.clone(), Tensor::new(&old.shape, values));
         self.b.add(Weight { name, ty: Ty::real(&old.shape, Owner::Server) }, &[], &node.name)
     }
-}
-
-/// How often each weight is used.
-fn shared(core: &Graph) -> BTreeMap<String, usize> {
-    let mut shared = BTreeMap::new();
-    for ((_, node), uses) in core.iter().zip(uses(core)) {
-        if let Op::Weight(w) = &node.op {
-            *shared.entry(w.name.clone()).or_insert(0) += uses;
-        }
-    }
-    shared
 }
 
 /// Powers of two for an input or an output, in the smallest shape that is broadcast to its; none if all are 1.

@@ -56,7 +56,7 @@ fn nothing_changes_over_the_reals() {
         let samples = net.samples(3, 1.0);
         for ends in [false, true] {
             let Some(e) = equalized(&net, &samples, ends) else { continue };
-            changed += 1;
+            changed += usize::from(e.shifts.iter().any(|s| *s != (0, 0)));
             for inputs in &samples {
                 assert_eq!(answers(&e, inputs), net.real(inputs), "seed {seed}, ends {ends}");
             }
@@ -117,27 +117,47 @@ fn channels_come_within_two_bits_of_the_largest() {
     assert!(e.shifts[relu.index()].1 > 10, "{:?}", e.shifts[relu.index()]);
 }
 
-/// One weight in two layers whose channels have other scales becomes two weights; alone it keeps its name.
+/// One weight in two layers stays one weight, scaled for both alike; used in another way too it is not scaled at all.
 #[test]
-fn a_shared_weight_is_scaled_for_each_user() {
-    let mut net = Net::new(4);
-    let x = net.input(&[1, 4]);
-    let wide = net.weight_of(Tensor::new(&[4, 4], (0..16).map(|i| (-((i % 4) * 4) as f32).exp2()).collect()));
-    let y = net.add(MatMul {}, &[x, wide]);
-    let y = net.relu(y);
-    let y = net.add(MatMul {}, &[y, wide]);
-    net.output(y);
-    let samples = net.samples(8, 1.0);
-    let e = equalized(&net, &samples, true).unwrap();
-    let names: Vec<&str> = e
-        .core
-        .nodes
-        .iter()
-        .filter_map(|n| if let Op::Weight(w) = &n.op { Some(w.name.as_str()) } else { None })
-        .collect();
-    let user = |n: usize| net.graph.iter().filter(|(_, n)| matches!(n.op, Op::MatMul(_))).nth(n).unwrap().0.0;
-    assert_eq!(names, [format!("w0*{}", user(0)), format!("w0*{}", user(1))]);
-    assert_eq!(answers(&e, &samples[0]), net.real(&samples[0]));
+fn a_shared_weight_stays_one() {
+    for added in [false, true] {
+        let mut net = Net::new(4);
+        let x = net.input(&[4, 4]);
+        let wide = net.weight_of(Tensor::new(&[4, 4], (0..16).map(|i| (-((i % 4) * 4) as f32).exp2()).collect()));
+        let y = net.add(MatMul {}, &[x, wide]);
+        let y = if added { net.add(picc_ir::ops::Add {}, &[y, wide]) } else { net.relu(y) };
+        net.output(y);
+        let other = net.relu(x);
+        let y = net.add(MatMul {}, &[other, wide]);
+        net.output(y);
+        let samples = net.samples(8, 1.0);
+        let e = equalized(&net, &samples, true).unwrap();
+        let weights = e.core.nodes.iter().filter(|n| matches!(n.op, Op::Weight(_))).count();
+        assert_eq!(weights, 1, "{added}");
+        assert_eq!(e.weights["w0"] == net.weights["w0"], added);
+        assert_eq!(answers(&e, &samples[0]), net.real(&samples[0]), "{added}");
+    }
+}
+
+/// Channels that are alike already lead to the program of those that are not.
+#[test]
+fn whether_there_was_anything_to_do_does_not_show() {
+    let [a, b] = [0.0f32, 3.0].map(|spread| {
+        let mut net = Net::new(8);
+        let x = net.input(&[1, 4, 6, 6]);
+        let y = net.conv(x, 4, 3, 1, 1);
+        let w = net.weights.get_mut("w0").unwrap();
+        w.data.chunks_mut(36).enumerate().for_each(|(c, f)| {
+            f.iter_mut().for_each(|v| *v *= (c as f32 * spread).exp2());
+        });
+        let y = net.relu(y);
+        let y = net.gemm(y, 3);
+        net.output(y);
+        let samples = net.samples(8, 1.0);
+        equalized(&net, &samples, false).unwrap()
+    });
+    assert!(a.shifts.iter().all(|s| *s == (0, 0)) && b.shifts.iter().any(|s| *s != (0, 0)));
+    assert_eq!(a.core, b.core);
 }
 
 /// What joins values of another scale, moves them about or puts zeros between them.

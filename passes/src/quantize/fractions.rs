@@ -10,6 +10,7 @@ use super::plan::factor;
 use super::rings::SLACK;
 use crate::graph_edit::is_known;
 use crate::ranges::Bound;
+use crate::sets::Sets;
 use picc_ir::facts::Movement;
 use picc_ir::op::Op;
 use picc_ir::ops::{Const, ConstValue};
@@ -62,12 +63,12 @@ pub(super) fn fractions(graph: &Graph, bounds: &[Bound], fractions: Fractions) -
         Fractions::Uniform(frac) => return vec![frac; graph.nodes.len()],
         Fractions::Significant(bits) => i32::from(bits),
     };
-    let groups = Groups::of(graph);
+    let groups = groups(graph);
     let n = graph.nodes.len();
     let mut largest = vec![0.0f32; n];
     let mut sources: Vec<Vec<Id>> = vec![Vec::new(); n];
     for (id, node) in graph.iter().filter(|(id, _)| !is_known(graph, *id)) {
-        let group = groups.root(id.index());
+        let group = groups.root(id.0) as usize;
         largest[group] = largest[group].max(bounds[id.index()].max_abs());
         if !follows(&node.op) {
             sources[group].push(id);
@@ -76,7 +77,7 @@ pub(super) fn fractions(graph: &Graph, bounds: &[Bound], fractions: Fractions) -
     let mut chosen: Vec<Option<u8>> = vec![None; n];
     let mut frac = vec![0; n];
     for (id, node) in graph.iter() {
-        let group = groups.root(id.index());
+        let group = groups.root(id.0) as usize;
         frac[id.index()] = *chosen[group].get_or_insert_with(|| match (&node.op, &sources[group][..]) {
             (Op::SumPool(_) | Op::ReduceSum(_), &[only]) if only == id => frac[node.args[0].index()],
             _ => fraction(largest[group], significant),
@@ -125,27 +126,15 @@ fn follows(op: &Op) -> bool {
     }
 }
 
-/// Nodes that share a fraction: union-find without ranks, roots first.
-struct Groups(Vec<usize>);
-
-impl Groups {
-    fn of(graph: &Graph) -> Groups {
-        let mut groups = Groups((0..graph.nodes.len()).collect());
-        for (id, node) in graph.iter().filter(|(_, n)| follows(&n.op)) {
-            for &a in node.args.iter().filter(|&&a| !is_known(graph, a) && !is_index(graph, a)) {
-                let (a, b) = (groups.root(a.index()), groups.root(id.index()));
-                groups.0[a.max(b)] = a.min(b);
-            }
+/// Nodes that share a fraction.
+fn groups(graph: &Graph) -> Sets {
+    let mut groups = Sets::new(graph.nodes.len());
+    for (id, node) in graph.iter().filter(|(_, n)| follows(&n.op)) {
+        for &a in node.args.iter().filter(|&&a| !is_known(graph, a) && !is_index(graph, a)) {
+            groups.unite(a.0, id.0);
         }
-        groups
     }
-
-    fn root(&self, mut i: usize) -> usize {
-        while self.0[i] != i {
-            i = self.0[i];
-        }
-        i
-    }
+    groups
 }
 
 /// An index is an integer, whatever it meets.
